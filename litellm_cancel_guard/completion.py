@@ -1,0 +1,55 @@
+"""Finish what was begun although we are being cancelled. Nothing else may swallow a ``CancelledError``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+# asyncio keeps only weak references to tasks: without this a release that outlives its request may be collected.
+_stragglers: set[asyncio.Task[Any]] = set()
+
+
+def begin(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Run *work* as a task of its own that no caller's cancellation reaches, and keep it alive."""
+    task = asyncio.get_running_loop().create_task(work)
+    _stragglers.add(task)
+    task.add_done_callback(_stragglers.discard)
+    return task
+
+
+async def finish(task: asyncio.Task[Any], *, within: float) -> bool:
+    """Wait for *task* although the caller is being cancelled.
+
+    Args:
+        task: begun with `begin`; it goes on in the background if it is late.
+        within: seconds to wait at most, cancelled or not.
+
+    Returns:
+        Whether the task is done.
+
+    Raises:
+        asyncio.CancelledError: the cancellation that arrived meanwhile, raised afterwards and never lost.
+        Exception: what the task raised, if it is done and no cancellation arrived.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    cancellation: asyncio.CancelledError | None = None
+    # A cancelled anyio scope cancels again at every turn of the loop, so waiting alone would spin; the shield stops
+    # that. It does not stop a native Task.cancel(), of which there may be several: the loop outlives those.
+    with anyio.CancelScope(shield=True):
+        while not task.done() and (left := deadline - loop.time()) > 0:
+            try:
+                await asyncio.wait((task,), timeout=left)
+            except asyncio.CancelledError as error:
+                cancellation = error
+    failure = task.exception() if task.done() and not task.cancelled() else None
+    if cancellation is not None:
+        raise cancellation from failure
+    if failure is not None:
+        raise failure
+    return task.done()

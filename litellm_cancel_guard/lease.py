@@ -1,0 +1,50 @@
+"""What is held and why it ended: data and closed sets, no I/O."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Ending(str, Enum):
+    """Why a request ended; return value, log field and metric label alike."""
+
+    COMPLETED = "completed"
+    CLIENT_LEFT = "client_left"
+    PROVIDER_FAILED = "provider_failed"
+    REFUSED = "refused"
+    TASK_ENDED = "task_ended"
+    LAPSED = "lapsed"
+
+
+def new_lease_id() -> str:
+    """Return an id that no other worker will choose; made before the first await of an acquire."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A hold on one slot of one gauge, for as long as it is renewed.
+
+    Attributes:
+        gauge: what is limited, as LiteLLM writes it between the braces of its
+            Redis keys: ``api_key:<hash>``.
+        id: names this hold and no other, in every worker.
+    """
+
+    gauge: str
+    id: str = field(default_factory=new_lease_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer to an acquire.
+
+    Attributes:
+        admitted: whether the lease now holds a slot.
+        in_flight: slots held after the answer, this one included if admitted.
+    """
+
+    admitted: bool
+    in_flight: int

@@ -1,0 +1,195 @@
+"""Admits requests and gives their slots back: what the registry decides, done in the gauge.
+
+A slot is released at its request's ending; if that call is lost, it is tried again until the lease has lapsed; if
+this worker dies, the heartbeat stops and the lease lapses in Redis. Each of the three is the backstop of the one
+before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.completion import begin, finish
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease import Admission, Ending, Lease
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.registry import Registry, Request
+    from litellm_cancel_guard.settings import Settings
+
+log = logging.getLogger("LiteLLM Proxy")
+
+# A release that Redis refused is tried again after this many seconds, doubled each time up to the heartbeat.
+_FIRST_RETRY_SECONDS = 0.1
+# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more.
+_SECOND_LOOK_SECONDS = 0.05
+# For a lease that is written again: it was admitted under the cap when its request came in.
+_NO_LIMIT = 2**31 - 1
+
+
+class Ledger:
+    """One per worker and limiter: holds the registry and the gauge together."""
+
+    def __init__(self, registry: Registry, gauge: Gauge, settings: Settings) -> None:
+        self.registry = registry
+        self.gauge = gauge
+        self.settings = settings
+        self._releasing: dict[str, set[asyncio.Task[Any]]] = {}
+        self._degraded = False
+        self._asked_at = time.monotonic()
+
+    async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
+        """Acquire a slot of *gauge* for *request*, or refuse; a request that holds one already goes on with it.
+
+        Raises:
+            asyncio.CancelledError: the caller was cancelled; the acquire was completed, and the request's ending
+                gives the slot back.
+        """
+        if request.lease is not None:
+            return Admission(admitted=True, in_flight=self.registry.held(gauge))
+        admission = await self._acquire(request, gauge, limit)
+        if not admission.admitted and await self._releases_settled(gauge):
+            admission = await self._acquire(request, gauge, limit)
+        return admission
+
+    async def end(self, request: Request, ending: Ending) -> None:
+        """End *request* and wait, within ``redis_timeout`` seconds, until its slot is free.
+
+        Raises:
+            asyncio.CancelledError: the caller was cancelled meanwhile; the release goes on.
+        """
+        task = self.end_soon(request, ending)
+        if task is not None and not await finish(task, within=self.settings.redis_timeout):
+            log.warning("cancel_guard: Redis did not confirm a release in time; it goes on in the background")
+
+    def end_soon(self, request: Request, ending: Ending) -> asyncio.Task[Any] | None:
+        """End *request* without waiting: return the release that is under way, or None if there is nothing to give."""
+        lease = self.registry.end(request, ending)
+        if lease is None:
+            return None
+        task = begin(self._release(lease))
+        under_way = self._releasing.setdefault(lease.gauge, set())
+        under_way.add(task)
+        task.add_done_callback(lambda done: self._released(lease.gauge, done))
+        return task
+
+    async def renew(self) -> None:
+        """Renew every lease held here, and settle those that Redis no longer has.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked, so nothing is known to be lost.
+            GaugeCorruptError: a key of the guard's holds another type.
+        """
+        now = time.monotonic()
+        asked_at, self._asked_at = self._asked_at, now
+        held = dict(self.registry.leases())
+        if not held:
+            return
+        lost = await self.gauge.renew(held.keys())
+        self._recovered()
+        for lease in lost:
+            request = held[lease]
+            # The release may have overtaken the renewal: such a lease is not lost but given back.
+            if request.ending is not None:
+                continue
+            if now - max(asked_at, request.opened_at) < self.settings.lease_seconds:
+                await self._write_again(lease, request)
+            else:
+                self._lapse(lease, request)
+
+    async def _write_again(self, lease: Lease, request: Request) -> None:
+        """Write a lease that Redis lost (away, restarted, flushed) although this worker asked in time."""
+        await self.gauge.acquire(lease, _NO_LIMIT)
+        if request.ending is not None:
+            # The request ended while its lease was being written: its release found nothing, and this would stay.
+            await self.gauge.release(lease)
+
+    def _lapse(self, lease: Lease, request: Request) -> None:
+        """Let a lease go that lapsed while the event loop stood still: its slot may be another request's by now."""
+        self.registry.end(request, Ending.LAPSED)
+        log.warning(
+            "cancel_guard: the slot of a running request of %s lapsed: its worker could not renew it within %g s; "
+            "the request goes on without one",
+            lease.gauge,
+            self.settings.lease_seconds,
+        )
+
+    async def _acquire(self, request: Request, gauge: str, limit: int) -> Admission:
+        lease = Lease(gauge)
+        # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
+        # tied to the request first and the acquire finished, so that the release can only come after it.
+        self.registry.hold(request, lease)
+        acquire = begin(self.gauge.acquire(lease, limit))
+        try:
+            done = await finish(acquire, within=self.settings.redis_timeout * 2)
+            admission = acquire.result() if done else self._admit_without_redis(gauge, limit, "no answer in time")
+            if done:
+                self._recovered()
+        except (GaugeUnavailableError, GaugeCorruptError) as error:
+            admission = self._admit_without_redis(gauge, limit, error)
+        if not admission.admitted:
+            self.registry.drop(request)
+        return admission
+
+    def _admit_without_redis(self, gauge: str, limit: int, why: object) -> Admission:
+        if not self._degraded:
+            self._degraded = True
+            log.warning(
+                "cancel_guard: cannot count slots in Redis (%s); until it answers, this worker %s",
+                why,
+                "admits every request"
+                if self.settings.on_redis_error == "open"
+                else "enforces each cap on the slots it holds itself",
+            )
+        held = self.registry.held(gauge)
+        admitted = self.settings.on_redis_error == "open" or held <= limit
+        return Admission(admitted=admitted, in_flight=held if admitted else held - 1)
+
+    def _recovered(self) -> None:
+        if self._degraded:
+            self._degraded = False
+            log.warning("cancel_guard: Redis answers again; slots are counted there")
+
+    async def _release(self, lease: Lease) -> None:
+        """Release *lease*, and try again until Redis confirms or the lease has lapsed by itself. Never raises."""
+        loop = asyncio.get_running_loop()
+        lapses_at = loop.time() + self.settings.lease_seconds
+        pause = _FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self.gauge.release(lease)
+            except GaugeUnavailableError as error:
+                if loop.time() + pause >= lapses_at:
+                    log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+                    return
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self.settings.heartbeat_seconds)
+            except Exception as error:
+                log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+                return
+            else:
+                return
+
+    def _released(self, gauge: str, task: asyncio.Task[Any]) -> None:
+        under_way = self._releasing.get(gauge)
+        if under_way is not None:
+            under_way.discard(task)
+            if not under_way:
+                del self._releasing[gauge]
+
+    async def _releases_settled(self, gauge: str) -> bool:
+        """Wait for a release of *gauge* under way in this worker; return whether one came to its end.
+
+        On routes without a hook before the last byte, the client's next request overtakes the release of its last.
+        """
+        under_way = self._releasing.get(gauge)
+        if not under_way:
+            return False
+        done, _ = await asyncio.wait(
+            under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        return bool(done)

@@ -1,0 +1,112 @@
+"""This worker's requests in flight, each with its lease: the context registry.
+
+Every decision here is made without awaiting; what follows from it in Redis is the ledger's work.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from litellm_cancel_guard.lease import Ending, Lease
+
+_current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
+
+
+class Request:
+    """One client request in flight.
+
+    Attributes:
+        route: LiteLLM's call type, for logs and metrics.
+        lease: the slot it holds or is about to hold; None while it holds none.
+        ending: why it ended; None while it is in flight.
+        opened_at: seconds on the monotonic clock.
+    """
+
+    __slots__ = ("__weakref__", "ending", "lease", "opened_at", "route", "streaming")
+
+    def __init__(self, route: str) -> None:
+        self.route = route
+        self.lease: Lease | None = None
+        self.ending: Ending | None = None
+        self.opened_at = time.monotonic()
+        self.streaming = False
+
+    def __repr__(self) -> str:
+        state = self.ending.value if self.ending else "in flight"
+        return f"<Request {self.route} {state} {self.lease or 'no slot'}>"
+
+
+class Registry:
+    """Requests by the ASGI task that serves them, never by an id that a client may choose and repeat."""
+
+    def __init__(self) -> None:
+        self._by_task: dict[asyncio.Task[object], Request] = {}
+        self._held: dict[str, dict[Lease, Request]] = {}
+
+    def open(self, task: asyncio.Task[object], route: str, on_task_end: Callable[[Request], None]) -> Request:
+        """Open a request for *task*, or join the one it is already serving.
+
+        The pre-call chain runs again for the same HTTP request when a fallback follows LiteLLM's own 429
+        (1.93, common_request_processing.py) and when the callback is listed twice: still one request.
+        """
+        request = self._by_task.get(task)
+        if request is None or request.ending is not None:
+            request = Request(route)
+            if task not in self._by_task:
+                task.add_done_callback(lambda done: self._task_ended(done, on_task_end))
+            self._by_task[task] = request
+        _current.set(request)
+        return request
+
+    def current(self) -> Request | None:
+        """Return the request that this code runs for, in whatever task or copy of its context."""
+        return _current.get()
+
+    def hold(self, request: Request, lease: Lease) -> None:
+        """Tie *lease* to *request* before Redis is asked, so that every ending from now on gives it back."""
+        request.lease = lease
+        self._held.setdefault(lease.gauge, {})[lease] = request
+
+    def drop(self, request: Request) -> None:
+        """Untie the lease of *request*, which goes on without one: the acquire was refused."""
+        lease, request.lease = request.lease, None
+        if lease is not None:
+            self._forget(lease)
+
+    def end(self, request: Request, ending: Ending) -> Lease | None:
+        """End *request*, once; return the lease that is now to be released, to the first caller only."""
+        if request.ending is not None:
+            return None
+        request.ending = ending
+        if request.lease is not None:
+            self._forget(request.lease)
+        return request.lease
+
+    def held(self, gauge: str) -> int:
+        """Return how many slots of *gauge* this worker holds."""
+        return len(self._held.get(gauge, ()))
+
+    def leases(self) -> Iterable[tuple[Lease, Request]]:
+        """Return a snapshot of every lease held here, with its request."""
+        return [pair for held in self._held.values() for pair in held.items()]
+
+    def __len__(self) -> int:
+        return len(self._by_task)
+
+    def _forget(self, lease: Lease) -> None:
+        held = self._held.get(lease.gauge)
+        if held is not None:
+            held.pop(lease, None)
+            if not held:
+                del self._held[lease.gauge]
+
+    def _task_ended(self, task: asyncio.Task[object], on_task_end: Callable[[Request], None]) -> None:
+        request = self._by_task.pop(task, None)
+        if request is not None:
+            on_task_end(request)
