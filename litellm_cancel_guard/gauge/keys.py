@@ -1,0 +1,42 @@
+"""The only place where a Redis key is spelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def raw(key: str) -> str:
+    """Return *key* as it is: a LiteLLM without a Redis namespace."""
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a gauge, all under its hash tag, so that a cluster keeps them on one node.
+
+    Attributes:
+        namespaced: is given each whole key and returns it as LiteLLM would
+            write it (its ``check_and_fix_namespace``).
+    """
+
+    namespaced: Callable[[str], str] = raw
+
+    def limiter_count(self, gauge: str) -> str:
+        """Return LiteLLM's own key: a sorted set of slots from 1.94 on, a number before."""
+        return self.namespaced(f"{{{gauge}}}:max_parallel_requests")
+
+    def limiter_window(self, gauge: str) -> str:
+        """Return LiteLLM's key for the start of the current window; only its expiry is read."""
+        return self.namespaced(f"{{{gauge}}}:window")
+
+    def slots(self, gauge: str) -> str:
+        """Return the guard's sorted set of slots, where LiteLLM has none."""
+        return self.namespaced(f"{{{gauge}}}:cancel_guard:slots")
+
+    def mirror(self, gauge: str) -> str:
+        """Return the guard's book on what it wrote to LiteLLM's number."""
+        return self.namespaced(f"{{{gauge}}}:cancel_guard:mirror")

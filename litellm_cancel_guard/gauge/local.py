@@ -1,0 +1,53 @@
+"""The gauge where LiteLLM runs without Redis: one process counts for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litellm_cancel_guard.lease import Admission
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from litellm_cancel_guard.lease import Lease
+
+
+class LocalGauge:
+    """Slots in this process's memory.
+
+    Other workers are not counted, as LiteLLM itself does not without Redis. No
+    lease lapses: a worker that dies takes its memory along. A gauge without
+    slots takes no memory. Nothing here awaits, so every call is one atomic
+    step in its event loop; nothing is raised.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, set[str]] = {}
+
+    async def acquire(self, lease: Lease, limit: int) -> Admission:
+        """Hold a slot for *lease* if fewer than *limit* are held."""
+        held = self._held.get(lease.gauge, set())
+        if lease.id not in held:
+            if len(held) + 1 > limit:
+                return Admission(admitted=False, in_flight=len(held))
+            held.add(lease.id)
+            self._held[lease.gauge] = held
+        return Admission(admitted=True, in_flight=len(held))
+
+    async def release(self, lease: Lease) -> int:
+        """Give the slot of *lease* back, if it is held; return the slots still held."""
+        held = self._held.get(lease.gauge)
+        if held is None:
+            return 0
+        held.discard(lease.id)
+        if not held:
+            del self._held[lease.gauge]
+        return len(held)
+
+    async def renew(self, leases: Collection[Lease]) -> set[Lease]:
+        """Return those of *leases* that are not held; what is held here needs no renewal."""
+        return {lease for lease in leases if lease.id not in self._held.get(lease.gauge, ())}
+
+    async def count(self, gauge: str) -> int:
+        """Return the slots held now."""
+        return len(self._held.get(gauge, ()))

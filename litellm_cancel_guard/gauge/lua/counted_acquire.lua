@@ -1,0 +1,33 @@
+-- Take a slot in the guard's sorted set, if fewer than the limit are in flight,
+-- those of workers without the guard included.
+--
+-- Clock: Redis' TIME, in seconds.
+-- KEYS[1]  sorted set of slots, {api_key:<hash>}:cancel_guard:slots
+-- KEYS[2]  the guard's book on the number, {api_key:<hash>}:cancel_guard:mirror
+-- KEYS[3]  LiteLLM's number, {api_key:<hash>}:max_parallel_requests
+-- KEYS[4]  LiteLLM's window, {api_key:<hash>}:window
+-- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
+-- ARGV[2]  lease; seconds
+-- ARGV[3]  limit: slots that may be held at once
+-- ARGV[4]  id of the slot
+-- Returns {1, slots in flight, this one included}, or {0, slots in flight} if refused.
+-- Again with the same id: the slot is renewed, no second one is taken, and the
+-- limit is not asked.
+if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
+local slots, lease, limit, slot = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+
+local seen = mirror.read(KEYS[2], KEYS[3], KEYS[4], now, tonumber(ARGV[1]))
+redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+local admitted = 1
+if not redis.call('ZSCORE', slots, slot) and redis.call('ZCARD', slots) + seen.unguarded + 1 > limit then
+  admitted = 0
+else
+  redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
+  local keep = math.ceil((lease + 1) * 1000)
+  if redis.call('PTTL', slots) < keep then
+    redis.call('PEXPIRE', slots, keep)
+  end
+end
+return { admitted, mirror.write(slots, KEYS[2], KEYS[3], seen) }

@@ -1,0 +1,97 @@
+-- What every script of the counted layout starts with: LiteLLM's number, kept
+-- as a true mirror of the slots in flight. Not a script of its own.
+--
+-- The data, all under one hash tag:
+--   slots   sorted set: slot id -> when it lapses (Redis' TIME, seconds)
+--   book    hash, what the guard knows about the number:
+--             held       slots of guarded workers in the number it wrote last
+--             unguarded  slots of workers without the guard in that number
+--             rose       when unguarded last rose; seconds
+--             expires    when the number it wrote last expires; milliseconds
+--   number  string, LiteLLM's: after each script held + unguarded, an integer
+--           that is never negative; it is deleted at rest (as is the book)
+--   window  LiteLLM's; only its expiry is read, nothing is written
+--
+-- Workers without the guard write to the number between our scripts. What they
+-- did is the difference to what we wrote. In each interleaving:
+--   INCR                  unguarded rises by one.
+--   INCRBYFLOAT -1        unguarded falls by one. Below what the guard holds it
+--                         cannot fall: a late or double decrement (LiteLLM has
+--                         both, "-1" in an empty key included) changes nothing,
+--                         and the number is put right.
+--   SET 1, a new window   wipes our slots out of the number too. It is known by
+--                         its expiry: new since we wrote, and the same as the
+--                         window's, which the same script set. All of the number
+--                         is then unguarded. Seen by the next script only; had
+--                         another EXPIRE come in between, the number counts as
+--                         decremented, and up to `held` unguarded slots are
+--                         missed, until they end.
+--   nothing, for a window Unguarded slots that did not rise for one window are
+--                         forgotten, as LiteLLM forgets them: a worker that
+--                         died must not hold them for ever. Those still running
+--                         are missed from then on; their decrement does no harm.
+--   DEL, expiry           unguarded is 0; what the guard holds is written again.
+-- A decrement by a guarded worker's own LiteLLM cannot be told from one by an
+-- unguarded worker, so it must not happen while there are such.
+--
+-- The number lives at least as long as the slots, the book one window longer:
+-- without it, slots of guarded workers would be taken for unguarded.
+local mirror = { tolerance_ms = 10 }
+
+local function began_with_window(number_ttl, window_ttl, now_ms, expires_ms)
+  local new = math.abs(now_ms + number_ttl - expires_ms) > mirror.tolerance_ms
+  return new and window_ttl > 0 and math.abs(number_ttl - window_ttl) <= mirror.tolerance_ms
+end
+
+local function integer(text, key)
+  local number = tonumber(text)
+  if not number or number ~= number or math.abs(number) > 1e15 then
+    error('WRONGTYPE ' .. key .. ' holds no number')
+  end
+  return number < 0 and math.ceil(number) or math.floor(number)
+end
+
+-- Return what unguarded workers hold; writes nothing, and fails before anything was written.
+function mirror.read(book, number, window, now, window_seconds)
+  local text, noted = redis.call('GET', number), redis.call('HMGET', book, 'held', 'unguarded', 'rose', 'expires')
+  local total, held = integer(text or '0', number), tonumber(noted[1] or 0)
+  local before, rose = tonumber(noted[2] or 0), tonumber(noted[3] or 0)
+  local ttl = redis.call('PTTL', number)
+
+  local anew = text and began_with_window(ttl, redis.call('PTTL', window), now * 1000, tonumber(noted[4] or 0))
+  local unguarded = math.max(0, anew and total or total - held)
+  if anew or unguarded > before then
+    rose = now
+  elseif now - rose >= window_seconds then
+    unguarded = 0
+  end
+  return { unguarded = unguarded, rose = rose, ttl = ttl, window = window_seconds, now = now }
+end
+
+-- Write the number and the book from the slots as they are now; return the slots in flight.
+function mirror.write(slots, book, number, seen)
+  local held = redis.call('ZCARD', slots)
+  local total = held + seen.unguarded
+  if total == 0 then
+    redis.call('DEL', number, book)
+    return 0
+  end
+  local ttl = math.ceil((seen.rose + seen.window - seen.now) * 1000)
+  if held > 0 then
+    ttl = math.max(seen.ttl, redis.call('PTTL', slots))
+  elseif seen.ttl > 0 then
+    ttl = math.min(seen.ttl, ttl)
+  end
+  ttl = math.max(1, ttl)
+  redis.call('SET', number, string.format('%.0f', total), 'PX', ttl)
+  redis.call(
+    'HSET', book,
+    'held', held,
+    'unguarded', string.format('%.0f', seen.unguarded),
+    'rose', string.format('%.6f', seen.rose),
+    'expires', string.format('%.0f', seen.now * 1000 + ttl)
+  )
+  redis.call('PEXPIRE', book, ttl + math.ceil(seen.window * 1000))
+  return total
+end
+

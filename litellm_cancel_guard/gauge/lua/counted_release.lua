@@ -1,0 +1,20 @@
+-- Give a slot back to the guard's sorted set.
+--
+-- Clock: Redis' TIME, in seconds.
+-- KEYS[1]  sorted set of slots, {api_key:<hash>}:cancel_guard:slots
+-- KEYS[2]  the guard's book on the number, {api_key:<hash>}:cancel_guard:mirror
+-- KEYS[3]  LiteLLM's number, {api_key:<hash>}:max_parallel_requests
+-- KEYS[4]  LiteLLM's window, {api_key:<hash>}:window
+-- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
+-- ARGV[2]  id of the slot
+-- Returns the slots still in flight, those of workers without the guard included.
+-- Again with the same id: nothing is there to remove, no other slot has this
+-- id, and the number is written from the slots, not counted down.
+if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+
+local seen = mirror.read(KEYS[2], KEYS[3], KEYS[4], now, tonumber(ARGV[1]))
+redis.call('ZREM', KEYS[1], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now))
+return mirror.write(KEYS[1], KEYS[2], KEYS[3], seen)

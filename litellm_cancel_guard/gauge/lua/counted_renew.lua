@@ -1,0 +1,34 @@
+-- Hold slots in the guard's sorted set for another lease. One that has lapsed or
+-- was removed stays away: its place may be another request's by now.
+--
+-- Clock: Redis' TIME, in seconds.
+-- KEYS[1]  sorted set of slots, {api_key:<hash>}:cancel_guard:slots
+-- KEYS[2]  the guard's book on the number, {api_key:<hash>}:cancel_guard:mirror
+-- KEYS[3]  LiteLLM's number, {api_key:<hash>}:max_parallel_requests
+-- KEYS[4]  LiteLLM's window, {api_key:<hash>}:window
+-- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
+-- ARGV[2]  lease; seconds
+-- ARGV[3]  ids of the slots, from here on
+-- Returns the positions, from 1, of the ids that are not held.
+-- Again with the same ids: the lease counts from the later call.
+if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
+local slots, lease = KEYS[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+
+local seen = mirror.read(KEYS[2], KEYS[3], KEYS[4], now, tonumber(ARGV[1]))
+redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+local lapses, lost = string.format('%.6f', now + lease), {}
+for i = 3, #ARGV do
+  if redis.call('ZSCORE', slots, ARGV[i]) then
+    redis.call('ZADD', slots, 'XX', lapses, ARGV[i])
+  else
+    lost[#lost + 1] = i - 2
+  end
+end
+local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
+if ttl ~= -2 and ttl < keep then
+  redis.call('PEXPIRE', slots, keep)
+end
+mirror.write(slots, KEYS[2], KEYS[3], seen)
+return lost

@@ -1,0 +1,228 @@
+"""The gauge in Redis, and the one door to Redis: its exceptions do not pass."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.gauge.layout import NOT_OURS
+from litellm_cancel_guard.lease import Admission, Lease
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as _deadline
+else:
+    from contextlib import asynccontextmanager
+
+    import anyio
+
+    @asynccontextmanager
+    async def _deadline(seconds: float) -> AsyncIterator[None]:
+        with anyio.fail_after(seconds):
+            yield
+
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+
+    from litellm_cancel_guard.gauge.layout import Call, Layout
+
+logger = logging.getLogger(__name__)
+
+# One script blocks Redis for about a microsecond per id, one pipeline occupies a connection.
+_IDS_PER_CALL = 500
+_CALLS_PER_PIPELINE = 200
+
+
+class RedisGauge:
+    """Slots in the Redis that LiteLLM uses, for all its workers.
+
+    What is not promised: a call that raised may have been carried out, because
+    the answer was lost; release the lease, or let it lapse. All times are in
+    seconds.
+
+    Args:
+        client_factory: returns LiteLLM's asyncio client, ``redis.asyncio.Redis``
+            or ``RedisCluster``, for the running event loop; called for every use.
+        layout: how the slots lie in Redis, which LiteLLM's version decides.
+        lease_seconds: how long a slot is held without renewal.
+        timeout_seconds: how long any one call may take, connecting included.
+    """
+
+    def __init__(
+        self,
+        client_factory: Callable[[], Any],
+        layout: Layout,
+        *,
+        lease_seconds: float,
+        timeout_seconds: float,
+    ) -> None:
+        self._client = client_factory
+        self._layout = layout
+        self._lease_seconds = lease_seconds
+        self._timeout_seconds = timeout_seconds
+        self._by_sha = True
+
+    async def acquire(self, lease: Lease, limit: int) -> Admission:
+        """Hold a slot for *lease* if fewer than *limit* are held."""
+        admitted, in_flight = await self._run(self._layout.acquire(lease, limit, self._lease_seconds))
+        return Admission(admitted=admitted == 1, in_flight=in_flight)
+
+    async def release(self, lease: Lease) -> int:
+        """Give the slot of *lease* back, if it is held; return the slots still held."""
+        in_flight: int = await self._run(self._layout.release(lease))
+        return in_flight
+
+    async def renew(self, leases: Collection[Lease]) -> set[Lease]:
+        """Hold each of *leases* for another lease time; return those that were no longer held.
+
+        One round trip for each Redis node and 200 gauges. A lease whose gauge's
+        keys hold another type is among those no longer held, and the log says
+        why: one such key must not keep the other leases from being renewed.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked about one of them;
+                the others may have been renewed.
+        """
+        lost: set[Lease] = set()
+        for batch in _chunks(_by_gauge(leases), _CALLS_PER_PIPELINE):
+            calls = [self._layout.renew(gauge, ids, self._lease_seconds) for gauge, ids in batch]
+            for (gauge, ids), positions in zip(batch, await self._run_all(calls), strict=True):
+                gone = ids if positions is None else [ids[position - 1] for position in positions]
+                lost.update(Lease(gauge, name) for name in gone)
+        return lost
+
+    async def count(self, gauge: str) -> int:
+        """Return the slots held now."""
+        in_flight: int = await self._run(self._layout.count(gauge))
+        return in_flight
+
+    async def slots(self, gauge: str) -> list[tuple[str, float]]:
+        """Return the id of each slot held and the seconds until it lapses, the first to lapse first.
+
+        Workers without the guard are among them from LiteLLM 1.94 on; before, they have no ids.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+            GaugeCorruptError: the key holds another type.
+        """
+        found = await self._run(self._layout.listing(gauge))
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [(_text(name), milliseconds / 1000) for name, milliseconds in pairs]
+
+    async def _run(self, call: Call) -> Any:
+        try:
+            async with _deadline(self._timeout_seconds):
+                return await self._evaluate(self._client(), call)
+        except Exception as exc:
+            raise await self._fault(exc, call) from exc
+
+    async def _evaluate(self, client: Any, call: Call) -> Any:
+        refusal: Exception | None = None
+        if self._by_sha:
+            try:
+                return await client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+            except Exception as exc:
+                if not _wants_text(exc):
+                    raise
+                refusal = exc
+        answer = await client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
+        self._note(refusal)
+        return answer
+
+    async def _run_all(self, calls: Sequence[Call]) -> list[Any]:
+        """Run *calls* in one pipeline; the answer of one whose keys hold another type is None, and logged."""
+        try:
+            async with _deadline(self._timeout_seconds):
+                answers = await self._evaluate_all(self._client(), calls)
+        except Exception as exc:
+            raise GaugeUnavailableError(_what(exc)) from exc
+        for i, answer in enumerate(answers):
+            if isinstance(answer, Exception):
+                fault = await self._fault(answer, calls[i])
+                if isinstance(fault, GaugeUnavailableError):
+                    raise fault from answer
+                logger.error("%s", fault)
+                answers[i] = None
+        return answers
+
+    async def _evaluate_all(self, client: Any, calls: Sequence[Call]) -> list[Any]:
+        answers = await _pipelined(client, calls, by_sha=self._by_sha)
+        again = [i for i, answer in enumerate(answers) if self._by_sha and _wants_text(answer)]
+        if again:
+            for i, answer in zip(again, await _pipelined(client, [calls[i] for i in again], by_sha=False), strict=True):
+                if not isinstance(answer, Exception):
+                    self._note(answers[i])
+                answers[i] = answer
+        return answers
+
+    def _note(self, refusal: Exception | None) -> None:
+        """Remember that the text was taken where the SHA was refused, unless the server only did not know it yet."""
+        if refusal and self._by_sha and not _is_unknown_script(refusal):
+            self._by_sha = False
+            logger.warning("Redis refuses EVALSHA (%s); its scripts are sent whole from now on", _what(refusal))
+
+    async def _fault(self, exc: Exception, call: Call) -> GaugeUnavailableError | GaugeCorruptError:
+        """Return what to raise for *exc*, asking Redis which key is to blame for a wrong type."""
+        if "WRONGTYPE" not in str(exc):
+            return GaugeUnavailableError(_what(exc))
+        try:
+            async with _deadline(self._timeout_seconds):
+                return GaugeCorruptError(await self._diagnosis(exc, call))
+        except Exception as asking:
+            return GaugeUnavailableError(f"{_what(exc)}, and then {_what(asking)}")
+
+    async def _diagnosis(self, exc: Exception, call: Call) -> str:
+        client = self._client()
+        for key, kind in zip(call.keys, self._layout.kinds, strict=False):
+            found = _text(await client.type(key))
+            if found not in {kind.expected, "none"}:
+                return f"Redis key {key} is of type {found}, not {kind.expected}. {kind.remedy(found)}"
+        return (
+            f"One of the Redis keys {', '.join(call.keys)} does not hold what belongs there ({_what(exc)}). {NOT_OURS}"
+        )
+
+
+async def _pipelined(client: Any, calls: Sequence[Call], *, by_sha: bool) -> list[Any]:
+    # Not pipe.evalsha: the cluster's pipeline blocks that name, but not the command.
+    async with client.pipeline(transaction=False) as pipe:
+        for call in calls:
+            command = ("EVALSHA", call.script.sha) if by_sha else ("EVAL", call.script.text)
+            pipe.execute_command(*command, len(call.keys), *call.keys, *call.args)
+        answers: list[Any] = await pipe.execute(raise_on_error=False)
+    return answers
+
+
+def _by_gauge(leases: Iterable[Lease]) -> list[tuple[str, list[str]]]:
+    ids: dict[str, list[str]] = {}
+    for lease in leases:
+        ids.setdefault(lease.gauge, []).append(lease.id)
+    return [(gauge, chunk) for gauge, all_ids in ids.items() for chunk in _chunks(all_ids, _IDS_PER_CALL)]
+
+
+def _chunks(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _is_unknown_script(answer: object) -> bool:
+    from redis.exceptions import NoScriptError
+
+    return isinstance(answer, NoScriptError)
+
+
+def _wants_text(answer: object) -> bool:
+    """Whether the server would rather have the text of a script than its SHA."""
+    if not isinstance(answer, Exception):
+        return False
+    from redis.exceptions import NoPermissionError, NoScriptError
+
+    return isinstance(answer, (NoScriptError, NoPermissionError)) or "unknown command" in str(answer).lower()
+
+
+def _what(exc: BaseException) -> str:
+    return f"{type(exc).__name__}: {str(exc)[:200]}"
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

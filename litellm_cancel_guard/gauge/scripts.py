@@ -1,0 +1,38 @@
+"""The Lua scripts, as they are sent to Redis."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+# What every script of a layout starts with, beside its own file.
+_PRELUDES = {"counted": "counted_mirror"}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script and the name Redis has for it.
+
+    Attributes:
+        text: what EVAL takes.
+        sha: what EVALSHA takes.
+    """
+
+    name: str
+    text: str
+    sha: str
+
+
+@functools.cache
+def load(name: str) -> Script:
+    """Return the script *name*, read once; raise FileNotFoundError if the package lacks it."""
+    prelude = _PRELUDES.get(name.partition("_")[0])
+    text = (_read(prelude) if prelude else "") + _read(name)
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(name: str) -> str:
+    lua = resources.files("litellm_cancel_guard.gauge") / "lua"
+    return (lua / f"{name}.lua").read_text(encoding="utf-8")
