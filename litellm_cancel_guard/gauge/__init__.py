@@ -1,0 +1,42 @@
+"""The record of the slots in flight: in Redis, or in the process where LiteLLM runs without Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from litellm_cancel_guard.lease import Admission, Lease
+
+
+class GaugeUnavailableError(Exception):
+    """Redis could not be asked: nothing is known about the lease. The backstop is the lease's own end."""
+
+
+class GaugeCorruptError(Exception):
+    """A Redis key of the guard's holds another type. The message names the key and says what to do."""
+
+
+class Gauge(Protocol):
+    """Acquire, renew, release and count; every call is one atomic step.
+
+    All of them may raise GaugeUnavailableError or GaugeCorruptError, and nothing else.
+    Repeating any of them with the same lease changes nothing further.
+    """
+
+    async def acquire(self, lease: Lease, limit: int) -> Admission:
+        """Hold a slot for *lease* if fewer than *limit* are held."""
+        ...
+
+    async def release(self, lease: Lease) -> int:
+        """Give the slot of *lease* back, if it is held; return the slots still held."""
+        ...
+
+    async def renew(self, leases: Collection[Lease]) -> set[Lease]:
+        """Hold each of *leases* for another lease time; return those that were no longer held (and are not retaken)."""
+        ...
+
+    async def count(self, gauge: str) -> int:
+        """Return the slots held now."""
+        ...
