@@ -39,6 +39,7 @@ class Ledger:
         self.gauge = gauge
         self.settings = settings
         self._releasing: dict[str, set[asyncio.Task[Any]]] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._degraded = False
         self._asked_at = time.monotonic()
 
@@ -51,8 +52,9 @@ class Ledger:
         """
         if request.lease is not None:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
+        under_way = tuple(self._releasing.get(gauge, ()))
         admission = await self._acquire(request, gauge, limit)
-        if not admission.admitted and await self._releases_settled(gauge):
+        if not admission.admitted and await self._came_free(gauge, under_way):
             admission = await self._acquire(request, gauge, limit)
         return admission
 
@@ -175,21 +177,26 @@ class Ledger:
                 return
 
     def _released(self, gauge: str, task: asyncio.Task[Any]) -> None:
-        under_way = self._releasing.get(gauge)
-        if under_way is not None:
-            under_way.discard(task)
-            if not under_way:
-                del self._releasing[gauge]
-
-    async def _releases_settled(self, gauge: str) -> bool:
-        """Wait for a release of *gauge* under way in this worker; return whether one came to its end.
-
-        On routes without a hook before the last byte, the client's next request overtakes the release of its last.
-        """
-        under_way = self._releasing.get(gauge)
+        under_way = self._releasing[gauge]
+        under_way.discard(task)
         if not under_way:
+            del self._releasing[gauge]
+        for waiter in self._waiting.pop(gauge, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _came_free(self, gauge: str, under_way: tuple[asyncio.Task[Any], ...]) -> bool:
+        """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
+
+        Releases *under_way* before it came in count, and where a route has no hook before its last byte also the
+        one that begins when the request task of that route ends.
+        """
+        if under_way:
+            done, _ = await asyncio.wait(under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return bool(done)
+        if not self.registry.holds_unhooked(gauge):
             return False
-        done, _ = await asyncio.wait(
-            under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
-        return bool(done)
+        freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(gauge, []).append(freed)
+        await asyncio.wait((freed,), timeout=_SECOND_LOOK_SECONDS)
+        return freed.done()

@@ -9,6 +9,8 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.routes import UNHOOKED_ROUTES
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
@@ -68,6 +70,15 @@ class Registry:
         """Return the request that this code runs for, in whatever task or copy of its context."""
         return _current.get()
 
+    def leave_context(self) -> None:
+        """Forget the request of this context.
+
+        uvicorn starts a pipelined request from inside the task of the one before it, whose context it inherits: its
+        stream would end a request that is not its own.
+        """
+        if _current.get() is not None:
+            _current.set(None)
+
     def hold(self, request: Request, lease: Lease) -> None:
         """Tie *lease* to *request* before Redis is asked, so that every ending from now on gives it back."""
         request.lease = lease
@@ -91,6 +102,10 @@ class Registry:
     def held(self, gauge: str) -> int:
         """Return how many slots of *gauge* this worker holds."""
         return len(self._held.get(gauge, ()))
+
+    def holds_unhooked(self, gauge: str) -> bool:
+        """Tell whether a slot of *gauge* is held by a request that only its task's end will give back."""
+        return any(request.route in UNHOOKED_ROUTES for request in self._held.get(gauge, {}).values())
 
     def leases(self) -> Iterable[tuple[Lease, Request]]:
         """Return a snapshot of every lease held here, with its request."""

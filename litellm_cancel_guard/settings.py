@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names the line of config.yaml or the variable to change."""
 
 
 class Settings(BaseModel):
@@ -12,18 +19,24 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    enabled: bool = Field(True, description="False: the guard stands aside, LiteLLM counts alone.")
+    enabled: bool = Field(default=True, description="False: the guard stands aside, LiteLLM counts alone.")
     lease_seconds: float = Field(
-        30.0, ge=1, le=3600, description="How long a slot outlives its worker: a killed worker's slots are free then."
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="How long a slot outlives its worker: a killed worker's slots are free then.",
     )
     heartbeat_seconds: float = Field(
-        10.0, gt=0, description="How often a worker renews the slots it holds; at most half the lease."
+        default=10.0, gt=0, description="How often a worker renews the slots it holds; at most half the lease."
     )
     redis_timeout: float = Field(
-        2.0, gt=0, le=60, description="How long one call to Redis may take, and so how long Redis can delay a request."
+        default=2.0,
+        gt=0,
+        le=60,
+        description="How long one call to Redis may take, and so how long Redis can delay a request.",
     )
     on_redis_error: Literal["local", "open"] = Field(
-        "local",
+        default="local",
         description="When Redis can't be asked: `local` enforces the cap on what this worker holds, `open` admits.",
     )
 
@@ -45,3 +58,35 @@ class Settings(BaseModel):
                 f"({self.lease_seconds:g}): a lease has to survive one missed beat"
             )
         return self
+
+
+ENV_PREFIX = "CANCEL_GUARD_"
+
+
+def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of config.yaml's ``callback_settings: cancel_guard:`` *block*, the environment winning.
+
+    Raises:
+        SettingsError: something in them is wrong; the message names what to change.
+    """
+    if block is not None and not isinstance(block, dict):
+        raise SettingsError(f"callback_settings: cancel_guard: must be a block of settings, not {block!r}")
+    given = dict(block or {})
+    for name in Settings.model_fields:
+        if (value := environ.get(ENV_PREFIX + name.upper())) is not None:
+            given[name] = value
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(problem, environ) for problem in error.errors())) from None
+
+
+def _complaint(problem: Any, environ: Mapping[str, str]) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if not name:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    variable = ENV_PREFIX + name.upper()
+    where = variable if variable in environ else f"callback_settings: cancel_guard: {name}"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: no such setting (there are {', '.join(Settings.model_fields)})"
+    return f"{where}: {problem['msg']}, not {problem['input']!r}"

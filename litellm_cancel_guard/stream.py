@@ -12,33 +12,14 @@ from litellm_cancel_guard.lease import Ending
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from litellm_cancel_guard.routes import IsLast
+
     End = Callable[[Ending], Awaitable[None]]
-    IsLast = Callable[[Any], bool]
 
 log = logging.getLogger("LiteLLM Proxy")
 
 # How long closing the provider's stream may hold up the end of a request whose client has left.
 _CLOSE_SECONDS = 1.0
-
-
-def last_messages_frame(chunk: Any) -> bool:
-    """Tell whether *chunk* ends a ``/v1/messages`` stream; its frames come as bytes (1.80 - 1.109)."""
-    return isinstance(chunk, bytes) and b"message_stop" in chunk
-
-
-def last_responses_event(chunk: Any) -> bool:
-    """Tell whether *chunk* ends a ``/v1/responses`` stream; its events are objects with a type."""
-    return getattr(chunk, "type", None) in ("response.completed", "response.failed", "response.incomplete")
-
-
-# Clients of these routes go on at the terminal event and do not wait for the end of the body: released only there,
-# the slot would still be held when the next request of the same client comes. Chat waits for [DONE], which LiteLLM
-# writes after the stream hook has ended.
-LAST_FRAME: dict[str, IsLast] = {
-    "anthropic_messages": last_messages_frame,
-    "aresponses": last_responses_event,
-    "responses": last_responses_event,
-}
 
 
 async def guarded(response: AsyncIterator[Any], end: End, is_last: IsLast | None) -> AsyncIterator[Any]:

@@ -1,0 +1,70 @@
+"""The CustomLogger: every hook, a few lines each, delegating. A fault in here never breaks a request."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from litellm.integrations.custom_logger import CustomLogger
+
+from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.routes import LAST_FRAME
+from litellm_cancel_guard.stream import guarded
+from litellm_cancel_guard.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger("LiteLLM Proxy")
+
+
+# The name must contain _PROXY_: otherwise `no-log` in a client's body switches off the log events of this class
+# (1.80 - 1.109, litellm_core_utils/litellm_logging.py). The hooks must be defined in this very class: LiteLLM looks
+# for them in its __dict__ and passes inherited ones over.
+class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
+    """Tracks every admitted request and gives its slot back exactly once, whichever way it ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._worker = Worker()
+
+    async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
+        """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""
+        try:
+            if user_api_key_dict.max_parallel_requests is None:
+                self._worker.stand_aside()
+            else:
+                self._worker.open(str(call_type), self)
+        except Exception:
+            log.exception("cancel_guard: a request could not be opened; LiteLLM counts it alone")
+
+    async def async_post_call_success_hook(self, data: Any, user_api_key_dict: Any, response: Any) -> None:
+        """Give the slot back before a plain answer goes out."""
+        await self._end_current(Ending.COMPLETED)
+
+    async def async_post_call_failure_hook(
+        self, request_data: Any, original_exception: Exception, user_api_key_dict: Any, traceback_str: str | None = None
+    ) -> None:
+        """Give the slot back before an error goes out."""
+        await self._end_current(Ending.PROVIDER_FAILED)
+
+    def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: Any, request_data: Any
+    ) -> AsyncIterator[Any]:
+        """Give the slot back before the last chunk goes out, or when its client has left."""
+        request = self._worker.guarded_request()
+        if request is None or request.streaming:
+            return response  # type: ignore[no-any-return]
+        request.streaming = True
+        return guarded(response, self._ender(request), LAST_FRAME.get(request.route))
+
+    def _ender(self, request: Any) -> Any:
+        async def end(ending: Ending) -> None:
+            await self._worker.end(request, ending)
+
+        return end
+
+    async def _end_current(self, ending: Ending) -> None:
+        request = self._worker.guarded_request()
+        if request is not None:
+            await self._worker.end(request, ending)

@@ -1,0 +1,40 @@
+"""The only place that knows LiteLLM's own limiter: its detection, an adapter for each shape, the numbered facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.limiter.counting import silence_decrements
+from litellm_cancel_guard.limiter.detection import (
+    Recognised,
+    UnknownLimiterError,
+    find_limiter,
+    litellm_version,
+    recognise,
+)
+from litellm_cancel_guard.limiter.seam import install
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.limiter.seam import Admits
+
+__all__ = ["Recognised", "UnknownLimiterError", "attach", "find_limiter", "litellm_version", "recognise"]
+
+
+def attach(recognised: Recognised, admits: Admits) -> None:
+    """Put the guard into the limiter, once however often it is called."""
+    if recognised.shape == "counting":
+        silence_decrements(recognised.limiter)
+    install(recognised.limiter, admits)
+
+
+def precede(callbacks: list[Any], guard: Any, limiter: Any) -> bool:
+    """Move *guard* before *limiter* in LiteLLM's callbacks (F9); return whether it had to be moved."""
+    try:
+        here, there = callbacks.index(guard), callbacks.index(limiter)
+    except ValueError:
+        return False
+    if here < there:
+        return False
+    del callbacks[here]
+    callbacks.insert(there, guard)
+    return True

@@ -1,0 +1,34 @@
+"""What the adapters lean on, numbered, with version and source; tests/limiter/test_facts.py fails when one expires.
+
+F1. The proxy's limiter is ``proxy_logging_obj.get_proxy_hook("parallel_request_limiter")``, whatever its class.
+    1.80 - 1.109, proxy/utils.py.
+F2. Its ``should_rate_limit(descriptors=...)`` is where each version decides, called on ``self`` from its pre-call
+    hook, so that an attribute of the instance takes its place. 1.80 - 1.109,
+    proxy/hooks/parallel_request_limiter_v3.py.
+F3. From 1.94 ``should_rate_limit`` has a parameter ``parallel_slot_id``, and a key's slots are a sorted set with one
+    member a slot; before that they are one number in a window.
+F4. Only the ``api_key`` descriptor carries ``max_parallel_requests``. 1.80 - 1.109, ``_create_rate_limit_descriptors``.
+F5. LiteLLM prunes a slot 3600 s after its score (``PARALLEL_REQUEST_SLOT_TTL_SECONDS``), on Redis' clock.
+    1.94 - 1.109.
+F6. The counting limiter counts down with an increment of -1 on ``...:max_parallel_requests`` from three places:
+    ``async_increment_tokens_with_ttl_preservation(pipeline_operations)`` after a success, and
+    ``dual_cache.async_increment_cache_pipeline(increment_list)`` after a failure and, in 1.90 - 1.93, a disconnect.
+    All of them also count down what never counted up (1.80 - 1.93).
+F7. From 1.91 LiteLLM's scripts put the configured namespace before every key; before that they use bare keys
+    (caching/redis_cache.py, ``async_register_script``).
+F8. The limiter raises its 429 from the first status of the response whose ``code`` is ``OVER_LIMIT``
+    (``_handle_rate_limit_error``), and the ``x-ratelimit-*`` headers come from the statuses of an admission.
+F9. Callbacks of config.yaml come before the limiter in ``litellm.callbacks``, those added at run time after it; the
+    pre-call hooks run in that order. 1.80 - 1.109, proxy_server.py, proxy/utils.py.
+"""
+
+from __future__ import annotations
+
+OLDEST_LITELLM = (1, 80)
+NAMESPACED_SCRIPTS_SINCE = (1, 91)  # F7
+
+LIMITER_HOOK = "parallel_request_limiter"  # F1
+SLOT_PARAMETER = "parallel_slot_id"  # F3
+CAPPED_DESCRIPTOR = "api_key"  # F4
+CAP = "max_parallel_requests"
+SLOT_TTL_CONSTANT = "PARALLEL_REQUEST_SLOT_TTL_SECONDS"  # F5

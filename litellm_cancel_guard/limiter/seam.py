@@ -1,0 +1,114 @@
+"""The seam: the guard's own acquire in the place of LiteLLM's ``should_rate_limit`` (F2).
+
+The guard acquires first and the limiter decides on requests and tokens afterwards, so that a refusal for concurrency
+uses up no request of the minute (#39309), and a refusal for requests or tokens gives the slot back.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.limiter import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litellm_cancel_guard.lease import Admission
+    from litellm_cancel_guard.registry import Request
+
+log = logging.getLogger("LiteLLM Proxy")
+
+_MARK = "_cancel_guard_seam"
+
+
+class Admits(Protocol):
+    """What the seam needs of the ledger."""
+
+    def guarded_request(self) -> Request | None:
+        """Return the request to admit, or None if the guard has nothing to do with this call."""
+
+    async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
+        """Acquire a slot, or refuse."""
+
+    async def end(self, request: Request, ending: Ending) -> None:
+        """End the request and give its slot back."""
+
+
+def install(limiter: Any, admits: Admits) -> None:
+    """Put the guard into *limiter*'s ``should_rate_limit``, once however often it is called."""
+    original = limiter.should_rate_limit
+    if getattr(original, _MARK, False):
+        return
+    seam = _Seam(original, admits)
+
+    @functools.wraps(original)
+    async def should_rate_limit(descriptors: Any, *args: Any, **kwargs: Any) -> Any:
+        return await seam.decide(descriptors, *args, **kwargs)
+
+    setattr(should_rate_limit, _MARK, True)
+    limiter.should_rate_limit = should_rate_limit
+
+
+class _Seam:
+    def __init__(self, original: Callable[..., Awaitable[Any]], admits: Admits) -> None:
+        self._original = original
+        self._admits = admits
+
+    async def decide(self, descriptors: Any, *args: Any, **kwargs: Any) -> Any:
+        capped = _capped(descriptors)
+        request = None if capped is None or _looks_only(args, kwargs) else self._admits.guarded_request()
+        if request is None:
+            return await self._original(descriptors, *args, **kwargs)
+        limit = int(capped["rate_limit"][facts.CAP])
+        joined = request.lease is not None
+        admission = await self._admits.admit(request, f"{capped['key']}:{capped['value']}", limit)
+        status = _status(capped["key"], limit, admission)
+        if not admission.admitted:
+            await self._admits.end(request, Ending.REFUSED)
+            return {"overall_code": "OVER_LIMIT", "statuses": [status]}
+        refused = True
+        try:
+            response = await self._original(_without_cap(descriptors), *args, **kwargs)
+            refused = response["overall_code"] == "OVER_LIMIT"
+        finally:
+            # A tool call that joined the request of the answer it belongs to is refused alone; the request goes on.
+            if refused and not joined:
+                await self._admits.end(request, Ending.REFUSED)
+        return response if refused else {**response, "statuses": [*response["statuses"], status]}
+
+
+def _capped(descriptors: Any) -> Any:
+    for descriptor in descriptors:
+        if (
+            descriptor["key"] == facts.CAPPED_DESCRIPTOR
+            and (descriptor.get("rate_limit") or {}).get(facts.CAP) is not None
+        ):
+            return descriptor
+    return None
+
+
+def _without_cap(descriptors: Any) -> list[Any]:
+    return [
+        {**descriptor, "rate_limit": {**descriptor["rate_limit"], facts.CAP: None}}
+        if (descriptor.get("rate_limit") or {}).get(facts.CAP) is not None
+        else descriptor
+        for descriptor in descriptors
+    ]
+
+
+def _looks_only(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    # Behind the descriptors come the span and read_only, in every version; the rest LiteLLM gives by name.
+    return bool(kwargs.get("read_only") or kwargs.get("skip_parallel_check") or (len(args) > 1 and args[1]))
+
+
+def _status(descriptor_key: str, limit: int, admission: Admission) -> dict[str, Any]:
+    return {
+        "code": "OK" if admission.admitted else "OVER_LIMIT",
+        "current_limit": limit,
+        "limit_remaining": max(0, limit - admission.in_flight),
+        "rate_limit_type": facts.CAP,
+        "descriptor_key": descriptor_key,
+    }

@@ -1,0 +1,121 @@
+"""What one worker of the proxy keeps: its registry, and, once the limiter is found, the ledger and the heartbeat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard import limiter as upstream
+from litellm_cancel_guard.heartbeat import Heartbeat
+from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.ledger import Ledger
+from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.routes import NESTED_ROUTE
+from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.lease import Admission
+    from litellm_cancel_guard.registry import Request
+
+log = logging.getLogger("LiteLLM Proxy")
+
+
+class Worker:
+    """Built with the callback, attached to LiteLLM's limiter when the first request comes.
+
+    Until then, and where the limiter is of an unknown shape, it opens no requests and the limiter is left alone.
+    """
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.settings = Settings()
+        self.ledger: Ledger | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._limiter: Any = None
+
+    def open(self, route: str, guard: Any) -> None:
+        """Open a request for the running task, unless it already serves one or the guard holds back."""
+        self._attach_once(guard)
+        task = asyncio.current_task()
+        if self.ledger is None or task is None:
+            return
+        request = self.registry.current()
+        if route == NESTED_ROUTE and request is not None and request.ending is None:
+            return
+        self.registry.open(task, route, self._task_ended)
+
+    def stand_aside(self) -> None:
+        """Have nothing to do with the request that is served now: its key has no cap."""
+        self.registry.leave_context()
+
+    def guarded_request(self) -> Request | None:
+        """Return the request in flight that this code runs for."""
+        request = self.registry.current()
+        return request if request is not None and request.ending is None else None
+
+    async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
+        """Acquire a slot for *request*, or refuse."""
+        ledger, heartbeat = self._attached()
+        heartbeat.start()
+        return await ledger.admit(request, gauge, limit)
+
+    async def end(self, request: Request, ending: Ending) -> None:
+        """End *request* and give its slot back before the caller goes on."""
+        if self.ledger is not None:
+            await self.ledger.end(request, ending)
+
+    def _attached(self) -> tuple[Ledger, Heartbeat]:
+        if self.ledger is None or self._heartbeat is None:
+            raise RuntimeError("the guard is not attached to a limiter")
+        return self.ledger, self._heartbeat
+
+    def _task_ended(self, request: Request) -> None:
+        """Give back what still holds when its ASGI task is done: what no hook has seen."""
+        if self.ledger is not None:
+            self.ledger.end_soon(request, Ending.TASK_ENDED)
+
+    def _attach_once(self, guard: Any) -> None:
+        limiter = upstream.find_limiter()
+        if limiter is None or limiter is self._limiter:
+            return
+        self._limiter = limiter
+        self.settings = _settings()
+        if not self.settings.enabled:
+            log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
+            return
+        try:
+            recognised = upstream.recognise(limiter)
+        except upstream.UnknownLimiterError as error:
+            log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
+            return
+        gauge = upstream.gauge_for(recognised, self.settings)
+        self.ledger = Ledger(self.registry, gauge, self.settings)
+        self._heartbeat = Heartbeat(self.ledger.renew, self.settings.heartbeat_seconds)
+        upstream.attach(recognised, self)
+        upstream.precede(_callbacks(), guard, limiter)
+        log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings.lease_seconds))
+
+
+def _callbacks() -> list[Any]:
+    return getattr(sys.modules.get("litellm"), "callbacks", [])
+
+
+def _settings() -> Settings:
+    blocks = getattr(sys.modules.get("litellm"), "callback_settings", None)
+    try:
+        return load_settings(blocks.get("cancel_guard") if isinstance(blocks, dict) else None, os.environ)
+    except SettingsError as error:
+        log.error("cancel_guard: %s. The guard runs with its defaults", error)  # noqa: TRY400 - no traceback at the operator
+        return Settings()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("litellm-cancel-guard")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,113 @@
+"""What was begun is finished although its caller is cancelled, once or often, natively or by anyio."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import anyio
+import pytest
+
+from litellm_cancel_guard.completion import begin, finish
+
+
+class Work:
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.done = False
+
+    async def run(self) -> str:
+        self.started.set()
+        await self.go_on.wait()
+        self.done = True
+        return "result"
+
+
+async def test_it_waits_for_the_result() -> None:
+    work = Work()
+    work.go_on.set()
+    task = begin(work.run())
+
+    assert await finish(task, within=5)
+    assert task.result() == "result"
+
+
+async def test_three_cancellations_do_not_stop_it_and_are_raised_afterwards() -> None:
+    work = Work()
+    caller = asyncio.create_task(finish(begin(work.run()), within=5))
+    await work.started.wait()
+
+    for _ in range(3):
+        caller.cancel()
+        await asyncio.sleep(0)
+    assert (caller.done(), work.done) == (False, False)
+    work.go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert work.done
+
+
+async def test_a_cancelled_anyio_scope_does_not_make_it_spin() -> None:
+    work = Work()
+    turns = 0
+
+    async def finish_it() -> None:
+        await finish(begin(work.run()), within=5)
+
+    with anyio.move_on_after(0) as scope:
+        asyncio.get_running_loop().call_later(0.1, work.go_on.set)
+        cpu = time.process_time()
+        await finish_it()
+        turns += 1
+    assert work.done
+    assert scope.cancel_called
+    assert time.process_time() - cpu < 0.08
+
+
+async def test_late_work_goes_on_in_the_background() -> None:
+    work = Work()
+    task = begin(work.run())
+
+    assert not await finish(task, within=0.01)
+    work.go_on.set()
+    assert await task == "result"
+
+
+async def test_a_cancelled_caller_is_let_go_at_the_deadline() -> None:
+    work = Work()
+    task = begin(work.run())
+    caller = asyncio.create_task(finish(task, within=0.05))
+    await work.started.wait()
+    caller.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert not task.done()
+    work.go_on.set()
+    await task
+
+
+async def test_its_error_is_raised() -> None:
+    async def fails() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await finish(begin(fails()), within=5)
+
+
+async def test_an_error_never_hides_a_cancellation() -> None:
+    go_on = asyncio.Event()
+
+    async def fails() -> None:
+        await go_on.wait()
+        raise ValueError("no")
+
+    caller = asyncio.create_task(finish(begin(fails()), within=5))
+    await asyncio.sleep(0)
+    caller.cancel()
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller

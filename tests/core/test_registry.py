@@ -1,0 +1,117 @@
+"""One request for one ASGI task, ended once, whoever says so first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+
+import pytest
+
+from litellm_cancel_guard.lease import Ending, Lease
+from litellm_cancel_guard.registry import Registry, Request
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+def ignore(request: Request) -> None:
+    """Take no notice of a task's end."""
+
+
+def running() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def test_the_pre_call_chain_that_runs_again_joins_its_request(registry: Registry) -> None:
+    first = registry.open(running(), "acompletion", ignore)
+
+    assert registry.open(running(), "acompletion", ignore) is first
+    assert len(registry) == 1
+
+
+async def test_two_tasks_are_two_requests_whatever_id_their_client_sends(registry: Registry) -> None:
+    async def serve() -> Request:
+        return registry.open(running(), "acompletion", ignore)
+
+    one, two = await asyncio.gather(serve(), serve())
+    assert one is not two
+
+
+async def test_a_request_ends_once_and_hands_its_lease_to_the_first_who_ends_it(registry: Registry) -> None:
+    request = registry.open(running(), "acompletion", ignore)
+    lease = Lease("api_key:k")
+    registry.hold(request, lease)
+
+    endings = (registry.end(request, Ending.COMPLETED), registry.end(request, Ending.TASK_ENDED))
+
+    assert endings == (lease, None)
+    assert (request.ending, registry.held("api_key:k"), list(registry.leases())) == (Ending.COMPLETED, 0, [])
+
+
+async def test_a_task_that_serves_again_after_an_ending_opens_a_new_request(registry: Registry) -> None:
+    first = registry.open(running(), "acompletion", ignore)
+    registry.end(first, Ending.REFUSED)
+
+    assert registry.open(running(), "acompletion", ignore) is not first
+
+
+async def test_the_end_of_its_task_is_told_once_and_forgets_the_request(registry: Registry) -> None:
+    told: list[Request] = []
+
+    async def serve() -> Request:
+        registry.open(running(), "acompletion", told.append)
+        return registry.open(running(), "acompletion", told.append)
+
+    request = await asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    assert (told, len(registry)) == ([request], 0)
+
+
+@pytest.mark.parametrize("how", ["raises", "cancelled"])
+async def test_the_end_of_its_task_is_told_however_it_ends(registry: Registry, how: str) -> None:
+    told: list[Request] = []
+
+    async def serve() -> None:
+        registry.open(running(), "acompletion", told.append)
+        if how == "raises":
+            raise ValueError
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    await asyncio.sleep(0)
+    assert len(told) == 1
+
+
+async def test_child_tasks_see_the_request_of_the_task_they_were_born_in(registry: Registry) -> None:
+    async def serve() -> tuple[Request, Request | None]:
+        request = registry.open(running(), "acompletion", ignore)
+
+        async def child() -> Request | None:
+            return registry.current()
+
+        return request, await asyncio.create_task(child())
+
+    request, seen = await asyncio.create_task(serve())
+    assert seen is request
+
+
+async def test_a_request_without_a_cap_does_not_inherit_the_request_of_its_context(registry: Registry) -> None:
+    """uvicorn starts a pipelined request from inside the task of the one before it."""
+
+    async def serve() -> Request | None:
+        registry.open(running(), "acompletion", ignore)
+
+        async def pipelined() -> Request | None:
+            registry.leave_context()
+            return registry.current()
+
+        return await asyncio.get_running_loop().create_task(pipelined())
+
+    assert await contextvars.copy_context().run(asyncio.create_task, serve()) is None
