@@ -105,7 +105,11 @@ class Ledger:
 
     async def _write_again(self, lease: Lease, request: Request) -> None:
         """Write a lease that Redis lost (away, restarted, flushed) although this worker asked in time."""
-        await self.gauge.acquire(lease, _NO_LIMIT)
+        try:
+            await self.gauge.acquire(lease, _NO_LIMIT)
+        except GaugeCorruptError as error:
+            log.warning("cancel_guard: %s", error)
+            return
         if request.ending is not None:
             # The request ended while its lease was being written: its release found nothing, and this would stay.
             await self.gauge.release(lease)

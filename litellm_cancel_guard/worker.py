@@ -91,12 +91,11 @@ class Worker:
         except upstream.UnknownLimiterError as error:
             log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
             return
-        gauge = upstream.gauge_for(recognised, self.settings)
-        self.ledger = Ledger(self.registry, gauge, self.settings)
+        self.ledger = Ledger(self.registry, upstream.gauge_for(recognised, self.settings), self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.settings.heartbeat_seconds)
         upstream.attach(recognised, self)
         upstream.precede(_callbacks(), guard, limiter)
-        log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings.lease_seconds))
+        log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))
 
 
 def _callbacks() -> list[Any]:

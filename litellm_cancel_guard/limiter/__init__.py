@@ -12,12 +12,23 @@ from litellm_cancel_guard.limiter.detection import (
     litellm_version,
     recognise,
 )
+from litellm_cancel_guard.limiter.gauges import describe, gauge_for
 from litellm_cancel_guard.limiter.seam import install
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.limiter.seam import Admits
 
-__all__ = ["Recognised", "UnknownLimiterError", "attach", "find_limiter", "litellm_version", "recognise"]
+__all__ = [
+    "Recognised",
+    "UnknownLimiterError",
+    "attach",
+    "describe",
+    "find_limiter",
+    "gauge_for",
+    "litellm_version",
+    "precede",
+    "recognise",
+]
 
 
 def attach(recognised: Recognised, admits: Admits) -> None:

@@ -1,0 +1,53 @@
+"""Which gauge a recognised limiter's slots are counted in: where LiteLLM itself counts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.limiter.detection import litellm_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.gauge.layout import Layout
+    from litellm_cancel_guard.limiter.detection import Recognised
+    from litellm_cancel_guard.settings import Settings
+
+
+def gauge_for(recognised: Recognised, settings: Settings) -> Gauge:
+    """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process."""
+    if recognised.redis_cache is None:
+        from litellm_cancel_guard.gauge.local import LocalGauge
+
+        return LocalGauge()
+    from litellm_cancel_guard.gauge.redis import RedisGauge
+
+    return RedisGauge(
+        recognised.redis_cache.init_async_client,
+        _layout(recognised),
+        lease_seconds=settings.lease_seconds,
+        timeout_seconds=settings.redis_timeout,
+    )
+
+
+def describe(recognised: Recognised, settings: Settings) -> str:
+    """Return the line that says what the guard has attached itself to."""
+    where = "in process" if recognised.redis_cache is None else "in Redis"
+    return (
+        f"guards the {recognised.shape} limiter of LiteLLM {litellm_version()}, slots {where}, "
+        f"lease {settings.lease_seconds:g} s"
+    )
+
+
+def _layout(recognised: Recognised) -> Layout:
+    from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
+
+    if recognised.shape == "slots":
+        return slots_layout(horizon_seconds=recognised.horizon_seconds, namespaced=_namespacing(recognised))
+    return counted_layout(window_seconds=recognised.window_seconds, namespaced=_namespacing(recognised))
+
+
+def _namespacing(recognised: Recognised) -> Callable[[str], str]:
+    fix: Any = getattr(recognised.redis_cache, "check_and_fix_namespace", None)
+    return fix if recognised.namespaced and fix is not None else str
