@@ -1,0 +1,138 @@
+"""Options and fixtures of the proxy tests; the harness behind them is tests/harness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.harness import venvs, versions
+from tests.harness.clients import TIMEOUT, Caller
+from tests.harness.config import Setup
+from tests.harness.keys import fresh_key
+from tests.harness.process import Process
+from tests.harness.provider.handle import Control, Provider
+from tests.harness.proxy import Proxies
+from tests.harness.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from tests.harness.keys import Key
+    from tests.harness.proxy import Proxy
+    from tests.harness.versions import Version
+
+VENVS: pytest.StashKey[dict[Version, Future[Path]]] = pytest.StashKey()
+LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("litellm")
+    group.addoption("--litellm", default="installed", help="LiteLLM versions: installed, all, or 1.83.14,1.109.1")
+    group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "litellm_version" in metafunc.fixturenames:
+        try:
+            asked = versions.chosen(metafunc.config.getoption("litellm"))
+        except LookupError as missing:
+            raise pytest.UsageError(str(missing)) from None
+        metafunc.parametrize("litellm_version", asked, ids=str, scope="session")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Environments are built before the first test: a cold cache must not use up a test's time limit."""
+    specs = [spec for item in session.items if (spec := getattr(item, "callspec", None))]
+    asked = {spec.params["litellm_version"] for spec in specs if "litellm_version" in spec.params}
+    if asked and not session.config.getoption("collectonly"):
+        session.config.stash[VENVS] = venvs.build_all(asked)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[LOG_STARTS] = {process: process.log.stat().st_size for process in Process.running}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its proxies wrote while it ran."""
+    report = yield
+    if report.failed:
+        for process in Process.running:
+            written = process.text(item.stash[LOG_STARTS].get(process, 0))
+            report.sections.append((f"{process.name}, {process.log}", written[-8000:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    provider = Provider(tmp_path_factory.mktemp("provider"))
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture(scope="session")
+def proxies(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxies]:
+    def python_of(version: Version) -> Path:
+        built = pytestconfig.stash.get(VENVS, {}).get(version)
+        return built.result() if built else venvs.python_of(version)
+
+    proxies = Proxies(python_of, tmp_path_factory.mktemp)
+    yield proxies
+    proxies.stop()
+
+
+@pytest.fixture
+def setup(
+    litellm_version: Version, redis_server: RedisServer, provider: Provider, pytestconfig: pytest.Config
+) -> Setup:
+    """The usual proxy: one worker, Redis, guarded unless the run is --bare."""
+    guarded = not pytestconfig.getoption("bare")
+    return Setup(litellm_version, guarded=guarded, provider=provider.url, redis_port=redis_server.port)
+
+
+@pytest.fixture
+def proxy(proxies: Proxies, setup: Setup) -> Proxy:
+    return proxies.shared(setup)
+
+
+@pytest.fixture
+def key() -> Key:
+    return fresh_key(cap=4)
+
+
+@pytest_asyncio.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, verify=False) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def call_on(provider: Provider, http: httpx.AsyncClient) -> AsyncIterator[Callable[[Proxy], Caller]]:
+    """Callers of any proxy; whatever the provider still holds for them is let go after the test."""
+    callers: list[Caller] = []
+
+    def caller_on(proxy: Proxy) -> Caller:
+        callers.append(Caller(proxy, Control(provider, http), http))
+        return callers[-1]
+
+    yield caller_on
+    for caller in callers:
+        await caller.let_go()
+
+
+@pytest.fixture
+def caller(call_on: Callable[[Proxy], Caller], proxy: Proxy) -> Caller:
+    return call_on(proxy)

@@ -1,0 +1,146 @@
+"""Client programs: they read to the end, or hang up for real, at a moment the provider vouches for."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.harness.provider.script import Script, word
+from tests.harness.routes import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.harness.keys import Key
+    from tests.harness.provider.handle import Control
+    from tests.harness.proxy import Proxy
+    from tests.harness.routes import Route
+
+TIMEOUT = httpx.Timeout(30)
+_BROKEN_OFF = (httpx.RemoteProtocolError, httpx.ReadError)
+
+
+@dataclass
+class Answer:
+    status: int
+    text: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    broken_off: bool = False
+    """The connection ended before the body did."""
+
+    def ended_well(self, route: Route) -> bool:
+        return self.status == 200 and not self.broken_off and route.terminal in self.text
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Of requests that came at once: how many the provider held open together, how many were turned away."""
+
+    admitted: int
+    refused: int
+
+
+class OpenStream:
+    """A stream that its client is reading."""
+
+    def __init__(self, response: httpx.Response, run: str) -> None:
+        self.status = response.status_code
+        self.run = run
+        self._pieces = response.aiter_text()
+        self.text = ""
+
+    async def read_until(self, text: str) -> None:
+        while text not in self.text:
+            self.text += await anext(self._pieces)
+
+    async def read_chunks(self, count: int) -> None:
+        """Until that many of the provider's chunks have arrived."""
+        await self.read_until(word(count - 1).strip())
+
+
+class Caller:
+    """A user of one proxy, who can see what the provider counts."""
+
+    def __init__(self, proxy: Proxy, provider: Control, http: httpx.AsyncClient) -> None:
+        self.proxy = proxy
+        self.provider = provider
+        self._http = http
+        self._runs: list[str] = []
+
+    def script(self) -> Script:
+        """A script whose run is counted apart, and released when the test is over."""
+        run = secrets.token_hex(6)
+        self._runs.append(run)
+        return Script(run)
+
+    async def plain(self, route: Route, key: Key, script: Script | None = None) -> Answer:
+        return await self._whole(route, key, script, stream=False)
+
+    async def streamed(self, route: Route, key: Key, script: Script | None = None) -> Answer:
+        """Ask for a stream and read it to its end, whichever that is."""
+        return await self._whole(route, key, script, stream=True)
+
+    @asynccontextmanager
+    async def opened(self, route: Route, key: Key, script: Script, *, stream: bool = True) -> AsyncIterator[OpenStream]:
+        """A stream to read bit by bit; leaving the block hangs up."""
+        path, body, headers = route.request(key, str(script), stream=stream)
+        async with self._http.stream("POST", f"{self.proxy.url}{path}", json=body, headers=headers) as response:
+            yield OpenStream(response, script.run)
+
+    async def hang_up_mid(self, route: Route, key: Key, after: int = 2) -> str:
+        """Hang up when the provider holds after so many chunks, and they have arrived; returns the run."""
+        script = replace(self.script(), stall=str(after), chunks=after + 2)
+        async with self.opened(route, key, script) as stream:
+            assert stream.status == 200, f"{route} was refused with {stream.status}"
+            await self.provider.wait(script.run, stalled=1)
+            await asyncio.wait_for(stream.read_chunks(after), 10)
+        return script.run
+
+    async def hang_up_before_first(self, route: Route, key: Key, *, at: str = "0", stream: bool = True) -> str:
+        """Hang up while the provider holds its headers (at="headers") or its first chunk; returns the run."""
+        script = replace(self.script(), stall=at)
+        asking = asyncio.create_task(self._whole(route, key, script, stream=stream))
+        await self.provider.wait(script.run, stalled=1)
+        assert not asking.done(), f"{route} answered before its provider did: {asking}"
+        asking.cancel()
+        await asyncio.wait([asking])
+        return script.run
+
+    async def admitted_at_once(self, key: Key, cap: int, route: Route = ROUTES["chat"]) -> Admission:
+        """Two more than the cap at once, held open until each is either at the provider or refused."""
+        script = replace(self.script(), stall="headers")
+        asking = [asyncio.create_task(self.plain(route, key, script)) for _ in range(cap + 2)]
+        admitted = await asyncio.wait_for(self._all_decided(script.run, asking), 20)
+        await self.provider.release(script.run)
+        statuses = sorted([answer.status for answer in await asyncio.gather(*asking)])
+        await self.provider.wait(script.run, open=0)
+        refused = cap + 2 - admitted
+        assert statuses == [200] * admitted + [429] * refused, f"{admitted} were admitted, but answered: {statuses}"
+        return Admission(admitted, refused)
+
+    async def let_go(self) -> None:
+        """Let go of every request that the provider still holds for this caller."""
+        await asyncio.gather(*(self.provider.release(run) for run in self._runs))
+
+    async def _all_decided(self, run: str, asking: list[asyncio.Task[Answer]]) -> int:
+        while True:
+            stalled = (await self.provider.counts(run)).stalled
+            if stalled + sum(task.done() for task in asking) == len(asking):
+                return stalled
+            await asyncio.sleep(0.01)
+
+    async def _whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
+        path, body, headers = route.request(key, str(script or self.script()), stream=stream)
+        async with self._http.stream("POST", f"{self.proxy.url}{path}", json=body, headers=headers) as response:
+            answer = Answer(response.status_code, "", dict(response.headers))
+            try:
+                async for piece in response.aiter_text():
+                    answer.text += piece
+            except _BROKEN_OFF:
+                answer.broken_off = True
+            return answer

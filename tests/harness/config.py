@@ -1,0 +1,126 @@
+"""The files a proxy starts from: its config, its custom_auth, and the door to the guard."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tests.harness.keys import CUSTOM_AUTH, MASTER_KEY
+from tests.harness.process import LOOPBACK
+
+if TYPE_CHECKING:
+    from tests.harness.versions import Version
+
+Settings = dict[str, Any]
+
+_SHIM = """\
+__path__ = __import__("pkgutil").extend_path([], "litellm_cancel_guard")
+from litellm_cancel_guard.entry import handler
+"""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What makes one proxy differ from another; equal setups can share a process."""
+
+    version: Version
+    guarded: bool
+    provider: str
+    """URL of the scripted provider."""
+    redis_port: int | None
+    workers: int = 1
+    env: tuple[tuple[str, str], ...] = ()
+    """More environment variables, over those of `environment`."""
+    settings: str = field(default="", repr=False)
+    """YAML, merged section by section over the config."""
+
+
+def write(setup: Setup, folder: Path) -> Path:
+    """Write all files into the folder; returns the path of the config."""
+    config = _config(setup)
+    for section, more in (yaml.safe_load(setup.settings) or {}).items():
+        config[section] = {**config[section], **more} if isinstance(more, dict) else more
+    (folder / "test_auth.py").write_text(CUSTOM_AUTH)
+    if setup.guarded:
+        _open_the_door(setup.version, folder)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+def environment(setup: Setup, folder: Path) -> dict[str, str]:
+    """Nothing of the developer's own environment but where programs are: no real key, no proxy, no database."""
+    return {
+        "HOME": str(folder),
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": str(folder / "path"),
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": "*",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        # Wider than a session: a window that rolls over would wipe the leak we are looking for.
+        "LITELLM_RATE_LIMIT_WINDOW_SIZE": "3600",
+        "ANTHROPIC_API_KEY": "provider-key",
+        "ANTHROPIC_API_BASE": setup.provider,
+        "GEMINI_API_KEY": "provider-key",
+        "GEMINI_API_BASE": setup.provider,
+        **dict(setup.env),
+    }
+
+
+def _config(setup: Setup) -> Settings:
+    litellm: Settings = {"num_retries": 0, "request_timeout": 100, "fallbacks": [{"first-choice": ["second-choice"]}]}
+    if setup.guarded:
+        litellm["callbacks"] = ["litellm_cancel_guard.handler"]
+    if setup.redis_port is not None:
+        # No answer is cached; `cache` is what hands Redis to the limiter.
+        params = {"type": "redis", "host": LOOPBACK, "port": setup.redis_port, "supported_call_types": []}
+        litellm |= {"cache": True, "cache_params": params}
+    return {
+        "model_list": _models(setup.provider),
+        "litellm_settings": litellm,
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+        "general_settings": {
+            "master_key": MASTER_KEY,
+            "custom_auth": "test_auth.user_api_key_auth",
+            "pass_through_endpoints": [_pass_through(setup)],
+        },
+    }
+
+
+def _models(provider: str) -> list[Settings]:
+    bases = {
+        "gpt": ("openai/gpt-4o-mini", f"{provider}/v1"),
+        "claude": ("anthropic/claude-3-5-haiku-20241022", provider),
+        "gem": ("gemini/gemini-2.0-flash", provider),
+        "text": ("text-completion-openai/gpt-3.5-turbo-instruct", f"{provider}/v1"),
+        "embed": ("openai/text-embedding-3-small", f"{provider}/v1"),
+        "first-choice": ("openai/first-choice", f"{provider}/v1"),
+        "second-choice": ("openai/second-choice", f"{provider}/v1"),
+    }
+    return [
+        {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "provider-key"}}
+        for name, (model, base) in bases.items()
+    ]
+
+
+def _pass_through(setup: Setup) -> Settings:
+    endpoint: Settings = {"path": "/custom", "target": f"{setup.provider}/custom", "forward_headers": True}
+    if setup.version.pass_through_auth_is_free:
+        endpoint["auth"] = True
+    return endpoint
+
+
+def _open_the_door(version: Version, folder: Path) -> None:
+    # A path with nothing else on it: what the proxy imports is the package under test, source or wheel.
+    spec = importlib.util.find_spec("litellm_cancel_guard")
+    assert spec is not None, "litellm_cancel_guard is not importable here"
+    assert spec.submodule_search_locations
+    path = folder / "path"
+    path.mkdir()
+    (path / "litellm_cancel_guard").symlink_to(Path(spec.submodule_search_locations[0]).resolve())
+    if not version.loads_packages:
+        (folder / "litellm_cancel_guard.py").write_text(_SHIM)

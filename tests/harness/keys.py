@@ -1,0 +1,49 @@
+"""Keys that say their own limits: `sk-cap4-rpm10-<random>`. There is no database; custom_auth reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+MASTER_KEY = "sk-master-of-the-test-proxy"
+
+# Runs inside the proxy, beside its config, so it can import nothing of the harness.
+CUSTOM_AUTH = """\
+import re
+
+from litellm.proxy._types import UserAPIKeyAuth, hash_token
+
+
+async def user_api_key_auth(request, api_key):
+    secret = api_key.removeprefix("Bearer ")
+
+    def limit(name):
+        said = re.search(rf"-{name}(\\d+)-", secret)
+        return int(said[1]) if said else None
+
+    return UserAPIKeyAuth(
+        api_key=secret.removeprefix("sk-") if "-raw-" in secret else hash_token(secret),
+        max_parallel_requests=limit("cap"),
+        rpm_limit=limit("rpm"),
+        tpm_limit=limit("tpm"),
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """`name` is what LiteLLM and Redis know the key by."""
+
+    secret: str
+    name: str
+    cap: int | None
+
+
+def fresh_key(cap: int | None = 4, *, rpm: int | None = None, tpm: int | None = None, raw: bool = False) -> Key:
+    """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth."""
+    limits = {"cap": cap, "rpm": rpm, "tpm": tpm}
+    parts = [f"{name}{limit}" for name, limit in limits.items() if limit is not None]
+    secret = "-".join(["sk", *parts, *(["raw"] if raw else []), secrets.token_hex(8)])
+    name = secret.removeprefix("sk-") if raw else hashlib.sha256(secret.encode()).hexdigest()
+    return Key(secret, name, cap)

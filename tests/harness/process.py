@@ -1,0 +1,105 @@
+"""Child processes of a test session: each in a process group of its own, with its output kept in a file."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port below the ephemeral range, so that no outgoing connection takes it before the server does."""
+    while True:
+        port = random.randint(15000, 31000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+
+
+class Process:
+    """One program and whatever it starts; ended as a group, by id, at the latest when the session ends."""
+
+    running: list[Process] = []  # noqa: RUF012 -- shared on purpose: reports show every log, exit ends every process
+
+    def __init__(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._child = subprocess.Popen(
+                list(argv),
+                env=dict(env),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.pid = self._child.pid
+        Process.running.append(self)
+
+    @property
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def text(self, start: int = 0) -> str:
+        with self.log.open("rb") as log:
+            log.seek(start)
+            return log.read().decode(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send to the whole group, whose id is the pid of the child that leads it."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def stop(self, within: float = 5) -> int:
+        """End it politely, then not; returns its exit status."""
+        self.signal(signal.SIGTERM)
+        try:
+            self._child.wait(within)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+        return self._forget()
+
+    def kill(self) -> int:
+        self.signal(signal.SIGKILL)
+        self._child.wait(10)
+        return self._forget()
+
+    def _forget(self) -> int:
+        # A worker that outlived its master would hold the port and the memory of the next proxy.
+        self.signal(signal.SIGKILL)
+        if self in Process.running:
+            Process.running.remove(self)
+        return self._child.returncode
+
+    def wait_ready(self, ready: Callable[[], bool], within: float) -> None:
+        """Poll until `ready`; a process that dies or dawdles raises with its log."""
+        deadline = time.monotonic() + within
+        while not ready():
+            if not self.alive or time.monotonic() > deadline:
+                state = "did not become ready" if self.alive else "ended"
+                self.kill()
+                raise RuntimeError(f"{self.name} {state} within {within:g} s; its log:\n{self.text()[-6000:]}")
+            time.sleep(0.05)
+
+
+@atexit.register
+def _end_all() -> None:
+    for process in list(Process.running):
+        process.kill()

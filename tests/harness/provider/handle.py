@@ -1,0 +1,55 @@
+"""The provider as a test sees it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.harness.process import LOOPBACK, Process, free_port
+from tests.harness.provider.runs import Counts
+
+if TYPE_CHECKING:
+    import httpx
+
+_ROOT = Path(__file__).parents[3]
+
+
+class Provider:
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        command = [sys.executable, "-m", "tests.harness.provider.server", str(self.port)]
+        self._process = Process("provider", command, env={**os.environ, "PYTHONPATH": str(_ROOT)}, folder=folder)
+        self._process.wait_ready(self._listens, within=20)
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, self.port)) == 0
+
+
+class Control:
+    """What a test asks the provider, over the test's own HTTP client."""
+
+    def __init__(self, provider: Provider, http: httpx.AsyncClient) -> None:
+        self._base = f"{provider.url}/_control"
+        self._http = http
+
+    async def counts(self, run: str) -> Counts:
+        answer = await self._http.get(f"{self._base}/{run}")
+        return Counts(**answer.json())
+
+    async def release(self, run: str) -> None:
+        await self._http.post(f"{self._base}/{run}/release")
+
+    async def wait(self, run: str, within: int = 10, **wanted: int) -> Counts:
+        """Until the run's counts are as wanted: `open` and `stalled` exactly, the others at least."""
+        answer = await self._http.get(f"{self._base}/{run}/wait", params={**wanted, "within": within})
+        counts = Counts(**answer.json())
+        assert answer.status_code == 200, f"the provider waited {within} s for {wanted} of run {run}, but has {counts}"
+        return counts

@@ -1,0 +1,73 @@
+"""What the provider shall do, written into the request itself: `[[run=a1 chunks=5 stall=2]]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+_MARK = re.compile(r"\[\[(run=[\w=. -]+)\]\]")
+
+
+@dataclass(frozen=True)
+class Script:
+    """One act. Steps count the chunks sent so far: at step 0 only the headers are out."""
+
+    run: str
+    """Requests with the same run are counted together."""
+    chunks: int = 4
+    """How many chunks a whole stream has; each carries the text of `word(index)`."""
+    only: str = ""
+    """Act on requests for this model alone; the next mark is for the others (fallbacks)."""
+
+    stall: str = ""
+    """Hold the answer until it is released: before the `headers`, or at this step."""
+    delay: float = 0.0
+    """Seconds before anything is answered."""
+    gap: float = 0.0
+    """Seconds after each chunk."""
+
+    status: int = 0
+    """Answer with this HTTP status instead."""
+    retry_after: int = 0
+    """A Retry-After header beside the status."""
+    fail_first: int = 0
+    """Only so many attempts of the run get the status, then they succeed; 0: all of them."""
+
+    error_step: int = -1
+    """Send an error event in the stream at this step, and end it."""
+    error_status: int = 429
+    """The status that the error event names."""
+
+    break_step: int = -1
+    """Break the stream off at this step."""
+    break_by: Literal["reset", "cut", "end"] = "reset"
+    """An RST; a connection closed in mid-body; or a body that ends whole, without its terminal marker."""
+
+    def __str__(self) -> str:
+        said = [(f.name, getattr(self, f.name), f.default) for f in fields(self)]
+        return f"[[{' '.join(f'{name}={value}' for name, value, default in said if value != default)}]]"
+
+    def stalls(self, step: int | str) -> bool:
+        return self.stall == str(step)
+
+    def refuses(self, attempt: int) -> bool:
+        return bool(self.status) and (not self.fail_first or attempt <= self.fail_first)
+
+
+def word(index: int) -> str:
+    """The text of one chunk, recognizable on the other side of the proxy."""
+    return f"word{index} "
+
+
+def find(body: str, model: str) -> Script:
+    """The first script in the body that is meant for this model."""
+    scripts = (_parse(mark) for mark in _MARK.findall(body))
+    return next((script for script in scripts if not script.only or script.only == model), Script("unmarked"))
+
+
+def _parse(mark: str) -> Script:
+    said = dict(item.split("=", 1) for item in mark.split())
+    blank = Script(said.pop("run"))
+    # The default of a field tells how to read it: 0 an int, "" a word.
+    return replace(blank, **{name: type(getattr(blank, name))(value) for name, value in said.items()})

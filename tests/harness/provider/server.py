@@ -1,0 +1,171 @@
+"""The provider's process: `python -m tests.harness.provider.server PORT`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tests.harness.process import LOOPBACK
+from tests.harness.provider import script as scripts
+from tests.harness.provider.responses import Responses
+from tests.harness.provider.runs import Run
+from tests.harness.provider.wire import GEMINI_PATH, Anthropic, Chat, Completions, Embeddings, Gemini, Wire
+
+if TYPE_CHECKING:
+    from tests.harness.provider.script import Script
+
+_WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]] = {
+    "/chat/completions": Chat,
+    "/custom": Chat,
+    "/completions": Completions,
+    "/embeddings": Embeddings,
+    "/messages": Anthropic,
+    "/responses": Responses,
+}
+_RST_ON_CLOSE = struct.pack("ii", 1, 0)
+
+RUNS: dict[str, Run] = defaultdict(Run)
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    raw = await request.text()
+    body = json.loads(raw) if raw else {}
+    found = _wire(request, body)
+    if found is None:
+        raise web.HTTPNotFound(text=f"no protocol for {request.path}")
+    wire, model, streamed = found
+    script = scripts.find(raw, model)
+    run = RUNS[script.run]
+    attempt = run.enter()
+    act = _Act(request, script, run, wire)
+    try:
+        return await act.play(attempt, streamed=streamed)
+    finally:
+        run.leave(answered=act.done)
+
+
+def _wire(request: web.Request, body: dict[str, Any]) -> tuple[Wire, str, bool] | None:
+    path = request.path
+    google = GEMINI_PATH.search(path)
+    if google:
+        streamed = path.endswith(":streamGenerateContent")
+        model = google["model"] or "gemini"
+        return Gemini(model, events=request.query.get("alt") == "sse"), model, streamed
+    model = str(body.get("model", ""))
+    kind = next((kind for end, kind in _WIRES.items() if path.endswith(end)), None)
+    return (kind(model), model, bool(body.get("stream"))) if kind else None
+
+
+class _Act:
+    """One request, played by its script."""
+
+    def __init__(self, request: web.Request, script: Script, run: Run, wire: Wire) -> None:
+        self._request = request
+        self._script = script
+        self._run = run
+        self._wire = wire
+        self.done = False
+
+    async def play(self, attempt: int, *, streamed: bool) -> web.StreamResponse:
+        await asyncio.sleep(self._script.delay)
+        if self._script.stalls("headers"):
+            await self._run.stall()
+        if self._script.refuses(attempt):
+            self.done = True
+            return self._refusal()
+        return await (self._stream() if streamed else self._plain())
+
+    def _refusal(self) -> web.Response:
+        after = {"Retry-After": str(self._script.retry_after)} if self._script.retry_after else {}
+        return web.json_response(self._wire.failure(self._script.status), status=self._script.status, headers=after)
+
+    async def _plain(self) -> web.StreamResponse:
+        if self._script.stall not in ("", "headers"):
+            await self._run.stall()
+        self.done = True
+        if self._script.break_step >= 0:
+            self._drop()
+        return web.json_response(self._wire.plain(self._script.chunks))
+
+    async def _stream(self) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
+        await response.prepare(self._request)
+        for step in range(self._script.chunks + 1):
+            if self._script.stalls(step):
+                await self._run.stall()
+            if await self._mishap(step, response):
+                return response
+            await response.write(self._frame(step))
+            await asyncio.sleep(self._script.gap)
+        self.done = True
+        await response.write_eof()
+        return response
+
+    def _frame(self, step: int) -> bytes:
+        opening = b"" if step else self._wire.opening()
+        last = step == self._script.chunks
+        return opening + (self._wire.closing(step) if last else self._wire.chunk(step))
+
+    async def _mishap(self, step: int, response: web.StreamResponse) -> bool:
+        if step == self._script.error_step:
+            await response.write(self._wire.error_event(self._script.error_status))
+        elif step != self._script.break_step:
+            return False
+        self.done = True
+        if step == self._script.error_step or self._script.break_by == "end":
+            await response.write_eof()
+        else:
+            self._drop()
+        return True
+
+    def _drop(self) -> None:
+        transport = self._request.transport
+        if transport is None:
+            return
+        if self._script.break_by == "reset":
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
+        transport.abort()
+
+
+async def stats(request: web.Request) -> web.Response:
+    return web.json_response(asdict(RUNS[request.match_info["run"]].counts))
+
+
+async def release(request: web.Request) -> web.Response:
+    RUNS[request.match_info["run"]].release()
+    return await stats(request)
+
+
+async def wait(request: web.Request) -> web.Response:
+    wanted = {name: int(value) for name, value in request.query.items()}
+    within = wanted.pop("within")
+    try:
+        await asyncio.wait_for(RUNS[request.match_info["run"]].wait(wanted), within)
+    except asyncio.TimeoutError:
+        return web.json_response(asdict(RUNS[request.match_info["run"]].counts), status=504)
+    return await stats(request)
+
+
+def application() -> web.Application:
+    app = web.Application(client_max_size=64 * 2**20)
+    app.router.add_get("/_control/{run}", stats)
+    app.router.add_post("/_control/{run}/release", release)
+    app.router.add_get("/_control/{run}/wait", wait)
+    app.router.add_post("/{path:.*}", answer)
+    return app
+
+
+def main() -> None:
+    web.run_app(application(), host=LOOPBACK, port=int(sys.argv[1]), handler_cancellation=True, access_log=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Real LiteLLM proxies, each in its own process, shared by the tests that ask for the same setup."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import urllib.error
+import urllib.request
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from tests.harness import config
+from tests.harness.keys import fresh_key
+from tests.harness.process import LOOPBACK, Process, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.harness.config import Setup
+    from tests.harness.versions import Version
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Proxy:
+    """`litellm --config …` of one version, warm: it has served a request when the constructor returns."""
+
+    def __init__(self, setup: Setup, python: Path, folder: Path) -> None:
+        self.setup = setup
+        self.port = free_port()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        path = config.write(setup, folder)
+        name = f"proxy-{setup.version}-{'guarded' if setup.guarded else 'bare'}-{self.port}"
+        command = [str(python), str(python.with_name("litellm")), "--config", str(path), "--telemetry", "False"]
+        command += ["--host", LOOPBACK, "--port", str(self.port), "--num_workers", str(setup.workers)]
+        self._process = Process(name, command, env=config.environment(setup, folder), folder=folder)
+        self.log = self._process.log
+        self._process.wait_ready(self._ready, within=90)
+        self._warm_up()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.alive
+
+    def text(self) -> str:
+        """All of the log so far."""
+        return self._process.text()
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def kill(self) -> None:
+        """As the kernel's OOM killer does it: no handler runs."""
+        self._process.kill()
+
+    def _ready(self) -> bool:
+        try:
+            with _DIRECT.open(f"{self.url}/health/liveliness", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _warm_up(self) -> None:
+        # Before 1.88 LiteLLM registers its success callbacks at the first normal call: a pass-through before
+        # it leaks whatever its ending. Tests of that one start a proxy of their own.
+        body = {"model": "gpt", "messages": [{"role": "user", "content": "warm up"}]}
+        headers = {"Authorization": f"Bearer {fresh_key(cap=None).secret}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), headers)
+        try:
+            _DIRECT.open(request, timeout=60).close()
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            raise RuntimeError(f"{self._process.name} can't serve; its log:\n{self.text()[-6000:]}") from None
+
+
+class Proxies:
+    """The proxies of a session: started when first asked for, the longest unused one stopped for a fourth."""
+
+    AT_ONCE = 3
+
+    def __init__(self, python_of: Callable[[Version], Path], folder_of: Callable[[str], Path]) -> None:
+        self._python_of = python_of
+        self._folder_of = folder_of
+        self._numbers = itertools.count(1)
+        self._shared: OrderedDict[Setup, Proxy] = OrderedDict()
+
+    def shared(self, setup: Setup) -> Proxy:
+        """A running proxy of this setup, perhaps with a history; keys are what keeps tests apart."""
+        proxy = self._shared.pop(setup, None)
+        if proxy is None or not proxy.alive:
+            while len(self._shared) >= self.AT_ONCE:
+                self._shared.popitem(last=False)[1].stop()
+            proxy = self.start(setup)
+        self._shared[setup] = proxy
+        return proxy
+
+    def start(self, setup: Setup) -> Proxy:
+        """A proxy for the caller alone, who stops it."""
+        python = self._python_of(setup.version)
+        return Proxy(setup, python, self._folder_of(f"proxy-{next(self._numbers)}"))
+
+    def stop(self) -> None:
+        while self._shared:
+            self._shared.popitem()[1].stop()

@@ -1,0 +1,100 @@
+"""A cached environment for each LiteLLM version; `python -m tests.harness.venvs all` builds them ahead."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.harness.versions import Version, chosen, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_READY = "ready"
+
+
+def cache() -> Path:
+    default = Path.home() / ".cache" / "litellm-cancel-guard" / "venvs"
+    return Path(os.environ.get("CANCEL_GUARD_TEST_CACHE", default))
+
+
+def python_of(version: Version) -> Path:
+    """The interpreter that has this version: the running one where it fits, else one built on first use."""
+    if version == installed():
+        return Path(sys.executable)
+    venv = cache() / _name(version)
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with venv.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # The marker is written last: a build that was killed half way is torn down, never trusted.
+        if not (venv / _READY).exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            _build(version, venv)
+            (venv / _READY).touch()
+    return venv / "bin" / "python"
+
+
+def build_all(versions: Iterable[Version]) -> dict[Version, Future[Path]]:
+    """Build side by side; each future holds its interpreter, or the reason why there is none."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return {version: pool.submit(python_of, version) for version in versions}
+
+
+def _name(version: Version) -> str:
+    recipe = "\n".join((*version.overrides, platform.python_version()))
+    # No dots: with_suffix would take the patch number for a suffix.
+    return f"{version.number.replace('.', '_')}-{hashlib.sha256(recipe.encode()).hexdigest()[:10]}"
+
+
+def _build(version: Version, venv: Path) -> None:
+    _run(_uv(), "venv", "--python", sys.executable, str(venv))
+    python = venv / "bin" / "python"
+    overrides = venv / "overrides.txt"
+    overrides.write_text("\n".join(version.overrides))
+    wanted = f"litellm[proxy]=={version.number}"
+    _run(_uv(), "pip", "install", "--python", str(python), "--override", str(overrides), wanted)
+    # Some releases install and don't import; told here, it is not taken for a fault of the proxy's config.
+    _run(str(python), "-c", "import litellm.proxy.proxy_server", LITELLM_LOCAL_MODEL_COST_MAP="True")
+
+
+def _uv() -> str:
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise RuntimeError("uv builds the environments of the LiteLLM versions: pip install uv")
+    return found
+
+
+def _run(*command: str, **env: str) -> None:
+    done = subprocess.run(
+        command,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
+
+
+def main() -> None:
+    broken = []
+    for version, built in build_all(chosen(sys.argv[1])).items():
+        fault = built.exception()
+        print(version, fault or built.result(), flush=True)
+        broken += [str(version)] if fault else []
+    if broken:
+        sys.exit(f"not built: {', '.join(broken)}")
+
+
+if __name__ == "__main__":
+    main()

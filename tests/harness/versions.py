@@ -1,0 +1,76 @@
+"""The LiteLLM versions under test, and what each needs to install and start today."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import metadata
+
+
+@dataclass(frozen=True)
+class Version:
+    """A LiteLLM release, with lines for `uv --override` and why they are needed."""
+
+    number: str
+    overrides: tuple[str, ...] = field(default=(), repr=False)
+    reason: str = field(default="", repr=False)
+
+    def at_least(self, *release: int) -> bool:
+        return self.release >= release
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        digits = self.number.split("rc")[0].split(".dev")[0]
+        return tuple(int(part) for part in digits.split(".")[:3])
+
+    @property
+    def loads_packages(self) -> bool:
+        """Older releases import a callback only from a file beside the config, never from site-packages."""
+        return self.at_least(1, 94)
+
+    @property
+    def pass_through_auth_is_free(self) -> bool:
+        """Older releases refuse to start with `auth: true` on a pass-through endpoint without a licence."""
+        return self.at_least(1, 84)
+
+    def __str__(self) -> str:
+        return self.number
+
+
+_UNPUBLISHED = "pins litellm-proxy-extras and certifi to releases that are not on the index"
+
+VERSIONS = (
+    Version("1.80.17"),
+    Version("1.83.14"),
+    Version("1.86.7"),
+    Version("1.90.7"),
+    Version("1.93.2"),
+    Version("1.94.3"),
+    Version("1.96.2", ("fastapi==0.136.3",), "imports fastapi.dependencies.utils.get_flat_dependant, gone since"),
+    Version("1.103.11", ("litellm-proxy-extras<=0.4.110", "certifi>=2025"), _UNPUBLISHED),
+    Version("1.109.1", ("litellm-proxy-extras<=0.4.110", "certifi>=2025"), _UNPUBLISHED),
+)
+
+
+def installed() -> Version | None:
+    """The version in the running interpreter's environment, if there is one."""
+    try:
+        return named(metadata.version("litellm"))
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def named(number: str) -> Version:
+    """The version of that number; one that is not listed yet is tried as it comes."""
+    return next((version for version in VERSIONS if version.number == number), Version(number))
+
+
+def chosen(option: str) -> list[Version]:
+    """What `--litellm` asks for: `installed`, `all`, or numbers with commas between them."""
+    if option == "all":
+        return list(VERSIONS)
+    if option != "installed":
+        return [named(number.strip()) for number in option.split(",")]
+    here = installed()
+    if here is None:
+        raise LookupError("LiteLLM is not installed here: name the versions to test, e.g. --litellm 1.83.14,1.109.1")
+    return [here]
