@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import fakeredis
+import pytest
+import redis.asyncio as aioredis
+
+from litellm_cancel_guard.gauge.local import LocalGauge
+from tests.gauge.stores import GAUGE, LAYOUTS, Store, start_cluster_node
+from tests.harness.process import LOOPBACK
+from tests.harness.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from litellm_cancel_guard.gauge import Gauge
+
+STORES = ["fake", "redis", "redis-text", "cluster"]
+
+
+@pytest.fixture(scope="session")
+def gauge_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server of our own: these tests empty it."""
+    server = RedisServer(tmp_path_factory.mktemp("gauge-redis"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def cluster_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    process, port = start_cluster_node(tmp_path_factory.mktemp("gauge-cluster"), os.environ)
+    yield port
+    process.stop()
+
+
+def _clients(kind: str, request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    if kind == "fake":
+        fake = fakeredis.FakeServer()
+        return fakeredis.FakeAsyncRedis(server=fake), fakeredis.FakeAsyncRedis(server=fake, decode_responses=True)
+    if kind == "cluster":
+        port = request.getfixturevalue("cluster_port")
+        witness = aioredis.Redis(host=LOOPBACK, port=port, decode_responses=True)
+        return aioredis.RedisCluster(host=LOOPBACK, port=port), witness
+    port = request.getfixturevalue("gauge_redis").port
+    witness = aioredis.Redis(host=LOOPBACK, port=port, decode_responses=True)
+    return aioredis.Redis(host=LOOPBACK, port=port, decode_responses=kind == "redis-text"), witness
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An empty Redis of each kind; whatever a test leaves in it must expire."""
+    client, witness = _clients(request.param, request)
+    await witness.flushall()
+    store = Store(client, witness)
+    yield store
+    eternal = await store.eternal_keys()
+    await client.aclose()
+    await witness.aclose()
+    assert eternal == []
+
+
+@pytest.fixture(params=list(LAYOUTS))
+def layout(request: pytest.FixtureRequest) -> str:
+    """Both layouts, by name."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=["local", *(f"{layout}-{kind}" for layout in LAYOUTS for kind in STORES)])
+async def gauge(request: pytest.FixtureRequest) -> AsyncIterator[Gauge]:
+    """Every gauge there is, empty; afterwards the world must agree with its count, and every key must expire."""
+    if request.param == "local":
+        local = LocalGauge()
+        yield local
+        assert all(local._held.values())
+        return
+    layout, _, kind = request.param.partition("-")
+    client, witness = _clients(kind, request)
+    await witness.flushall()
+    store = Store(client, witness)
+    redis_gauge = store.gauge(layout)
+    yield redis_gauge
+    eternal = await store.eternal_keys()
+    seen, counted = await store.in_flight(layout), await redis_gauge.count(GAUGE)
+    await client.aclose()
+    await witness.aclose()
+    assert (eternal, seen) == ([], counted)

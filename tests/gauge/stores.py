@@ -1,0 +1,94 @@
+"""The places a gauge can be, each with a second client that asks the place itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from litellm_cancel_guard.gauge.layout import Layout, counted_layout, slots_layout
+from litellm_cancel_guard.gauge.redis import RedisGauge
+from tests.harness.process import LOOPBACK, Process, free_port
+from tests.harness.redis_server import require_redis_server
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+LEASE_SECONDS = 30.0
+TIMEOUT_SECONDS = 5.0
+
+GAUGE = "api_key:88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"
+LIMITER_KEY = f"{{{GAUGE}}}:max_parallel_requests"
+WINDOW_KEY = f"{{{GAUGE}}}:window"
+SLOTS_KEY = f"{{{GAUGE}}}:cancel_guard:slots"
+MIRROR_KEY = f"{{{GAUGE}}}:cancel_guard:mirror"
+
+LAYOUTS: dict[str, Layout] = {"slots": slots_layout(), "counted": counted_layout()}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A Redis: *client* is the gauge's, *witness* is ours and speaks text."""
+
+    client: Any
+    witness: Any
+
+    def gauge(
+        self, layout: str = "slots", *, lease_seconds: float = LEASE_SECONDS, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> RedisGauge:
+        return RedisGauge(
+            lambda: self.client,
+            LAYOUTS[layout],
+            lease_seconds=lease_seconds,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def in_flight(self, layout: str, gauge: str = GAUGE) -> int:
+        """The slots as an operator reads them, without the guard; an absent key is 0."""
+        key = f"{{{gauge}}}:max_parallel_requests"
+        if layout == "slots":
+            return int(await self.witness.zcard(key))
+        number = await self.witness.get(key)
+        held = int(await self.witness.zcard(f"{{{gauge}}}:cancel_guard:slots"))
+        assert number is None or (number.isdecimal() and int(number) >= held), (number, held)
+        return int(number or 0)
+
+    async def age(self, layout: str, name: str, seconds: float) -> None:
+        """Let *seconds* pass for one slot of GAUGE, as if its last renewal were that long ago."""
+        key = LIMITER_KEY if layout == "slots" else SLOTS_KEY
+        assert await self.witness.zincrby(key, -seconds, name)
+
+    async def eternal_keys(self) -> list[str]:
+        """The keys that would live for ever."""
+        return [key for key in await self.witness.keys("*") if await self.witness.pttl(key) == -1]
+
+
+def start_cluster_node(folder: Path, env: Mapping[str, str] | os._Environ[str]) -> tuple[Process, int]:
+    """A cluster of one node that serves every hash slot."""
+    port = free_port()
+    argv = [require_redis_server(), "--port", str(port), "--bind", LOOPBACK, "--save", "", "--cluster-enabled", "yes"]
+    process = Process(
+        "redis-cluster", [*argv, "--cluster-announce-ip", LOOPBACK, "--dir", str(folder)], env=env, folder=folder
+    )
+    client = redis.Redis(host=LOOPBACK, port=port, decode_responses=True, socket_timeout=5)
+
+    def answers() -> bool:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    def serves() -> bool:
+        try:
+            return bool(client.set("serves", 1, px=1))
+        except redis.exceptions.ClusterDownError:
+            return False
+
+    process.wait_ready(answers, within=10)
+    client.execute_command("CLUSTER ADDSLOTS", *range(16384))
+    process.wait_ready(serves, within=20)
+    client.close()
+    return process, port
