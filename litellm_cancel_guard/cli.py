@@ -67,6 +67,24 @@ def init(ctx: click.Context, config: Path, shim: str) -> None:
     ctx.exit(1 if reading.wrong or reading.misplaced else 0)
 
 
+@main.command(epilog=_DEMO_EXIT_CODES)
+@click.option("--redis", metavar="URL", help="Use this Redis instead of an embedded one.")
+@click.option("--litellm", metavar="VERSION", help="Run another LiteLLM than the one installed, in a venv of its own.")
+@click.option("--serve", is_flag=True, help="Leave the guarded proxy running, to be tried by hand.")
+@click.option("--turns", type=click.IntRange(min=1), default=12, show_default=True, help="How many turns to play.")
+@click.pass_context
+def demo(ctx: click.Context, redis: str | None, litellm: str | None, serve: bool, turns: int) -> None:
+    """Show the leak and its cure on a real LiteLLM.
+
+    Starts a provider that streams, a Redis and two LiteLLM proxies on the loopback, without and with the guard, each
+    with one key capped at 4, and plays a client that hangs up: it takes about a minute and leaves nothing behind.
+    """
+    from litellm_cancel_guard.demo.options import Options
+    from litellm_cancel_guard.demo.play import run
+
+    ctx.exit(run(Options(redis=redis, litellm=litellm, serve=serve, turns=turns)))
+
+
 def _say_shim(litellm: LiteLLM, config: Path, *, always: bool) -> None:
     if litellm.too_old and not always:
         raise setup_files.SetupError(

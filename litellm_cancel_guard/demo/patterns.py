@@ -1,0 +1,116 @@
+"""What the clients of the demo do."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from litellm_cancel_guard.demo.children import DemoError
+from litellm_cancel_guard.demo.proxy import MODEL, Proxy, ask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from redis.asyncio import Redis
+
+_REFUSED = 429
+_SETTLED_SECONDS = 0.5
+_PATIENCE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How one turn went.
+
+    Attributes:
+        story: what happened, in a few words.
+        refused: whether the key was over its cap.
+        held: slots that Redis showed in the middle of the turn, if it had one.
+        left: slots that it shows with nothing in flight any more.
+    """
+
+    story: str
+    refused: bool
+    held: int | None
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client of one proxy who also looks into Redis."""
+
+    proxy: Proxy
+    http: httpx.AsyncClient
+    redis: Redis
+
+    async def ask_twice_and_drop_the_first(self) -> Turn:
+        """Stream A, ask the same again as B without streaming, drop A when B has answered: Claude Code's pattern."""
+        held = None
+        async with self.http.stream("POST", "/v1/messages", json=ask(MODEL, stream=True)) as a:
+            refused, story = await self._is_refusal(a), "A refused (429)"
+            if not refused:
+                await anext(a.aiter_raw())
+                held = await self.slots()
+                refused = await self._is_refusal(await self.http.post("/v1/messages", json=ask(MODEL, stream=False)))
+                story = f"A streams, B {'refused (429)' if refused else 'answered'}, A dropped"
+        return Turn(story, refused, held, await self._settled())
+
+    async def leave_before_the_first_chunk(self) -> Turn:
+        """Ask on a pass-through route for a stream that stays silent, and leave."""
+        asking = asyncio.create_task(self._refused_on_pass_through())
+        await asyncio.wait([asking], timeout=_PATIENCE_SECONDS)
+        if asking.done():
+            return Turn("refused (429)", await asking, None, await self._settled())
+        held = await self.slots()
+        asking.cancel()
+        await asyncio.wait([asking])
+        return Turn("asked, left before the first chunk", refused=False, held=held, left=await self._settled())
+
+    async def slots(self) -> int:
+        """Return the slots in flight as Redis has them, whatever type this LiteLLM keeps them in."""
+        if await self.redis.type(self.proxy.gauge) == b"zset":
+            return int(await self.redis.zcard(self.proxy.gauge))
+        return int(float(await self.redis.get(self.proxy.gauge) or 0))
+
+    async def _refused_on_pass_through(self) -> bool:
+        async with self.http.stream("POST", "/anthropic/v1/messages", json=ask("silent", stream=True)) as response:
+            if await self._is_refusal(response):
+                return True
+            await anext(response.aiter_raw())
+            raise DemoError("The silent stream sent something.")
+
+    async def _is_refusal(self, response: httpx.Response) -> bool:
+        if response.is_success:
+            return False
+        body = (await response.aread()).decode(errors="replace")
+        if response.status_code != _REFUSED:
+            self.proxy.child.check()
+            raise DemoError(f"{self.proxy.child.name} answered {response.status_code}: {body[:500]}")
+        return True
+
+    async def _settled(self) -> int:
+        # LiteLLM frees slots after the response as well, in logging callbacks: give each turn the time for that.
+        left = await self.slots()
+        for _ in range(int(_SETTLED_SECONDS / 0.02)):
+            if not left:
+                break
+            await asyncio.sleep(0.02)
+            left = await self.slots()
+        return left
+
+
+@asynccontextmanager
+async def client_of(proxy: Proxy, redis_url: str) -> AsyncIterator[Client]:
+    """Open a client of `proxy`."""
+    from redis.asyncio import Redis
+
+    headers: dict[str, Any] = {"Authorization": f"Bearer {proxy.key}", "anthropic-version": "2023-06-01"}
+    async with (
+        httpx.AsyncClient(base_url=proxy.url, headers=headers, timeout=60, trust_env=False) as http,
+        Redis.from_url(redis_url) as redis,
+    ):
+        yield Client(proxy, http, redis)

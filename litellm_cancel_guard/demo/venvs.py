@@ -1,0 +1,103 @@
+"""Another LiteLLM than the one installed, in a venv that is built once."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from litellm_cancel_guard.demo import children
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from litellm_cancel_guard.demo.screen import Screen
+
+# LiteLLM pins these two exactly, some releases to versions that the index doesn't have; the demo needs neither in
+# one version (the first is for its database).
+_PINNED_TO_NOTHING = "litellm-proxy-extras\ncertifi\n"
+_REPORT_SECONDS = 15.0
+
+
+async def python_with(version: str, screen: Screen) -> str:
+    """Return a Python that has `version` of LiteLLM, built on first use and kept for the next."""
+    cache = _cache()
+    folder = cache / f"litellm-{version}-py{sys.version_info[0]}.{sys.version_info[1]}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        await _build(folder, version, screen)
+    return str(folder / "bin" / "python")
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "litellm-cancel-guard"
+
+
+async def _build(folder: Path, version: str, screen: Screen) -> None:
+    # Built under another name and renamed: a venv under its own name is always whole, whoever was interrupted.
+    with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent, ignore_cleanup_errors=True) as scratch:
+        building = _Building(Path(scratch), screen)
+        with screen.waiting(f"Installing LiteLLM {version} into {folder} (once)"):
+            await building.install(f"litellm[proxy]=={version}")
+        building.give(folder)
+
+
+class _Building:
+    def __init__(self, scratch: Path, screen: Screen) -> None:
+        self.venv = scratch / "venv"
+        self._scratch = scratch
+        self._screen = screen
+        self._python = str(self.venv / "bin" / "python")
+
+    async def install(self, requirement: str) -> None:
+        uv = _uv()
+        if uv:
+            await self._run(*uv, "venv", "--python", sys.executable, str(self.venv))
+        else:
+            await self._run(sys.executable, "-m", "venv", str(self.venv))
+        plain = [*uv, "pip", "install", "--python", self._python] if uv else [self._python, "-m", "pip", "install"]
+        try:
+            await self._run(*plain, requirement)
+        except children.DemoError:
+            await self._install_without_pins(uv, requirement)
+
+    def give(self, folder: Path) -> None:
+        try:
+            self.venv.rename(folder)
+        except OSError:
+            if not folder.exists():  # it does if another demo was faster
+                raise
+
+    async def _install_without_pins(self, uv: Sequence[str], requirement: str) -> None:
+        if not uv:  # pip can't override what a package requires
+            await self._run(self._python, "-m", "pip", "install", "uv")
+            uv = [self._python, "-m", "uv"]
+        overrides = self._scratch / "overrides.txt"
+        overrides.write_text(_PINNED_TO_NOTHING)
+        await self._run(*uv, "pip", "install", "--python", self._python, "--overrides", str(overrides), requirement)
+
+    async def _run(self, *argv: str) -> None:
+        log = self._scratch / "build.log"
+        started = reported = time.monotonic()
+        with children.command(Path(argv[0]).name, argv, log=log, env=os.environ, cwd=self._scratch) as child:
+            while (code := child.process.poll()) is None:
+                await asyncio.sleep(0.1)
+                if time.monotonic() - reported > _REPORT_SECONDS:
+                    reported = time.monotonic()
+                    self._screen.say(f"… still installing ({reported - started:.0f} s)")
+            if code:
+                raise children.DemoError(f"LiteLLM couldn't be installed:\n{child.tail()}")
+
+
+def _uv() -> list[str]:
+    found = shutil.which("uv")
+    if found:
+        return [found]
+    return [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else []
