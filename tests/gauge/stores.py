@@ -73,7 +73,7 @@ def start_cluster_node(folder: Path, env: Mapping[str, str] | os._Environ[str]) 
     process = Process(
         "redis-cluster", [*argv, "--cluster-announce-ip", LOOPBACK, "--dir", str(folder)], env=env, folder=folder
     )
-    client = redis.Redis(host=LOOPBACK, port=port, decode_responses=True, socket_timeout=5)
+    client: Any = redis.Redis(host=LOOPBACK, port=port, decode_responses=True, socket_timeout=5)
 
     def answers() -> bool:
         try:
