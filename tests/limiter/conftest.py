@@ -8,9 +8,9 @@ import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
-from litellm_cancel_guard import worker as worker_module
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.worker import Worker
 
@@ -80,13 +80,19 @@ class Client:
         assert self.worker.ledger is not None
         return await self.worker.ledger.gauge.count(self.gauge)
 
+    async def until_held(self, slots: int) -> None:
+        """Wait until the gauge stands at *slots*; one that never does fails the test."""
+        with anyio.fail_after(2):
+            while await self.held() != slots:  # noqa: ASYNC110 - the gauge has no event to wait for
+                await asyncio.sleep(0.005)
+
 
 @pytest.fixture
 def attached(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Worker]:
     """Return a function that gives a limiter a worker of its own."""
 
     def attach(limiter: Any) -> Worker:
-        monkeypatch.setattr(worker_module.upstream, "find_limiter", lambda: limiter)
+        monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: limiter)
         worker = Worker()
         worker.open("acompletion", guard=None)
         assert worker.ledger is not None

@@ -30,7 +30,7 @@ async def test_the_cap_is_exact_and_what_ends_comes_back(client: MakeClient) -> 
     assert (refused.value.status_code, await key.held()) == (429, 2)
     over.set()
     await asyncio.gather(*tasks)
-    await asyncio.wait_for(_until_at_rest(key), 2)
+    await key.until_held(0)
     tasks = [await key.in_flight(over) for _ in range(2)]
     await asyncio.gather(*tasks)
 
@@ -57,7 +57,7 @@ async def test_a_refusal_for_concurrency_uses_up_no_request_of_the_minute(client
             await key.in_flight(over)
     over.set()
     await task
-    await asyncio.wait_for(_until_at_rest(key), 2)
+    await key.until_held(0)
 
     await asyncio.create_task(key.request(over))
 
@@ -70,7 +70,7 @@ async def test_a_refusal_for_requests_of_the_minute_gives_the_slot_back(client: 
 
     with pytest.raises(HTTPException, match="requests"):
         await key.in_flight(over)
-    await asyncio.wait_for(_until_at_rest(key), 2)
+    await key.until_held(0)
 
 
 async def test_the_pre_call_chain_that_runs_again_takes_no_second_slot(client: MakeClient) -> None:
@@ -89,7 +89,7 @@ async def test_a_tool_call_inside_an_answer_runs_under_its_slot(client: MakeClie
 
     async def serve() -> int:
         await key.pre_call()
-        await asyncio.create_task(key.pre_call({"name": "tool"}, "call_mcp_tool"))  # type: ignore[arg-type]
+        await asyncio.create_task(key.pre_call({"name": "tool"}, "call_mcp_tool"))
         return await key.held()
 
     assert await asyncio.create_task(serve()) == 1
@@ -163,7 +163,7 @@ async def test_a_task_cancelled_in_the_acquire_leaves_nothing(client: MakeClient
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait((task,))
-        await asyncio.wait_for(_until_at_rest(key), 2)
+        await key.until_held(0)
 
 
 async def test_another_workers_release_is_seen_at_once(
@@ -182,14 +182,8 @@ async def test_another_workers_release_is_seen_at_once(
     task_a = await here.in_flight(over_a)
     over_b.set()
     await task_b
-    while await here.held() > 1:
-        await asyncio.sleep(0.01)
+    await here.until_held(1)
 
     task_c = await here.in_flight(over_a)
     over_a.set()
     await asyncio.gather(task_a, task_c)
-
-
-async def _until_at_rest(key: Client) -> None:
-    while await key.held() > 0:
-        await asyncio.sleep(0.005)
