@@ -176,12 +176,12 @@ class RedisGauge:
     async def _diagnosis(self, exc: Exception, call: Call) -> str:
         client = self._client()
         for key, kind in zip(call.keys, self._layout.kinds, strict=False):
+            if f"{key} holds no number" in str(exc):
+                return f"Redis key {key} holds no number. {NOT_OURS}"
             found = _text(await client.type(key))
             if found not in {kind.expected, "none"}:
                 return f"Redis key {key} is of type {found}, not {kind.expected}. {kind.remedy(found)}"
-        return (
-            f"One of the Redis keys {', '.join(call.keys)} does not hold what belongs there ({_what(exc)}). {NOT_OURS}"
-        )
+        return f"One of the Redis keys {', '.join(call.keys)} held another type a moment ago, and no longer does."
 
 
 async def _pipelined(client: Any, calls: Sequence[Call], *, by_sha: bool) -> list[Any]:

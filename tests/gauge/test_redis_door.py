@@ -1,0 +1,335 @@
+"""The door to Redis: which scripts are sent and how, and what becomes of Redis' errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.gauge.redis import RedisGauge
+from litellm_cancel_guard.lease import Admission, Lease
+from tests.gauge.stores import GAUGE, LAYOUTS, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY, Store
+from tests.harness.process import LOOPBACK, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.harness.redis_server import RedisServer
+
+A, B = Lease(GAUGE, "a"), Lease("api_key:b", "b")
+
+STEPS: dict[str, Callable[[RedisGauge], Awaitable[object]]] = {
+    "acquire": lambda gauge: gauge.acquire(A, 1),
+    "release": lambda gauge: gauge.release(A),
+    "renew": lambda gauge: gauge.renew([A, B]),
+    "count": lambda gauge: gauge.count(GAUGE),
+    "slots": lambda gauge: gauge.slots(GAUGE),
+}
+
+
+@pytest.fixture(params=list(STEPS))
+def step(request: pytest.FixtureRequest) -> Callable[[RedisGauge], Awaitable[object]]:
+    return STEPS[request.param]
+
+
+@pytest.fixture
+async def real(gauge_redis: RedisServer) -> AsyncIterator[Store]:
+    """An empty real Redis, whose configuration a test may change."""
+    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port)
+    witness = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, decode_responses=True)
+    await witness.flushall()
+    yield Store(client, witness)
+    await client.aclose()
+    await witness.aclose()
+
+
+async def test_scripts_that_the_server_forgot_are_sent_again(store: Store, layout: str) -> None:
+    gauge = store.gauge(layout)
+    for _ in range(2):
+        for act in STEPS.values():
+            await store.witness.script_flush()
+            await act(gauge)
+
+    assert await gauge.acquire(A, 1) == Admission(True, 1)
+    await store.witness.script_flush()
+    assert await gauge.renew([A, B]) == {B}
+
+
+async def test_a_forgotten_script_is_no_reason_to_send_texts_from_then_on(
+    real: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge = real.gauge()
+    await real.witness.script_flush()
+    await gauge.count(GAUGE)
+    await real.witness.config_resetstat()
+    await gauge.count(GAUGE)
+
+    assert set(await real.witness.info("commandstats")) & {"cmdstat_eval", "cmdstat_evalsha"} == {"cmdstat_evalsha"}
+    assert caplog.records == []
+
+
+@pytest.fixture
+async def without_evalsha(real: Store, gauge_redis: RedisServer) -> AsyncIterator[Store]:
+    """A user who may run no EVALSHA and no SCRIPT, as behind some proxies and managed services."""
+    await real.witness.execute_command("ACL", "SETUSER", "plain", "on", ">secret", "~*", "+@all", "-evalsha", "-script")
+    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, username="plain", password="secret")
+    yield Store(client, real.witness)
+    await client.aclose()
+    await real.witness.execute_command("ACL", "DELUSER", "plain")
+
+
+async def test_where_evalsha_is_refused_texts_are_sent_and_the_log_says_so_once(
+    without_evalsha: Store, layout: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge = without_evalsha.gauge(layout)
+    assert await gauge.acquire(A, 1) == Admission(True, 1)
+    await without_evalsha.witness.config_resetstat()
+    assert await gauge.renew([A, B]) == {B}
+    assert await gauge.release(A) == 0
+
+    assert "cmdstat_evalsha" not in await without_evalsha.witness.info("commandstats")
+    assert [(record.levelno, "EVALSHA" in record.message) for record in caplog.records] == [(logging.WARNING, True)]
+
+
+async def test_where_evalsha_is_refused_a_first_renewal_sends_texts_too(
+    without_evalsha: Store, layout: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge = without_evalsha.gauge(layout)
+
+    assert await gauge.renew([A, B]) == {A, B}
+    assert len(caplog.records) == 1
+
+
+class WithoutEvalsha:
+    """A server, or a proxy before it, that does not know the command."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def evalsha(self, *args: object) -> object:
+        return await self._client.execute_command("EVALSHA_OF_OLD", *args)
+
+
+async def test_where_evalsha_is_unknown_texts_are_sent(real: Store, caplog: pytest.LogCaptureFixture) -> None:
+    gauge = Store(WithoutEvalsha(real.client), real.witness).gauge()
+
+    assert await gauge.acquire(A, 1) == Admission(True, 1)
+    assert await gauge.count(GAUGE) == 1
+    assert len(caplog.records) == 1
+
+
+async def test_a_user_who_may_run_no_script_at_all_is_unavailable_and_nothing_is_concluded(
+    real: Store, gauge_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await real.witness.execute_command("ACL", "SETUSER", "none", "on", ">secret", "~*", "+@all", "-@scripting")
+    async with aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, username="none", password="secret") as client:
+        gauge = Store(client, real.witness).gauge()
+        with pytest.raises(GaugeUnavailableError, match="NoPermission"):
+            await gauge.acquire(A, 1)
+        with pytest.raises(GaugeUnavailableError, match="NoPermission"):
+            await gauge.renew([A])
+    await real.witness.execute_command("ACL", "DELUSER", "none")
+
+    assert gauge._by_sha
+    assert caplog.records == []
+
+
+WRONG: list[tuple[str, str, str, str]] = [
+    ("slots", LIMITER_KEY, "string", "older than 1.94"),
+    ("slots", LIMITER_KEY, "list", "Something else wrote it"),
+    ("counted", LIMITER_KEY, "zset", "1.94 or newer"),
+    ("counted", LIMITER_KEY, "list", "Something else wrote it"),
+    ("counted", SLOTS_KEY, "string", "Something else wrote it"),
+    ("counted", MIRROR_KEY, "zset", "Something else wrote it"),
+]
+
+
+async def plant(store: Store, key: str, kind: str) -> None:
+    write = {
+        "string": ("SET", key, "3"),
+        "list": ("RPUSH", key, "3"),
+        "zset": ("ZADD", key, "3", "x"),
+    }[kind]
+    await store.witness.execute_command(*write)
+    await store.witness.expire(key, 100)
+
+
+@pytest.mark.parametrize(("layout", "key", "kind", "advice"), WRONG)
+async def test_a_key_of_another_type_is_named_with_what_to_do_and_left_alone(
+    store: Store, layout: str, key: str, kind: str, advice: str
+) -> None:
+    await plant(store, key, kind)
+    gauge = store.gauge(layout)
+    for name in ("acquire", "release", "count"):
+        with pytest.raises(GaugeCorruptError) as caught:
+            await STEPS[name](gauge)
+        message = str(caught.value)
+        assert message.startswith(f"Redis key {key} is of type {kind}, not ")
+        assert advice in message
+
+    assert await store.witness.keys("*") == [key]
+    assert await store.witness.type(key) == kind
+
+
+@pytest.mark.parametrize("text", ["many", "nan", "inf", ""])
+async def test_a_number_that_is_none_is_named_and_left_alone(store: Store, text: str) -> None:
+    await store.witness.set(LIMITER_KEY, text, ex=100)
+    with pytest.raises(GaugeCorruptError, match=r"^Redis key .*max_parallel_requests holds no number. Something else"):
+        await store.gauge("counted").acquire(A, 1)
+
+    assert await store.witness.get(LIMITER_KEY) == text
+    assert await store.witness.keys("*") == [LIMITER_KEY]
+
+
+async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_renewed(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge = store.gauge()
+    for lease in (A, B):
+        await gauge.acquire(lease, 1)
+    await store.witness.delete(LIMITER_KEY)
+    await plant(store, LIMITER_KEY, "string")
+
+    assert await gauge.renew([A, B]) == {A}
+    [record] = caplog.records
+    assert (record.levelno, LIMITER_KEY in record.message) == (logging.ERROR, True)
+
+
+async def test_a_server_that_is_not_there_is_unavailable(step: Callable[[RedisGauge], Awaitable[object]]) -> None:
+    async with aioredis.Redis(host=LOOPBACK, port=free_port(), retry=Retry(NoBackoff(), 0)) as client:
+        with pytest.raises(GaugeUnavailableError, match="ConnectionError") as caught:
+            await step(Store(client, None).gauge())
+
+    assert isinstance(caught.value.__cause__, aioredis.ConnectionError)
+
+
+async def test_a_server_that_does_not_answer_is_unavailable_in_time(
+    real: Store, gauge_redis: RedisServer, step: Callable[[RedisGauge], Awaitable[object]]
+) -> None:
+    gauge = real.gauge(timeout_seconds=0.1)
+    await gauge.count(GAUGE)
+    gauge_redis.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(GaugeUnavailableError, match="Timeout"):
+            await step(gauge)
+        assert 0.1 <= time.monotonic() - began < 1
+    finally:
+        gauge_redis.resume()
+    await step(real.gauge())
+
+
+async def test_a_replica_is_unavailable(real: Store, step: Callable[[RedisGauge], Awaitable[object]]) -> None:
+    """After a failover the old address may answer READONLY."""
+    gauge = real.gauge()
+    await gauge.acquire(A, 1)
+    await real.witness.execute_command("REPLICAOF", LOOPBACK, free_port())
+    try:
+        if step is STEPS["slots"]:
+            assert await step(gauge) == [("a", pytest.approx(30, abs=5))]
+        else:
+            with pytest.raises(GaugeUnavailableError, match=r"(?i)readonly|read only"):
+                await step(gauge)
+    finally:
+        await real.witness.execute_command("REPLICAOF", "NO", "ONE")
+
+
+async def test_a_client_that_cannot_be_made_is_unavailable(step: Callable[[RedisGauge], Awaitable[object]]) -> None:
+    def no_client() -> Any:
+        raise RuntimeError("no Redis is configured")
+
+    gauge = RedisGauge(no_client, LAYOUTS["slots"], lease_seconds=30, timeout_seconds=1)
+    with pytest.raises(GaugeUnavailableError, match="no Redis is configured"):
+        await step(gauge)
+
+
+async def test_a_cancellation_passes_through(
+    real: Store, gauge_redis: RedisServer, step: Callable[[RedisGauge], Awaitable[object]]
+) -> None:
+    gauge = real.gauge()
+    await gauge.count(GAUGE)
+    gauge_redis.pause()
+    try:
+        task = asyncio.ensure_future(step(gauge))
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    finally:
+        gauge_redis.resume()
+    assert isinstance(await step(gauge), object)
+    assert await gauge.count(GAUGE) == await real.in_flight("slots")
+
+
+async def test_the_client_is_asked_for_each_time(store: Store) -> None:
+    """LiteLLM has one client per event loop, and may make a new one at any time."""
+    asked: list[int] = []
+
+    def factory() -> Any:
+        asked.append(1)
+        return store.client
+
+    gauge = RedisGauge(factory, LAYOUTS["slots"], lease_seconds=30, timeout_seconds=5)
+    for act in STEPS.values():
+        await act(gauge)
+
+    assert len(asked) == len(STEPS)
+
+
+async def test_renewing_many_gauges_is_one_round_trip(real: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    gauge = real.gauge("counted")
+    leases = [Lease(f"api_key:{i}") for i in range(100)]
+    for lease in leases:
+        await gauge.acquire(lease, 1)
+    await gauge.renew(leases)
+    sent: list[object] = []
+    plain = aioredis.Connection.send_packed_command
+
+    async def counting(self: Any, command: Any, *args: Any, **kwargs: Any) -> None:
+        sent.append(command)
+        await plain(self, command, *args, **kwargs)
+
+    monkeypatch.setattr(aioredis.Connection, "send_packed_command", counting)
+    assert await gauge.renew(leases) == set()
+    assert len(sent) == 1
+
+
+async def test_no_script_touches_a_key_that_it_was_not_given(real: Store, layout: str) -> None:
+    """A cluster routes by KEYS, and an ACL may know no others; a single server would not object."""
+    gauge = real.gauge(layout)
+    for act in STEPS.values():  # known to the server from here on
+        await act(gauge)
+    declared, touched = set(), set()
+    async with real.witness.monitor() as monitor:
+        for act in STEPS.values():
+            await act(gauge)
+        await real.witness.echo("the end")
+        async for entry in monitor.listen():
+            command, *args = entry["command"].split(" ")
+            if command == "ECHO":
+                break
+            if entry["client_type"] == "lua" and command != "TIME":
+                touched.update(args[: 2 if command == "DEL" else 1])
+            elif command == "EVALSHA":
+                declared.update(args[2 : 2 + int(args[1])])
+
+    assert LIMITER_KEY in touched
+    assert touched <= declared
+
+
+def test_the_package_is_imported_without_redis() -> None:
+    code = "import sys, litellm_cancel_guard.gauge.redis; sys.exit('redis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
