@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
@@ -37,8 +37,7 @@ class Answer:
         return self.status == 200 and not self.broken_off and route.terminal in self.text
 
 
-@dataclass(frozen=True)
-class Admission:
+class Admission(NamedTuple):
     """Of requests that came at once: how many the provider held open together, how many were turned away."""
 
     admitted: int
@@ -102,13 +101,21 @@ class Caller:
         return script.run
 
     async def hang_up_before_first(self, route: Route, key: Key, *, at: str = "0", stream: bool = True) -> str:
-        """Hang up while the provider holds its headers (at="headers") or its first chunk; returns the run."""
-        script = replace(self.script(), stall=at)
+        """Hang up while the provider holds its headers (at="headers") or its first chunk; returns the run.
+
+        A request that goes on without its client holds its slot rightly, so the provider then lets go. But first
+        the proxy has a moment to hang up, and the chunks keep a distance: a stream that were whole at once would
+        be over before the proxy can notice that nobody reads it.
+        """
+        script = replace(self.script(), stall=at, gap=0.1)
         asking = asyncio.create_task(self._whole(route, key, script, stream=stream))
         await self.provider.wait(script.run, stalled=1)
         assert not asking.done(), f"{route} answered before its provider did: {asking}"
         asking.cancel()
         await asyncio.wait([asking])
+        await self.provider.hung_up(script.run, within=0.3)
+        await self.provider.release(script.run)
+        await self.provider.wait(script.run, open=0)
         return script.run
 
     async def admitted_at_once(self, key: Key, cap: int, route: Route = ROUTES["chat"]) -> Admission:

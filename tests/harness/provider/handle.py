@@ -47,9 +47,14 @@ class Control:
     async def release(self, run: str) -> None:
         await self._http.post(f"{self._base}/{run}/release")
 
-    async def wait(self, run: str, within: int = 10, **wanted: int) -> Counts:
+    async def wait(self, run: str, within: float = 10, **wanted: int) -> Counts:
         """Until the run's counts are as wanted: `open` and `stalled` exactly, the others at least."""
-        answer = await self._http.get(f"{self._base}/{run}/wait", params={**wanted, "within": within})
+        answer = await self._http.get(f"{self._base}/{run}/wait/{within}", params=wanted)
         counts = Counts(**answer.json())
         assert answer.status_code == 200, f"the provider waited {within} s for {wanted} of run {run}, but has {counts}"
         return counts
+
+    async def hung_up(self, run: str, within: float) -> bool:
+        """Whether the proxy closes the provider's connection in that time."""
+        answer = await self._http.get(f"{self._base}/{run}/wait/{within}", params={"hung_up": 1})
+        return answer.status_code == 200

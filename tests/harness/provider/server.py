@@ -146,7 +146,7 @@ async def release(request: web.Request) -> web.Response:
 
 async def wait(request: web.Request) -> web.Response:
     wanted = {name: int(value) for name, value in request.query.items()}
-    within = wanted.pop("within")
+    within = float(request.match_info["within"])
     try:
         await asyncio.wait_for(RUNS[request.match_info["run"]].wait(wanted), within)
     except asyncio.TimeoutError:
@@ -158,7 +158,7 @@ def application() -> web.Application:
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_get("/_control/{run}", stats)
     app.router.add_post("/_control/{run}/release", release)
-    app.router.add_get("/_control/{run}/wait", wait)
+    app.router.add_get("/_control/{run}/wait/{within}", wait)
     app.router.add_post("/{path:.*}", answer)
     return app
 
