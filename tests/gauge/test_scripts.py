@@ -1,0 +1,109 @@
+"""The scripts themselves: each has a header that says all there is to know, and none is left over."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import pytest
+
+from litellm_cancel_guard.gauge.layout import Call, counted_layout, slots_layout
+from litellm_cancel_guard.gauge.scripts import load
+from litellm_cancel_guard.lease import Lease
+
+TEXTS = {
+    file.name.removesuffix(".lua"): file.read_text()
+    for file in (resources.files("litellm_cancel_guard.gauge") / "lua").iterdir()
+}
+PRELUDE = "counted_mirror"
+SCRIPTS = sorted(TEXTS.keys() - {PRELUDE})
+LEASE = Lease("api_key:x", "a")
+CALLS = [
+    call
+    for layout in (slots_layout(), counted_layout())
+    for call in (
+        layout.acquire(LEASE, 1, 30.0),
+        layout.release(LEASE),
+        layout.renew("api_key:x", ["a", "b"], 30.0),
+        layout.count("api_key:x"),
+        layout.listing("api_key:x"),
+    )
+]
+
+
+def header_and_code(name: str) -> tuple[str, str]:
+    lines = TEXTS[name].splitlines()
+    length = next(i for i, line in enumerate(lines) if not line.startswith("--"))
+    return "\n".join(lines[:length]), "\n".join(lines[length:])
+
+
+def used(code: str) -> set[str]:
+    """KEYS[n] and ARGV[n] of the code; a loop over ARGV uses all from where it starts."""
+    loops = {f"ARGV[{start}]" for start in re.findall(r"for \w+ = (\d+), #ARGV", code)}
+    return set(re.findall(r"(?:KEYS|ARGV)\[\d+\]", code)) | loops
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_header_documents_exactly_the_keys_and_arguments_that_are_used(name: str) -> None:
+    header, code = header_and_code(name)
+    documented = re.findall(r"^-- ((?:KEYS|ARGV)\[\d+\])  \S", header, re.MULTILINE)
+
+    assert len(documented) == len(set(documented))
+    # The shared start of the scripts is given its keys by name.
+    assert set(documented) == used(code)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_header_names_purpose_clock_answers_and_why_repeating_is_harmless(name: str) -> None:
+    header, _ = header_and_code(name)
+    parts = [re.search(rf"^-- {word}", header, re.MULTILINE) for word in ("[A-Z]", "Clock: ", "Returns ", "Again")]
+
+    assert all(parts), parts
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_time_in_a_header_has_its_unit(name: str) -> None:
+    header, _ = header_and_code(name)
+    times = [line for line in header.splitlines() if re.match(r"-- ARGV\[\d\]  (horizon|window|lease)", line)]
+
+    assert times
+    assert all("; seconds" in line for line in times)
+
+
+def test_every_script_is_used_and_every_used_script_is_there() -> None:
+    assert {call.script.name for call in CALLS} == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.script.name)
+def test_a_call_gives_a_script_the_keys_and_arguments_it_uses(call: Call) -> None:
+    _, code = header_and_code(call.script.name)
+    numbers = {
+        kind: [int(n) for n in re.findall(rf"{kind}\[(\d+)\]", "".join(used(code)))] for kind in ("KEYS", "ARGV")
+    }
+
+    assert max(numbers["KEYS"]) == len(call.keys)
+    given = len(call.args) - (1 if "#ARGV" in code else 0)  # two ids were given, one begins the list
+    assert max(numbers["ARGV"]) == given
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.script.name)
+def test_all_keys_of_a_call_share_the_hash_tag(call: Call) -> None:
+    assert {key[: key.index("}") + 1] for key in call.keys} == {"{api_key:x}"}
+
+
+def test_keys_are_written_in_the_namespace_that_the_limiter_uses() -> None:
+    layout = counted_layout(namespaced=lambda key: f"prod:{key}")
+
+    assert layout.count("api_key:x").keys == (
+        "prod:{api_key:x}:cancel_guard:slots",
+        "prod:{api_key:x}:cancel_guard:mirror",
+        "prod:{api_key:x}:max_parallel_requests",
+        "prod:{api_key:x}:window",
+    )
+    assert slots_layout(namespaced=lambda key: f"prod:{key}").count("api_key:x").keys == (
+        "prod:{api_key:x}:max_parallel_requests",
+    )
+
+
+def test_a_script_is_read_once() -> None:
+    assert load("list") is load("list")
