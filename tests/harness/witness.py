@@ -24,7 +24,8 @@ def gauge(client: redis.Redis, key: Key) -> int:
         return 0
     if kind == "zset":
         return int(store.zcard(name))
-    return int(float(store.get(name)))
+    # Gone between the two questions: nothing is held.
+    return int(float(store.get(name) or 0))
 
 
 def keys_of(client: redis.Redis, key: Key) -> list[str]:
