@@ -1,0 +1,217 @@
+"""Any sequence of what workers with and without the guard do, against a model that only knows who is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import fakeredis
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from litellm_cancel_guard.gauge.local import LocalGauge
+from litellm_cancel_guard.lease import Admission, Lease
+from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, WINDOW_KEY, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from litellm_cancel_guard.gauge import Gauge
+
+T = TypeVar("T")
+
+NAMES = st.sampled_from("abcdef")
+LIMITS = st.integers(0, 5)
+WINDOW = 60
+
+
+class Model(RuleBasedStateMachine):
+    """Leases of guarded workers; a subclass adds the others.
+
+    Attributes:
+        held: the guard's leases in flight.
+        others: slots of workers without the guard in flight.
+        settled: whether a script of the guard ran after the last that others did.
+    """
+
+    layout = "none"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.held: set[str] = set()
+        self.others = 0
+        self.settled = True
+
+    @initialize()
+    def start(self) -> None:
+        server = fakeredis.FakeServer()
+        self.store = Store(
+            fakeredis.FakeAsyncRedis(server=server), fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
+        )
+        self.gauge = self.make_gauge()
+
+    def make_gauge(self) -> Gauge:
+        return self.store.gauge(self.layout)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(coroutine)
+
+    def ask(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        self.settled = True
+        return self.run(coroutine)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.held) + self.others
+
+    @rule(name=NAMES, limit=LIMITS)
+    def acquire(self, name: str, limit: int) -> None:
+        expected = name in self.held or self.in_flight < limit
+        if expected:
+            self.held.add(name)
+
+        assert self.ask(self.gauge.acquire(Lease(GAUGE, name), limit)) == Admission(expected, self.in_flight)
+
+    @rule(name=NAMES)
+    def release(self, name: str) -> None:
+        self.held.discard(name)
+
+        assert self.ask(self.gauge.release(Lease(GAUGE, name))) == self.in_flight
+
+    @rule(names=st.sets(NAMES))
+    def renew(self, names: set[str]) -> None:
+        lost = self.ask(self.gauge.renew([Lease(GAUGE, name) for name in names])) if names else set()
+
+        assert {lease.id for lease in lost} == names - self.held
+
+    @rule()
+    def count(self) -> None:
+        assert self.ask(self.gauge.count(GAUGE)) == self.in_flight
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            for name in sorted(self.held):
+                self.run(self.gauge.release(Lease(GAUGE, name)))
+            assert self.run(self.gauge.count(GAUGE)) == self.others
+            self.run(self.store.client.aclose())
+            self.run(self.store.witness.aclose())
+        self.loop.close()
+
+
+class LocalModel(Model):
+    def make_gauge(self) -> Gauge:
+        return LocalGauge()
+
+
+class RedisModel(Model):
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def lapse(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.held)))
+        self.run(self.store.age(self.layout, name, LEASE_SECONDS))
+        self.held.discard(name)
+        self.settled = False
+
+    @invariant()
+    def redis_agrees_after_each_script(self) -> None:
+        if self.settled:
+            assert self.run(self.store.in_flight(self.layout)) == self.in_flight
+
+    @invariant()
+    def every_key_expires(self) -> None:
+        assert self.run(self.store.eternal_keys()) == []
+
+
+class SlotsModel(RedisModel):
+    """LiteLLM 1.94 and newer: others have slots in the same sorted set."""
+
+    layout = "slots"
+
+    @rule()
+    def other_begins(self) -> None:
+        async def acquire() -> None:
+            now, _ = await self.store.witness.time()
+            await self.store.witness.zadd(LIMITER_KEY, {f"other-{self.others}": now})
+            await self.store.witness.expire(LIMITER_KEY, 3600)
+
+        self.run(acquire())
+        self.others += 1
+
+    @precondition(lambda self: self.others)
+    @rule()
+    def other_ends(self) -> None:
+        self.others -= 1
+        assert self.run(self.store.witness.zrem(LIMITER_KEY, f"other-{self.others}")) == 1
+
+
+class CountedModel(RedisModel):
+    """LiteLLM 1.80 to 1.93: others write to the number, by the commands of its scripts."""
+
+    layout = "counted"
+
+    def other(self, *commands: tuple[object, ...]) -> None:
+        async def write() -> None:
+            for command in commands:
+                await self.store.witness.execute_command(*command)
+            if await self.store.witness.ttl(LIMITER_KEY) == -1:
+                await self.store.witness.expire(LIMITER_KEY, WINDOW)
+
+        self.run(write())
+        self.settled = False
+
+    @rule()
+    def other_begins(self) -> None:
+        self.others += 1
+        self.other(("INCR", LIMITER_KEY))
+
+    @precondition(lambda self: self.others)
+    @rule()
+    def other_ends(self) -> None:
+        self.others -= 1
+        self.other(("INCRBYFLOAT", LIMITER_KEY, -1))
+
+    @precondition(lambda self: not self.others)
+    @rule(times=st.integers(1, 9))
+    def decrements_come_late(self, times: int) -> None:
+        """As long as nobody else is in flight, none of them is anybody's."""
+        self.other(*[("INCRBYFLOAT", LIMITER_KEY, -1)] * times)
+        assert self.ask(self.gauge.count(GAUGE)) == self.in_flight
+
+    @rule()
+    def other_begins_a_window(self) -> None:
+        """LiteLLM forgets what began in the window before; the number is 1, whatever the guard holds."""
+        self.others = 1
+        self.pass_time(book_field="expires", amount=WINDOW * 1000)
+        self.other(("SET", WINDOW_KEY, 1700000000, "EX", WINDOW), ("SET", LIMITER_KEY, 1, "EX", WINDOW))
+
+    @rule()
+    def nothing_rises_for_a_window(self) -> None:
+        self.ask(self.gauge.count(GAUGE))
+        self.pass_time(book_field="rose", amount=WINDOW)
+        self.others = 0
+        assert self.ask(self.gauge.count(GAUGE)) == self.in_flight
+
+    @rule()
+    def the_number_is_deleted(self) -> None:
+        self.ask(self.gauge.count(GAUGE))
+        self.run(self.store.witness.delete(LIMITER_KEY))
+        self.others = 0
+        assert self.ask(self.gauge.count(GAUGE)) == self.in_flight
+
+    def pass_time(self, book_field: str, amount: float) -> None:
+        if self.run(self.store.witness.exists(MIRROR_KEY)):
+            self.run(self.store.witness.hincrbyfloat(MIRROR_KEY, book_field, -amount))
+
+
+SETTINGS = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+TestLocalModel = LocalModel.TestCase
+TestLocalModel.settings = SETTINGS
+TestSlotsModel = SlotsModel.TestCase
+TestSlotsModel.settings = SETTINGS
+TestCountedModel = CountedModel.TestCase
+TestCountedModel.settings = SETTINGS
