@@ -65,4 +65,4 @@ def _ping(url: str) -> None:
 
 def without_password(url: str) -> str:
     """Return the URL as it may be printed."""
-    return re.sub(r"//[^@/]*@", "//…@", url)
+    return re.sub(r"//[^@/]*@", "//***@", url)

@@ -53,7 +53,9 @@ class Client:
         async with self.http.stream("POST", "/v1/messages", json=ask(MODEL, stream=True)) as a:
             refused, story = await self._is_refusal(a), "A refused (429)"
             if not refused:
-                await anext(a.aiter_raw())
+                # Held on to until the turn is over: httpx hangs up as soon as an iterator is collected.
+                chunks = a.aiter_raw()
+                await anext(chunks)
                 held = await self.slots()
                 refused = await self._is_refusal(await self.http.post("/v1/messages", json=ask(MODEL, stream=False)))
                 story = f"A streams, B {'refused (429)' if refused else 'answered'}, A dropped"

@@ -70,7 +70,7 @@ async def _play(options: Options, screen: Screen) -> int:
                 await bare.ready()
                 await guarded.ready()
             screen.say(
-                f"Each has one key with max_parallel_requests: {proxy.CAP}. Shown: slots during a turn → after it."
+                f"Each has one key with max_parallel_requests: {proxy.CAP}. Shown: slots during a turn -> after it."
             )
             patterns = _Patterns(bare, guarded, around, screen)
             rows = [("turns refused", *await patterns.turns(options.turns))]

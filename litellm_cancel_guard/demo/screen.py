@@ -53,16 +53,16 @@ class Screen:
     def waiting(self, text: str) -> Iterator[None]:
         """Show that something takes a while."""
         if not self._console.is_terminal:
-            self.say(f"{text} …")
+            self.say(f"{text} ...")
             yield
             return
-        with self._console.status(f"{text} …"):
+        with self._console.status(f"{text} ..."):
             yield
         self.say(f"{text}: done")
 
     def turn(self, number: int, total: int, turn: Turn) -> None:
         """Print one turn, when it is over."""
-        slots = str(turn.left) if turn.held is None else f"{turn.held} → {turn.left}"
+        slots = str(turn.left) if turn.held is None else f"{turn.held} -> {turn.left}"
         line = f"  {number:>2}/{total}  {turn.story:<40}  slots in Redis: {slots}"
         self._console.print(line, style="red" if turn.refused else "green", soft_wrap=True, markup=False)
 

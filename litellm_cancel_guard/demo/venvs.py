@@ -29,10 +29,15 @@ async def python_with(version: str, screen: Screen) -> str:
     """Return a Python that has `version` of LiteLLM, built on first use and kept for the next."""
     cache = _cache()
     folder = cache / f"litellm-{version}-py{sys.version_info[0]}.{sys.version_info[1]}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        await _build(folder, version, screen)
-    return str(folder / "bin" / "python")
+    python = folder / "bin" / "python"
+    try:
+        if not python.exists():  # also where the Python that the venv was built from is gone
+            shutil.rmtree(folder, ignore_errors=True)
+            cache.mkdir(parents=True, exist_ok=True)
+            await _build(folder, version, screen)
+    except OSError as error:
+        raise children.DemoError(f"{folder} can't be written: {error.strerror}") from error
+    return str(python)
 
 
 def _cache() -> Path:
@@ -91,7 +96,7 @@ class _Building:
                 await asyncio.sleep(0.1)
                 if time.monotonic() - reported > _REPORT_SECONDS:
                     reported = time.monotonic()
-                    self._screen.say(f"… still installing ({reported - started:.0f} s)")
+                    self._screen.say(f"... still installing ({reported - started:.0f} s)")
             if code:
                 raise children.DemoError(f"LiteLLM couldn't be installed:\n{child.tail()}")
 

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.setup_files import LiteLLM
 
 _FOOTNOTE = (
-    f"Both proxies ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60), so that no reset\n"
-    "of a window hides a leak. From 1.94 on LiteLLM has no such reset: there a leaked slot stays for 3600 s."
+    f"Both proxies ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60): no reset of a\n"
+    "window hides a leak. From 1.94 on LiteLLM has no such reset, and a leaked slot stays for 3600 s."
 )
 
 
 def nothing_leaked(litellm: LiteLLM) -> str:
     """Say that the pattern shows nothing, and announce one that may."""
     return (
-        f"\nLiteLLM {litellm.version} alone gives every slot of this pattern back: the guard has nothing to repair here.\n"
+        f"\nLiteLLM {litellm.version} alone gives every slot of this pattern back: here is nothing to repair.\n"
         "Now a route where that may be otherwise: a pass-through stream whose client leaves before the first chunk."
     )
 
@@ -31,14 +31,14 @@ def summary(litellm: LiteLLM, bare: Outcome, guarded: Outcome) -> str:
 
 def _of_bare(who: str, bare: Outcome) -> str:
     if bare.slots_left > 0:
-        return f"{who} keeps {bare.slots_left} of {CAP} slots for clients that left, and refused {bare.refused} times."
+        return f"{who} keeps {bare.slots_left} of {CAP} slots for clients that have left. Refused: {bare.refused}."
     if bare.slots_left < 0:
         return (
             f"{who} gave slots back that were never taken: at {bare.slots_left}, it would admit "
             f"{CAP - bare.slots_left} at once, not {CAP}."
         )
     if bare.refused:
-        return f"{who} refused {bare.refused} times although every slot is free in Redis: its local copy is off."
+        return f"{who} refused {bare.refused} requests although Redis has every slot free: its local copy is off."
     return f"{who} was balanced here."
 
 
