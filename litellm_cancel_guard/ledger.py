@@ -39,6 +39,8 @@ class Ledger:
         self.gauge = gauge
         self.settings = settings
         self._releasing: dict[str, set[asyncio.Task[Any]]] = {}
+        # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
+        self._freed: dict[str, int] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._degraded = False
         self._asked_at = time.monotonic()
@@ -52,9 +54,10 @@ class Ledger:
         """
         if request.lease is not None:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
+        freed = self._freed.get(gauge)
         under_way = tuple(self._releasing.get(gauge, ()))
         admission = await self._acquire(request, gauge, limit)
-        if not admission.admitted and await self._came_free(gauge, under_way):
+        if not admission.admitted and (self._freed.get(gauge) != freed or await self._came_free(gauge, under_way)):
             admission = await self._acquire(request, gauge, limit)
         return admission
 
@@ -183,8 +186,11 @@ class Ledger:
     def _released(self, gauge: str, task: asyncio.Task[Any]) -> None:
         under_way = self._releasing[gauge]
         under_way.discard(task)
+        self._freed[gauge] = self._freed.get(gauge, 0) + 1
         if not under_way:
             del self._releasing[gauge]
+            if not self.registry.held(gauge):
+                del self._freed[gauge]
         for waiter in self._waiting.pop(gauge, ()):
             if not waiter.done():
                 waiter.set_result(None)
@@ -192,9 +198,10 @@ class Ledger:
     async def _came_free(self, gauge: str, under_way: tuple[asyncio.Task[Any], ...]) -> bool:
         """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
 
-        Releases *under_way* before it came in count, and where a route has no hook before its last byte also the
-        one that begins when the request task of that route ends.
+        Releases *under_way* when it came in count, and those that began since; where a route has no hook before its
+        last byte, also the one that begins when the request task of that route ends.
         """
+        under_way = (*under_way, *self._releasing.get(gauge, ()))
         if under_way:
             done, _ = await asyncio.wait(under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             return bool(done)

@@ -29,7 +29,9 @@ class ScriptedGauge:
         self.releases = 0
         self.most = 0
         self.failing: Exception | None = None
+        self.refusals = 0
         self.hold_release: asyncio.Event | None = None
+        self.hold_acquire: asyncio.Event | None = None
 
     async def _turn(self) -> None:
         await asyncio.sleep(0)
@@ -42,6 +44,10 @@ class ScriptedGauge:
         if admitted:
             self.slots.add(lease)
         self.most = max(self.most, len(self.slots))
+        if not admitted:
+            self.refusals += 1
+            if self.hold_acquire is not None:
+                await self.hold_acquire.wait()
         await asyncio.sleep(0)
         return Admission(admitted=admitted, in_flight=len(self.slots))
 
@@ -161,6 +167,22 @@ async def test_a_refusal_waits_for_the_end_of_a_task_that_no_hook_sees(ledger: L
 
     assert (await ledger.admit(second, KEY, 1)).admitted
     assert gauge.most == 1
+
+
+async def test_a_refusal_looks_once_more_if_a_slot_came_free_while_redis_was_asked(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    """The task of a pass-through request ends while the next request of its client is already being refused."""
+    first, second = Request("pass_through_endpoint"), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.hold_acquire = asyncio.Event()
+    refused = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    await ledger.end(first, Ending.TASK_ENDED)
+    gauge.hold_acquire.set()
+
+    assert (await refused).admitted
 
 
 async def test_a_refusal_is_not_delayed_when_nothing_is_about_to_come_free(ledger: Ledger) -> None:
