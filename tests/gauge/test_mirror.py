@@ -188,3 +188,44 @@ async def test_slots_of_a_dead_worker_are_not_taken_for_unguarded_ones(store: St
     assert await store.witness.get(LIMITER_KEY) == "1"
     assert await store.witness.ttl(MIRROR_KEY) >= WINDOW
     assert await gauge.acquire(B, 1) == Admission(True, 1)
+
+
+async def test_an_expiry_that_the_limiter_renews_is_no_new_window(store: Store) -> None:
+    """Its failure pipeline gives the number another 60 s, and takes one off."""
+    gauge = store.gauge("counted")
+    for lease in (A, B):
+        await gauge.acquire(lease, 5)
+    await store.witness.set(WINDOW_KEY, 1700000000, ex=WINDOW // 2)
+    await unguarded_ends(store)
+    await store.witness.expire(LIMITER_KEY, WINDOW)
+
+    assert await gauge.count(GAUGE) == 2
+
+
+async def test_what_begins_with_a_new_window_is_remembered_for_all_of_it(store: Store) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    for _ in range(3):
+        await unguarded_begins(store)
+    await gauge.count(GAUGE)
+    await store.witness.hincrbyfloat(MIRROR_KEY, "rose", 10 - WINDOW)
+    await new_window_begins(store)
+    await gauge.count(GAUGE)
+    await store.witness.hincrbyfloat(MIRROR_KEY, "rose", 20 - WINDOW)
+
+    assert await gauge.count(GAUGE) == 2
+
+
+async def test_the_number_lives_as_long_as_what_others_wrote_to_it(store: Store) -> None:
+    await unguarded_begins(store)
+    await store.gauge("counted", lease_seconds=5).acquire(A, 5)
+
+    assert await store.witness.ttl(LIMITER_KEY) > WINDOW - 5
+
+
+async def test_looking_at_the_number_of_others_does_not_prolong_it(store: Store) -> None:
+    await unguarded_begins(store)
+    await store.witness.expire(LIMITER_KEY, 10)
+
+    assert await store.gauge("counted").count(GAUGE) == 1
+    assert await store.witness.ttl(LIMITER_KEY) <= 10
