@@ -46,5 +46,6 @@ async def test_a_coding_agent_is_never_refused(caller: Caller, key: Key, redis_s
         async with caller.opened(route, key, script) as dropped:
             answer = await caller.plain(route, key)
             assert (turn, dropped.status, answer.status) == (turn, 200, 200)
+        await caller.left(script.run)
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
     assert await caller.admitted_at_once(key, cap=4) == (4, 2)

@@ -98,6 +98,7 @@ class Caller:
             assert stream.status == 200, f"{route} was refused with {stream.status}"
             await self.provider.wait(script.run, stalled=1)
             await asyncio.wait_for(stream.read_chunks(after), 10)
+        await self.left(script.run)
         return script.run
 
     async def hang_up_before_first(self, route: Route, key: Key, *, at: str = "0", stream: bool = True) -> str:
@@ -114,9 +115,13 @@ class Caller:
         asking.cancel()
         await asyncio.wait([asking])
         await self.provider.hung_up(script.run, within=0.3)
-        await self.provider.release(script.run)
-        await self.provider.wait(script.run, open=0)
+        await self._finish(script.run)
         return script.run
+
+    async def left(self, run: str) -> None:
+        """To be called when a stream was dropped: a proxy that can't notice it goes on, so its provider lets go."""
+        if not self.proxy.setup.version.notices_hang_ups:
+            await self._finish(run)
 
     async def admitted_at_once(self, key: Key, cap: int, route: Route = ROUTES["chat"]) -> Admission:
         """Two more than the cap at once, held open until each is either at the provider or refused."""
@@ -133,6 +138,10 @@ class Caller:
     async def let_go(self) -> None:
         """Let go of every request that the provider still holds for this caller."""
         await asyncio.gather(*(self.provider.release(run) for run in self._runs))
+
+    async def _finish(self, run: str) -> None:
+        await self.provider.release(run)
+        await self.provider.wait(run, open=0)
 
     async def _all_decided(self, run: str, asking: list[asyncio.Task[Answer]]) -> int:
         while True:

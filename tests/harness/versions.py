@@ -32,6 +32,12 @@ class Version:
         """Older releases refuse to start with `auth: true` on a pass-through endpoint without a licence."""
         return self.at_least(1, 84)
 
+    @property
+    def notices_hang_ups(self) -> bool:
+        """Older releases pin uvicorn 0.31, which says it speaks ASGI 2.4: Starlette then waits for a failing send
+        to tell it that the client has left, and uvicorn's sends never fail. The stream is read to its end."""
+        return self.at_least(1, 81)
+
     def __str__(self) -> str:
         return self.number
 
