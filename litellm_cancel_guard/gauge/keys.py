@@ -30,8 +30,16 @@ class Keys:
         return self.namespaced(f"{{{gauge}}}:max_parallel_requests")
 
     def limiter_window(self, gauge: str) -> str:
-        """Return LiteLLM's key for the start of the current window; only its expiry is read."""
+        """Return LiteLLM's key for the start of the current window."""
         return self.namespaced(f"{{{gauge}}}:window")
+
+    def limiter_requests(self, gauge: str) -> str:
+        """Return LiteLLM's key for the requests in the current window."""
+        return self.namespaced(f"{{{gauge}}}:requests")
+
+    def limiter_tokens(self, gauge: str) -> str:
+        """Return LiteLLM's key for the tokens in the current window."""
+        return self.namespaced(f"{{{gauge}}}:tokens")
 
     def slots(self, gauge: str) -> str:
         """Return the guard's sorted set of slots, where LiteLLM has none."""

@@ -55,7 +55,8 @@ class Layout:
         span_seconds: what LiteLLM itself forgets after: the age of a slot, or
             the length of a window.
         horizon_seconds: subtracted from the time a lease lapses to get its score.
-        kinds: what each key must hold, in the order of the scripts' KEYS.
+        kinds: what each key must hold, in the order of the scripts' KEYS, as
+            far as a script reads or writes what is in it.
         keys_of: the keys of a gauge, in that order; the slots come first.
     """
 
@@ -128,11 +129,13 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
         name="counted",
         span_seconds=window_seconds,
         horizon_seconds=0.0,
-        kinds=(KeyKind("zset"), KeyKind("hash"), KeyKind("string", (("zset", downgraded),)), KeyKind("string")),
+        kinds=(KeyKind("zset"), KeyKind("hash"), KeyKind("string", (("zset", downgraded),))),
         keys_of=lambda gauge: (
             keys.slots(gauge),
             keys.mirror(gauge),
             keys.limiter_count(gauge),
             keys.limiter_window(gauge),
+            keys.limiter_requests(gauge),
+            keys.limiter_tokens(gauge),
         ),
     )

@@ -23,6 +23,8 @@ TIMEOUT_SECONDS = 5.0
 GAUGE = "api_key:88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"
 LIMITER_KEY = f"{{{GAUGE}}}:max_parallel_requests"
 WINDOW_KEY = f"{{{GAUGE}}}:window"
+REQUESTS_KEY = f"{{{GAUGE}}}:requests"
+TOKENS_KEY = f"{{{GAUGE}}}:tokens"
 SLOTS_KEY = f"{{{GAUGE}}}:cancel_guard:slots"
 MIRROR_KEY = f"{{{GAUGE}}}:cancel_guard:mirror"
 
@@ -61,6 +63,19 @@ class Store:
         key = LIMITER_KEY if layout == "slots" else SLOTS_KEY
         assert await self.witness.zincrby(key, -seconds, name)
 
+    async def expire_together(self, *keys: str, seconds: int = 60) -> None:
+        """What EXPIRE in one script does, to the millisecond even where the clock runs on in between."""
+        now, _ = await self.witness.time()
+        async with self.witness.pipeline(transaction=True) as pipe:
+            for key in keys:
+                pipe.pexpireat(key, (now + seconds) * 1000)
+            assert all(await pipe.execute())
+
+    async def begin_window(self, key: str) -> None:
+        """What BATCH_RATE_LIMITER_SCRIPT does with its first counter once the window is over."""
+        await self.witness.mset({WINDOW_KEY: 1700000000, key: 1})
+        await self.expire_together(WINDOW_KEY, key)
+
     async def eternal_keys(self) -> list[str]:
         """The keys that would live for ever."""
         return [key for key in await self.witness.keys("*") if await self.witness.pttl(key) == -1]
@@ -84,7 +99,7 @@ def start_cluster_node(folder: Path, env: Mapping[str, str] | os._Environ[str]) 
     def serves() -> bool:
         try:
             return bool(client.set("serves", 1, px=1))
-        except redis.exceptions.ClusterDownError:
+        except redis.ResponseError:  # CLUSTERDOWN, until the node has noticed
             return False
 
     process.wait_ready(answers, within=10)

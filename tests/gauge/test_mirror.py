@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY, WINDOW_KEY
+from tests.gauge.stores import GAUGE, LIMITER_KEY, MIRROR_KEY, REQUESTS_KEY, SLOTS_KEY, TOKENS_KEY, WINDOW_KEY
 
 if TYPE_CHECKING:
     from tests.gauge.stores import Store
@@ -28,13 +28,6 @@ async def unguarded_ends(store: Store) -> None:
     await store.witness.incrbyfloat(LIMITER_KEY, -1)
     if await store.witness.ttl(LIMITER_KEY) == -1:
         await store.witness.expire(LIMITER_KEY, WINDOW)
-
-
-async def new_window_begins(store: Store) -> None:
-    """What BATCH_RATE_LIMITER_SCRIPT does once the window is over; atomically, as there."""
-    async with store.witness.pipeline(transaction=True) as pipe:
-        pipe.set(WINDOW_KEY, 1700000000, ex=WINDOW).set(LIMITER_KEY, 1, ex=WINDOW)
-        await pipe.execute()
 
 
 async def window_passes(store: Store) -> None:
@@ -114,7 +107,7 @@ async def test_a_new_window_of_an_unguarded_worker_wipes_no_slot_of_the_guards(s
     gauge = store.gauge("counted")
     for lease in (A, B):
         await gauge.acquire(lease, 5)
-    await new_window_begins(store)
+    await store.begin_window(LIMITER_KEY)
     assert await store.witness.get(LIMITER_KEY) == "1"
     await unguarded_begins(store)
 
@@ -131,6 +124,22 @@ async def test_a_new_window_for_other_counters_does_not_make_slots_foreign(store
     for lease in (A, B):
         await gauge.acquire(lease, 5)
     await store.witness.set(WINDOW_KEY, 1700000000, ex=WINDOW)
+
+    assert await gauge.count(GAUGE) == 2
+
+
+@pytest.mark.parametrize("first", [REQUESTS_KEY, TOKENS_KEY])
+async def test_a_failure_in_the_moment_another_counter_begins_a_window_makes_no_slot_foreign(
+    store: Store, first: str
+) -> None:
+    """The window is used up by requests or tokens; the failure gives the number the same expiry by chance."""
+    gauge = store.gauge("counted")
+    for lease in (A, B):
+        await gauge.acquire(lease, 5)
+    await store.begin_window(first)
+    await unguarded_begins(store)
+    await unguarded_ends(store)
+    await store.expire_together(WINDOW_KEY, first, LIMITER_KEY)
 
     assert await gauge.count(GAUGE) == 2
 
@@ -209,7 +218,7 @@ async def test_what_begins_with_a_new_window_is_remembered_for_all_of_it(store: 
         await unguarded_begins(store)
     await gauge.count(GAUGE)
     await store.witness.hincrbyfloat(MIRROR_KEY, "rose", 10 - WINDOW)
-    await new_window_begins(store)
+    await store.begin_window(LIMITER_KEY)
     await gauge.count(GAUGE)
     await store.witness.hincrbyfloat(MIRROR_KEY, "rose", 20 - WINDOW)
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from litellm_cancel_guard.gauge.local import LocalGauge
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, WINDOW_KEY, Store
+from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, Store
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -184,7 +184,8 @@ class CountedModel(RedisModel):
         """LiteLLM forgets what began in the window before; the number is 1, whatever the guard holds."""
         self.others = 1
         self.pass_time(book_field="expires", amount=WINDOW * 1000)
-        self.other(("SET", WINDOW_KEY, 1700000000, "EX", WINDOW), ("SET", LIMITER_KEY, 1, "EX", WINDOW))
+        self.run(self.store.begin_window(LIMITER_KEY))
+        self.settled = False
 
     @rule()
     def nothing_rises_for_a_window(self) -> None:

@@ -32,9 +32,11 @@ CALLS = [
 
 
 def header_and_code(name: str) -> tuple[str, str]:
+    """The comment a script begins with, and what runs, the shared start included."""
     lines = TEXTS[name].splitlines()
     length = next(i for i, line in enumerate(lines) if not line.startswith("--"))
-    return "\n".join(lines[:length]), "\n".join(lines[length:])
+    prelude = TEXTS[PRELUDE] if name.startswith("counted") else ""
+    return "\n".join(lines[:length]), prelude + "\n".join(lines[length:])
 
 
 def used(code: str) -> set[str]:
@@ -49,7 +51,6 @@ def test_the_header_documents_exactly_the_keys_and_arguments_that_are_used(name:
     documented = re.findall(r"^-- ((?:KEYS|ARGV)\[\d+\])  \S", header, re.MULTILINE)
 
     assert len(documented) == len(set(documented))
-    # The shared start of the scripts is given its keys by name.
     assert set(documented) == used(code)
 
 
@@ -99,6 +100,8 @@ def test_keys_are_written_in_the_namespace_that_the_limiter_uses() -> None:
         "prod:{api_key:x}:cancel_guard:mirror",
         "prod:{api_key:x}:max_parallel_requests",
         "prod:{api_key:x}:window",
+        "prod:{api_key:x}:requests",
+        "prod:{api_key:x}:tokens",
     )
     assert slots_layout(namespaced=lambda key: f"prod:{key}").count("api_key:x").keys == (
         "prod:{api_key:x}:max_parallel_requests",

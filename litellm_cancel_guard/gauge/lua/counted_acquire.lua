@@ -6,6 +6,8 @@
 -- KEYS[2]  the guard's book on the number, {api_key:<hash>}:cancel_guard:mirror
 -- KEYS[3]  LiteLLM's number, {api_key:<hash>}:max_parallel_requests
 -- KEYS[4]  LiteLLM's window, {api_key:<hash>}:window
+-- KEYS[5]  LiteLLM's requests in it, {api_key:<hash>}:requests
+-- KEYS[6]  LiteLLM's tokens in it, {api_key:<hash>}:tokens
 -- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  limit: slots that may be held at once
@@ -18,7 +20,7 @@ local slots, lease, limit, slot = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]),
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
-local seen = mirror.read(KEYS[2], KEYS[3], KEYS[4], now, tonumber(ARGV[1]))
+local seen = mirror.read(now)
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
 local admitted = 1
 if not redis.call('ZSCORE', slots, slot) and redis.call('ZCARD', slots) + seen.unguarded + 1 > limit then
@@ -30,4 +32,4 @@ else
     redis.call('PEXPIRE', slots, keep)
   end
 end
-return { admitted, mirror.write(slots, KEYS[2], KEYS[3], seen) }
+return { admitted, mirror.write(seen) }

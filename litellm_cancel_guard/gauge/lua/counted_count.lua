@@ -5,6 +5,8 @@
 -- KEYS[2]  the guard's book on the number, {api_key:<hash>}:cancel_guard:mirror
 -- KEYS[3]  LiteLLM's number, {api_key:<hash>}:max_parallel_requests
 -- KEYS[4]  LiteLLM's window, {api_key:<hash>}:window
+-- KEYS[5]  LiteLLM's requests in it, {api_key:<hash>}:requests
+-- KEYS[6]  LiteLLM's tokens in it, {api_key:<hash>}:tokens
 -- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
 -- Returns the slots in flight.
 -- Again: only slots that have lapsed are dropped, and the number is written from the slots.
@@ -12,6 +14,6 @@ if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 wit
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
-local seen = mirror.read(KEYS[2], KEYS[3], KEYS[4], now, tonumber(ARGV[1]))
+local seen = mirror.read(now)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now))
-return mirror.write(KEYS[1], KEYS[2], KEYS[3], seen)
+return mirror.write(seen)

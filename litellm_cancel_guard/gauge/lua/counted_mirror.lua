@@ -10,7 +10,8 @@
 --             expires    when the number it wrote last expires; milliseconds
 --   number  string, LiteLLM's: after each script held + unguarded, an integer
 --           that is never negative; it is deleted at rest (as is the book)
---   window  LiteLLM's; only its expiry is read, nothing is written
+--   window, requests, tokens
+--           LiteLLM's; only their expiry is read, nothing is written
 --
 -- Workers without the guard write to the number between our scripts. What they
 -- did is the difference to what we wrote. In each interleaving:
@@ -22,10 +23,13 @@
 --   SET 1, a new window   wipes our slots out of the number too. It is known by
 --                         its expiry: new since we wrote, and the same as the
 --                         window's, which the same script set. All of the number
---                         is then unguarded. Seen by the next script only; had
---                         another EXPIRE come in between, the number counts as
+--                         is then unguarded. Where requests or tokens began with
+--                         the window, LiteLLM has only INCRed the number, and
+--                         another EXPIRE (each failure brings one) has fallen
+--                         into the same moment. Seen by the next script only; if
+--                         another EXPIRE comes before it, the number counts as
 --                         decremented, and up to `held` unguarded slots are
---                         missed, until they end.
+--                         missed until they end.
 --   nothing, for a window Unguarded slots that did not rise for one window are
 --                         forgotten, as LiteLLM forgets them: a worker that
 --                         died must not hold them for ever. Those still running
@@ -36,62 +40,73 @@
 --
 -- The number lives at least as long as the slots, the book one window longer:
 -- without it, slots of guarded workers would be taken for unguarded.
-local mirror = { tolerance_ms = 10 }
+local mirror = { number = KEYS[3], book = KEYS[2], slots = KEYS[1], window = tonumber(ARGV[1]) }
 
-local function began_with_window(number_ttl, window_ttl, now_ms, expires_ms)
-  local new = math.abs(now_ms + number_ttl - expires_ms) > mirror.tolerance_ms
-  return new and window_ttl > 0 and math.abs(number_ttl - window_ttl) <= mirror.tolerance_ms
+-- Whether two keys got their expiry in one moment. Redis' clock stands still in
+-- a script or nearly so; between our two looks at `a`, it may have gone on.
+local function expire_together(a, b)
+  local before, other, after = redis.call('PTTL', a), redis.call('PTTL', b), redis.call('PTTL', a)
+  return other > 0 and other <= before + 2 and other >= after - 2
 end
 
-local function integer(text, key)
+local function began_with_window(ttl, now, expires)
+  local window = KEYS[4]
+  return math.abs(now * 1000 + ttl - expires) > 50
+    and expire_together(mirror.number, window)
+    and not expire_together(KEYS[5], window)
+    and not expire_together(KEYS[6], window)
+end
+
+local function integer(text)
   local number = tonumber(text)
   if not number or number ~= number or math.abs(number) > 1e15 then
-    error('WRONGTYPE ' .. key .. ' holds no number')
+    error('WRONGTYPE ' .. mirror.number .. ' holds no number')
   end
   return number < 0 and math.ceil(number) or math.floor(number)
 end
 
 -- Return what unguarded workers hold; writes nothing, and fails before anything was written.
-function mirror.read(book, number, window, now, window_seconds)
-  local text, noted = redis.call('GET', number), redis.call('HMGET', book, 'held', 'unguarded', 'rose', 'expires')
-  local total, held = integer(text or '0', number), tonumber(noted[1] or 0)
+function mirror.read(now)
+  local text = redis.call('GET', mirror.number)
+  local noted = redis.call('HMGET', mirror.book, 'held', 'unguarded', 'rose', 'expires')
+  local total, held = integer(text or '0'), tonumber(noted[1] or 0)
   local before, rose = tonumber(noted[2] or 0), tonumber(noted[3] or 0)
-  local ttl = redis.call('PTTL', number)
+  local ttl = redis.call('PTTL', mirror.number)
 
-  local anew = text and began_with_window(ttl, redis.call('PTTL', window), now * 1000, tonumber(noted[4] or 0))
+  local anew = text and began_with_window(ttl, now, tonumber(noted[4] or 0))
   local unguarded = math.max(0, anew and total or total - held)
   if anew or unguarded > before then
     rose = now
-  elseif now - rose >= window_seconds then
+  elseif now - rose >= mirror.window then
     unguarded = 0
   end
-  return { unguarded = unguarded, rose = rose, ttl = ttl, window = window_seconds, now = now }
+  return { unguarded = unguarded, rose = rose, ttl = ttl, now = now }
 end
 
 -- Write the number and the book from the slots as they are now; return the slots in flight.
-function mirror.write(slots, book, number, seen)
-  local held = redis.call('ZCARD', slots)
+function mirror.write(seen)
+  local held = redis.call('ZCARD', mirror.slots)
   local total = held + seen.unguarded
   if total == 0 then
-    redis.call('DEL', number, book)
+    redis.call('DEL', mirror.number, mirror.book)
     return 0
   end
-  local ttl = math.ceil((seen.rose + seen.window - seen.now) * 1000)
+  local ttl = math.ceil((seen.rose + mirror.window - seen.now) * 1000)
   if held > 0 then
-    ttl = math.max(seen.ttl, redis.call('PTTL', slots))
+    ttl = math.max(seen.ttl, redis.call('PTTL', mirror.slots))
   elseif seen.ttl > 0 then
     ttl = math.min(seen.ttl, ttl)
   end
   ttl = math.max(1, ttl)
-  redis.call('SET', number, string.format('%.0f', total), 'PX', ttl)
+  redis.call('SET', mirror.number, string.format('%.0f', total), 'PX', ttl)
   redis.call(
-    'HSET', book,
+    'HSET', mirror.book,
     'held', held,
     'unguarded', string.format('%.0f', seen.unguarded),
     'rose', string.format('%.6f', seen.rose),
     'expires', string.format('%.0f', seen.now * 1000 + ttl)
   )
-  redis.call('PEXPIRE', book, ttl + math.ceil(seen.window * 1000))
+  redis.call('PEXPIRE', mirror.book, ttl + math.ceil(mirror.window * 1000))
   return total
 end
 

@@ -6,6 +6,8 @@
 -- KEYS[2]  the guard's book on the number, {api_key:<hash>}:cancel_guard:mirror
 -- KEYS[3]  LiteLLM's number, {api_key:<hash>}:max_parallel_requests
 -- KEYS[4]  LiteLLM's window, {api_key:<hash>}:window
+-- KEYS[5]  LiteLLM's requests in it, {api_key:<hash>}:requests
+-- KEYS[6]  LiteLLM's tokens in it, {api_key:<hash>}:tokens
 -- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  ids of the slots, from here on
@@ -16,7 +18,7 @@ local slots, lease = KEYS[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
-local seen = mirror.read(KEYS[2], KEYS[3], KEYS[4], now, tonumber(ARGV[1]))
+local seen = mirror.read(now)
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
 local lapses, lost = string.format('%.6f', now + lease), {}
 for i = 3, #ARGV do
@@ -30,5 +32,5 @@ local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
 if ttl ~= -2 and ttl < keep then
   redis.call('PEXPIRE', slots, keep)
 end
-mirror.write(slots, KEYS[2], KEYS[3], seen)
+mirror.write(seen)
 return lost
