@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from litellm_cancel_guard.setup_files import SHIM
 from tests.harness.keys import CUSTOM_AUTH, MASTER_KEY
 from tests.harness.process import LOOPBACK
 
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
     from tests.harness.versions import Version
 
 Settings = dict[str, Any]
-
-_SHIM = """\
-__path__ = __import__("pkgutil").extend_path([], "litellm_cancel_guard")
-from litellm_cancel_guard.entry import handler
-"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ def write(setup: Setup, folder: Path) -> Path:
     """Write all files into the folder; returns the path of the config."""
     config = _config(setup)
     for section, more in (yaml.safe_load(setup.settings) or {}).items():
-        config[section] = {**config[section], **more} if isinstance(more, dict) else more
+        config[section] = {**config.get(section, {}), **more} if isinstance(more, dict) else more
     (folder / "test_auth.py").write_text(CUSTOM_AUTH)
     if setup.guarded:
         _open_the_door(setup.version, folder)
@@ -123,4 +119,4 @@ def _open_the_door(version: Version, folder: Path) -> None:
     path.mkdir()
     (path / "litellm_cancel_guard").symlink_to(Path(spec.submodule_search_locations[0]).resolve())
     if not version.loads_packages:
-        (folder / "litellm_cancel_guard.py").write_text(_SHIM)
+        (folder / "litellm_cancel_guard.py").write_text(SHIM)

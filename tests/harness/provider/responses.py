@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tests.harness.provider.script import word
+from tests.harness.provider.script import word, words
 from tests.harness.provider.wire import sse
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Responses:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": 7 + chunks,
         }
-        return self._response("completed", [self._item("completed", self._text(chunks))], usage=usage)
+        return self._response("completed", [self._item("completed", words(chunks))], usage=usage)
 
     def opening(self) -> bytes:
         begun = self._response("in_progress", [])
@@ -49,7 +49,7 @@ class Responses:
         return self._event("response.output_text.delta", **_PLACE, delta=word(index), logprobs=[])
 
     def closing(self, chunks: int) -> bytes:
-        text = self._text(chunks)
+        text = words(chunks)
         return (
             self._event("response.output_text.done", **_PLACE, text=text, logprobs=[])
             + self._event("response.content_part.done", **_PLACE, part=self._part(text))
@@ -67,10 +67,6 @@ class Responses:
 
     def _event(self, kind: str, **more: Any) -> bytes:
         return sse({"type": kind, "sequence_number": next(self._numbers), **more}, kind)
-
-    @staticmethod
-    def _text(chunks: int) -> str:
-        return "".join(word(index) for index in range(chunks))
 
     @staticmethod
     def _part(text: str) -> Json:

@@ -60,6 +60,11 @@ def word(index: int) -> str:
     return f"word{index} "
 
 
+def words(count: int) -> str:
+    """The text of a whole answer."""
+    return "".join(word(index) for index in range(count))
+
+
 def find(body: str, model: str) -> Script:
     """The first script in the body that is meant for this model."""
     scripts = (_parse(mark) for mark in _MARK.findall(body))

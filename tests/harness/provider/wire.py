@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from tests.harness.provider.script import word
+from tests.harness.provider.script import word, words
 
 Json = dict[str, Any]
 _CREATED = 1_700_000_000
@@ -16,10 +16,6 @@ _CREATED = 1_700_000_000
 def sse(data: Json | str, event: str = "") -> bytes:
     text = data if isinstance(data, str) else json.dumps(data)
     return (f"event: {event}\n" if event else "").encode() + f"data: {text}\n\n".encode()
-
-
-def _text(chunks: int) -> str:
-    return "".join(word(index) for index in range(chunks))
 
 
 class Wire(Protocol):
@@ -57,7 +53,7 @@ class Chat(_OpenAI):
     """OpenAI chat completions; also what the custom pass-through speaks."""
 
     def plain(self, chunks: int) -> Json:
-        message = {"role": "assistant", "content": _text(chunks)}
+        message = {"role": "assistant", "content": words(chunks)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return self._event("chat.completion", [choice], usage=_openai_usage(chunks))
 
@@ -83,7 +79,7 @@ class Completions(_OpenAI):
     """OpenAI's older text completions."""
 
     def plain(self, chunks: int) -> Json:
-        return self._event([self._choice(_text(chunks), "stop")], usage=_openai_usage(chunks))
+        return self._event([self._choice(words(chunks), "stop")], usage=_openai_usage(chunks))
 
     def opening(self) -> bytes:
         return b""
@@ -130,7 +126,7 @@ class Anthropic:
     content_type: ClassVar[str] = "text/event-stream"
 
     def plain(self, chunks: int) -> Json:
-        whole = {"content": [{"type": "text", "text": _text(chunks)}], "stop_reason": "end_turn"}
+        whole = {"content": [{"type": "text", "text": words(chunks)}], "stop_reason": "end_turn"}
         return {**self._message(chunks), **whole}
 
     def opening(self) -> bytes:
@@ -181,7 +177,7 @@ class Gemini:
         return "text/event-stream" if self.events else "application/json"
 
     def plain(self, chunks: int) -> Json:
-        return self._part(_text(chunks), "STOP", chunks)
+        return self._part(words(chunks), "STOP", chunks)
 
     def opening(self) -> bytes:
         return b"" if self.events else b"["
