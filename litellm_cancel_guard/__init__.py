@@ -27,7 +27,6 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("litellm-cancel-guard")
-    raise AttributeError(
-        f"litellm_cancel_guard has no {name!r}. In config.yaml the guard is switched on with "
-        "`litellm_settings: callbacks: [litellm_cancel_guard.handler]`"
-    )
+    from litellm_cancel_guard.naming import misnamed
+
+    return misnamed(name)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
+from litellm_cancel_guard.naming import misnamed
 
 __all__ = ["handler"]
 
 handler = _PROXY_CancelGuard()
+
+
+def __getattr__(name: str) -> Any:
+    return misnamed(name)

@@ -22,7 +22,7 @@ SHIM = f"""\
 {SHIM_MARK} LiteLLM up to 1.93 loads a callback only from a file beside its config, and this file hands it
 # the installed package. Where it is itself imported as that package, its __path__ leads on to the installed modules.
 __path__ = __import__("pkgutil").extend_path([], "litellm_cancel_guard")
-from litellm_cancel_guard.entry import handler  # noqa: F401
+from litellm_cancel_guard.entry import __getattr__, handler  # noqa: F401
 """
 OLDEST_SUPPORTED = (1, 80)
 FIRST_TO_IMPORT_PACKAGES = (1, 94)
@@ -121,18 +121,33 @@ def read_config(path: Path) -> ConfigReading:
 
 def write_shim(config: Path) -> tuple[Path, Literal["written", "updated", "unchanged"]]:
     """Write the shim beside `config`, never over a file that isn't ours."""
+    path, there = _shim_beside(config)
+    if there == SHIM:
+        return path, "unchanged"
+    try:
+        path.write_text(SHIM, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"{path} can't be written: {_reason(error)}.") from error
+    return path, "written" if there is None else "updated"
+
+
+def refuse_other_file(config: Path) -> None:
+    """Raise if a file that isn't ours stands where the shim would: every LiteLLM prefers it to the package."""
+    _shim_beside(config)
+
+
+def _shim_beside(config: Path) -> tuple[Path, str | None]:
     # LiteLLM looks beside the path it is given, not beside what that path links to (a ConfigMap's files are links).
     path = config.parent / SHIM_NAME
     try:
         there = path.read_text(encoding="utf-8") if path.exists() or path.is_symlink() else None
-        if there == SHIM:
-            return path, "unchanged"
-        if there is not None and not there.startswith(SHIM_MARK):
-            raise SetupError(f"{path} is there and isn't ours, so it stays as it is; move it away and run this again.")
-        path.write_text(SHIM, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path} can't be written: {_reason(error)}.") from error
-    return path, "written" if there is None else "updated"
+        raise SetupError(f"{path} can't be read: {_reason(error)}.") from error
+    if there is not None and not there.startswith(SHIM_MARK):
+        raise SetupError(
+            f"{path} is there and isn't ours, and LiteLLM would load it for the guard; move it away and run this again."
+        )
+    return path, there
 
 
 def _load_mapping(path: Path) -> dict[str, Any]:
