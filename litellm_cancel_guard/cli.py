@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _INIT_EXIT_CODES = """\b
 Exit codes:
   0  done; what is left to do, if anything, is printed
-  1  the config names the guard in a way that LiteLLM can't load; what to write instead is printed
+  1  the config names the guard wrongly; what to write instead is printed
   2  nothing was done: no such file, invalid YAML, a folder that can't be written, an unsupported LiteLLM
 """
 
@@ -96,6 +96,7 @@ def _say_shim(litellm: LiteLLM, config: Path, *, always: bool) -> None:
     elif litellm.needs_shim:
         click.echo(f"LiteLLM {litellm.version} loads callbacks only from files beside its config.")
     elif not always:
+        setup_files.refuse_other_file(config)
         click.echo(f"LiteLLM {litellm.version} imports installed packages: no file is needed beside the config.")
         return
     path, outcome = setup_files.write_shim(config)
@@ -104,7 +105,7 @@ def _say_shim(litellm: LiteLLM, config: Path, *, always: bool) -> None:
 
 def _say_lines(reading: ConfigReading, config: Path) -> None:
     for name in reading.wrong:
-        click.echo(f"{config} names {name}, which LiteLLM can't use: the name of the guard is {setup_files.CALLBACK}.")
+        click.echo(f"{config} names {name}, which is not the guard's name: that is {setup_files.CALLBACK}.")
     for where in reading.misplaced:
         click.echo(f"{config} names the guard under {where}, where it has no effect.")
     if reading.present and not reading.wrong:

@@ -43,7 +43,9 @@ async def _until_signal(options: Options, screen: Screen) -> int:
         if task:
             task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # Under nohup SIGHUP comes ignored, and `nohup ... demo --serve` is to outlive its terminal.
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    for number in (signal.SIGINT, signal.SIGTERM, *hangup):
         loop.add_signal_handler(number, end, number)
     try:
         return await _play(options, screen)

@@ -62,9 +62,10 @@ class Screen:
 
     def turn(self, number: int, total: int, turn: Turn) -> None:
         """Print one turn, when it is over."""
+        style = "red" if turn.refused else "yellow" if turn.left else "green"
         slots = str(turn.left) if turn.held is None else f"{turn.held} -> {turn.left}"
         line = f"  {number:>2}/{total}  {turn.story:<40}  slots in Redis: {slots}"
-        self._console.print(line, style="red" if turn.refused else "green", soft_wrap=True, markup=False)
+        self._console.print(line, style=style, soft_wrap=True, markup=False)
 
     def table(self, rows: Sequence[tuple[str, Outcome, Outcome]]) -> None:
         """Print what each pattern left behind, without and with the guard."""

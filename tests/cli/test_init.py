@@ -71,11 +71,11 @@ def test_a_file_of_an_earlier_guard_is_updated(config: Path, shim: Path, tmp_pat
     assert shim.read_text() == setup_files.SHIM
 
 
-@pytest.mark.parametrize("content", ["handler = 1\n", "", "\udcff"])
-def test_a_file_of_somebody_else_stays(content: str, config: Path, shim: Path, tmp_path: Path) -> None:
-    theirs = content.encode("utf-8", "surrogateescape")
+@pytest.mark.parametrize("version", [OLD, NEW])
+@pytest.mark.parametrize("theirs", [b"handler = 1\n", b"", b"\xff"])
+def test_a_file_of_somebody_else_stays(version: str, theirs: bytes, config: Path, shim: Path, tmp_path: Path) -> None:
     shim.write_bytes(theirs)
-    assert_one_clear_message(guard("init", "--config", config, env=pretend_litellm(OLD, tmp_path)), str(shim))
+    assert_one_clear_message(guard("init", "--config", config, env=pretend_litellm(version, tmp_path)), str(shim))
     assert shim.read_bytes() == theirs
 
 
@@ -135,11 +135,11 @@ def test_a_config_that_is_ready_is_left_at_that(named: str, config: Path) -> Non
         "cancel_guard.handler",
     ],
 )
-def test_a_name_that_litellm_cannot_load_is_an_error_that_says_what_to_write(wrong: str, config: Path) -> None:
+def test_a_name_that_is_not_the_handlers_is_an_error_that_says_what_to_write(wrong: str, config: Path) -> None:
     config.write_text(f"litellm_settings:\n  callbacks: [otel, {wrong}]\n")
     done = guard("init", "--config", config)
     assert done.returncode == 1, done
-    assert f"names {wrong}, which LiteLLM can't use" in done.stdout
+    assert f"names {wrong}, which is not the guard's name" in done.stdout
     assert printed_yaml(done.stdout) == {"litellm_settings": {"callbacks": ["otel", "litellm_cancel_guard.handler"]}}
 
 

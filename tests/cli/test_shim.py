@@ -77,5 +77,5 @@ def test_the_shim_is_a_comment_and_two_lines() -> None:
     code = [line for line in setup_files.SHIM.splitlines() if not line.startswith("#")]
     assert code == [
         '__path__ = __import__("pkgutil").extend_path([], "litellm_cancel_guard")',
-        "from litellm_cancel_guard.entry import handler  # noqa: F401",
+        "from litellm_cancel_guard.entry import __getattr__, handler  # noqa: F401",
     ]
