@@ -10,7 +10,7 @@ from litellm_cancel_guard.completion import begin, finish
 from litellm_cancel_guard.lease import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
     from litellm_cancel_guard.routes import IsLast
 
@@ -22,7 +22,7 @@ log = logging.getLogger("LiteLLM Proxy")
 _CLOSE_SECONDS = 1.0
 
 
-async def guarded(response: AsyncIterator[Any], end: End, is_last: IsLast | None) -> AsyncIterator[Any]:
+async def guarded(response: AsyncIterable[Any], end: End, is_last: IsLast | None) -> AsyncGenerator[Any, None]:
     """Yield what *response* yields, unchanged, and end its request before the last chunk is out.
 
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when

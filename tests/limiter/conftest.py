@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from litellm_cancel_guard.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise LiteLLM fetches it while it is imported
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # importing LiteLLM warns of its own dependencies' deprecations
     import litellm.proxy.proxy_server  # noqa: F401

@@ -1,0 +1,115 @@
+"""A guarded stream is the stream it was, and its slot is back before its last chunk is out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.routes import LAST_FRAME
+from litellm_cancel_guard.stream import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Provider:
+    """A stream that yields, then stalls, fails or ends, and knows whether it was closed."""
+
+    def __init__(self, *chunks: Any, then: Exception | None = None, stalls: bool = False) -> None:
+        self.chunks = chunks
+        self.then = then
+        self.stalls = stalls
+        self.closed = 0
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncIterator[Any]:
+        for chunk in self.chunks:
+            yield chunk
+        if self.stalls:
+            await asyncio.Event().wait()
+        if self.then is not None:
+            raise self.then
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class Endings(list[Ending]):
+    async def __call__(self, ending: Ending) -> None:
+        await asyncio.sleep(0)
+        self.append(ending)
+
+
+async def test_chunks_pass_as_the_objects_they_are_and_the_request_is_completed() -> None:
+    chunks = (object(), b"bytes", "text", {"a": "dict"}, None)
+    endings = Endings()
+
+    passed = [chunk async for chunk in guarded(Provider(*chunks), endings, None)]
+    assert all(one is other for one, other in zip(passed, chunks, strict=True))
+    assert endings == [Ending.COMPLETED]
+
+
+@pytest.mark.parametrize(
+    ("route", "last"),
+    [("anthropic_messages", b'event: message_stop\ndata: {"type":"message_stop"}\n\n'), ("aresponses", "completed")],
+)
+async def test_the_slot_is_back_before_the_frame_at_which_clients_go_on(route: str, last: Any) -> None:
+    if last == "completed":
+        last = type("Completed", (), {"type": "response.completed"})()
+    endings = Endings()
+    seen = [(chunk, list(endings)) async for chunk in guarded(Provider(b"one", last), endings, LAST_FRAME[route])]
+
+    assert seen == [(b"one", []), (last, [Ending.COMPLETED])]
+
+
+async def test_a_failing_stream_fails_as_it_did_and_its_slot_is_back_first() -> None:
+    failure, endings = ValueError("provider"), Endings()
+
+    with pytest.raises(ValueError, match="provider") as raised:
+        _ = [chunk async for chunk in guarded(Provider(1, then=failure), endings, None)]
+    assert raised.value is failure
+    assert endings == [Ending.PROVIDER_FAILED]
+
+
+async def test_a_client_that_leaves_while_it_waits_closes_the_provider() -> None:
+    provider, endings = Provider(1, stalls=True), Endings()
+    got_one = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in guarded(provider, endings, None):
+            got_one.set()
+
+    task = asyncio.create_task(read())
+    await got_one.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (endings, provider.closed) == ([Ending.CLIENT_LEFT], 1)
+
+
+async def test_a_client_that_leaves_between_two_chunks_closes_the_provider() -> None:
+    provider, endings = Provider(1, 2), Endings()
+    stream = guarded(provider, endings, None)
+    await stream.__anext__()
+
+    await stream.aclose()
+    assert (endings, provider.closed) == ([Ending.CLIENT_LEFT], 1)
+
+
+async def test_a_provider_that_cannot_be_closed_hides_nothing() -> None:
+    class Broken(Provider):
+        async def aclose(self) -> None:
+            raise RuntimeError("aclose(): asynchronous generator is already running")
+
+    endings = Endings()
+    stream = guarded(Broken(1, 2), endings, None)
+    await stream.__anext__()
+
+    await stream.aclose()
+    assert endings == [Ending.CLIENT_LEFT]

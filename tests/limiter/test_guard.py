@@ -1,0 +1,128 @@
+"""The callback as LiteLLM finds it: which hooks, which place in the list, and harmless whatever happens inside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from litellm.integrations.custom_logger import CustomLogger
+
+from litellm_cancel_guard import limiter as upstream
+from litellm_cancel_guard.entry import handler
+from litellm_cancel_guard.guard import _PROXY_CancelGuard
+from litellm_cancel_guard.limiter import detection, precede
+from litellm_cancel_guard.worker import Worker
+from tests.limiter.conftest import Client, new_limiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOOKS = (
+    "async_pre_call_hook",
+    "async_post_call_success_hook",
+    "async_post_call_failure_hook",
+    "async_post_call_streaming_iterator_hook",
+)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_defined_in_the_registered_class_itself(hook: str) -> None:
+    """LiteLLM looks into the leaf class's __dict__ and passes inherited hooks over (1.86 on, proxy/utils.py)."""
+    assert hook in type(handler).__dict__
+    assert isinstance(handler, CustomLogger)
+    assert "_PROXY_" in type(handler).__name__
+
+
+def test_it_goes_before_the_limiter_also_when_it_was_added_at_run_time() -> None:
+    first, limiter, last = object(), object(), object()
+    callbacks = [first, limiter, "prometheus", last, handler]
+
+    assert precede(callbacks, handler, limiter)
+    assert callbacks == [first, handler, limiter, "prometheus", last]
+    assert not precede(callbacks, handler, limiter)
+
+
+def test_a_list_without_it_or_without_the_limiter_is_left_as_it_is() -> None:
+    assert not precede([object()], handler, object())
+    assert not precede([handler], handler, object())
+
+
+class Legacy:
+    """The limiter of LEGACY_MULTI_INSTANCE_RATE_LIMITING, which has no seam."""
+
+    async def async_pre_call_hook(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("limiter", "version", "why"),
+    [
+        (Legacy(), "1.83.14", "shape that this version of the guard does not know"),
+        (None, "1.79.3", "older than 1.80"),
+    ],
+)
+def test_a_limiter_that_no_adapter_fits_is_refused_by_name(
+    limiter: Any, version: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "litellm_version", lambda: version)
+
+    with pytest.raises(upstream.UnknownLimiterError, match=why) as refused:
+        upstream.recognise(limiter or new_limiter())
+    assert version in str(refused.value)
+
+
+async def test_it_warns_once_and_holds_back_from_an_unknown_limiter(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    legacy = Legacy()
+    monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: legacy)
+    worker = Worker()
+    with caplog.at_level(logging.WARNING):
+        worker.open("acompletion", handler)
+        worker.open("acompletion", handler)
+
+    assert worker.guarded_request() is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_a_fault_inside_it_never_reaches_the_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = _PROXY_CancelGuard()
+
+    def fault(*_: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(guard._worker, "open", fault)
+    with caplog.at_level(logging.ERROR):
+        await guard.async_pre_call_hook(SimpleNamespace(max_parallel_requests=1), None, {}, "acompletion")
+    assert "a fault of ours" in caplog.text
+
+
+async def test_a_stream_of_a_key_without_a_cap_is_not_touched() -> None:
+    guard = _PROXY_CancelGuard()
+    response = object()
+
+    await guard.async_pre_call_hook(SimpleNamespace(max_parallel_requests=None), None, {}, "acompletion")
+    assert guard.async_post_call_streaming_iterator_hook(None, response, {}) is response
+
+
+async def test_attaching_twice_puts_one_seam_into_the_limiter(attached: Callable[[Any], Worker]) -> None:
+    limiter = new_limiter()
+    attached(limiter)
+    seam = limiter.should_rate_limit
+    attached(limiter)
+
+    assert limiter.should_rate_limit is seam
+
+
+async def test_a_proxy_without_a_cap_keeps_no_request_of_it(attached: Callable[[Any], Worker]) -> None:
+    limiter = new_limiter()
+    worker = attached(limiter)
+    client = Client(worker, limiter, max_parallel_requests=1)
+    await asyncio.create_task(client.pre_call())
+    await client.until_held(0)
+
+    assert len(worker.registry) == 1, "the test's own task, which attached it"
