@@ -221,7 +221,8 @@ def _wants_text(answer: object) -> bool:
 
 
 def _what(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {str(exc)[:200]}"
+    # A pipeline's error begins with the command, which may be a whole script; the reason comes last.
+    return f"{type(exc).__name__}: {str(exc)[-200:]}"
 
 
 def _text(value: bytes | str) -> str:

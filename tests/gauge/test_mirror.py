@@ -238,3 +238,16 @@ async def test_looking_at_the_number_of_others_does_not_prolong_it(store: Store)
 
     assert await store.gauge("counted").count(GAUGE) == 1
     assert await store.witness.ttl(LIMITER_KEY) <= 10
+
+
+async def test_a_number_that_would_live_for_ever_gets_a_lifetime_again(store: Store) -> None:
+    """LiteLLM before 1.80.8 gives none to a number that it creates within a window."""
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    await store.witness.persist(LIMITER_KEY)
+    await store.witness.incr(LIMITER_KEY)
+    assert await store.eternal_keys() == [LIMITER_KEY]
+
+    assert await gauge.count(GAUGE) == 2
+    assert await gauge.release(A) == 1
+    assert 0 < await store.witness.ttl(LIMITER_KEY) <= WINDOW
