@@ -57,6 +57,13 @@ async def midreset(caller: Caller, route: Route, key: Key) -> None:
     _cut_short(await caller.streamed(route, key, script))
 
 
+async def reset_before_first(caller: Caller, route: Route, key: Key) -> None:
+    script = replace(caller.script(), break_step=0)
+    answer = await caller.streamed(route, key, script)
+    counts = await caller.provider.counts(script.run)
+    assert ("word0" in answer.text, counts.total) == (False, 1), f"{answer}: {answer.text}"
+
+
 async def _refused_by_provider(caller: Caller, route: Route, key: Key, status: int) -> None:
     script = replace(caller.script(), status=status)
     answer = await caller.streamed(route, key, script)
@@ -80,4 +87,5 @@ ENDINGS: dict[str, Ending] = {
     "http429": http429,
     "mid429": mid429,
     "midreset": midreset,
+    "reset_before_first": reset_before_first,
 }

@@ -60,6 +60,9 @@ class Proxy:
         self._process.kill()
 
     def _ready(self) -> bool:
+        # One worker that answers says nothing of the others.
+        if self.text().count("Application startup complete") < self.setup.workers:
+            return False
         try:
             with _DIRECT.open(f"{self.url}/health/liveliness", timeout=5) as answer:
                 return bool(answer.status == 200)
@@ -89,14 +92,13 @@ class Proxies:
         self._folder_of = folder_of
         self._numbers = itertools.count(1)
         self._shared: OrderedDict[Setup, Proxy] = OrderedDict()
+        self._broken: dict[Setup, RuntimeError] = {}
 
     def shared(self, setup: Setup) -> Proxy:
         """A running proxy of this setup, perhaps with a history; keys are what keeps tests apart."""
         proxy = self._shared.pop(setup, None)
         if proxy is None or not proxy.alive:
-            while len(self._shared) >= self.AT_ONCE:
-                self._shared.popitem(last=False)[1].stop()
-            proxy = self.start(setup)
+            proxy = self._start_another(setup)
         self._shared[setup] = proxy
         return proxy
 
@@ -104,6 +106,18 @@ class Proxies:
         """A proxy for the caller alone, who stops it."""
         python = self._python_of(setup.version)
         return Proxy(setup, python, self._folder_of(f"proxy-{next(self._numbers)}"))
+
+    def _start_another(self, setup: Setup) -> Proxy:
+        # A proxy that can't start says so to every test that asks, but takes its time only once.
+        if setup in self._broken:
+            raise self._broken[setup]
+        while len(self._shared) >= self.AT_ONCE:
+            self._shared.popitem(last=False)[1].stop()
+        try:
+            return self.start(setup)
+        except RuntimeError as broken:
+            self._broken[setup] = broken
+            raise
 
     def stop(self) -> None:
         while self._shared:
