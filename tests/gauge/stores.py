@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,18 @@ class Store:
         return [key for key in await self.witness.keys("*") if await self.witness.pttl(key) == -1]
 
 
+def free_port_with_bus() -> int:
+    """A port whose cluster bus, 10000 above it, is free and below the ephemeral range too."""
+    while True:
+        port = free_port()
+        with socket.socket() as bus:
+            if port + 10000 < 32768 and bus.connect_ex((LOOPBACK, port + 10000)):
+                return port
+
+
 def start_cluster_node(folder: Path, env: Mapping[str, str] | os._Environ[str]) -> tuple[Process, int]:
     """A cluster of one node that serves every hash slot."""
-    port = free_port()
+    port = free_port_with_bus()
     argv = [require_redis_server(), "--port", str(port), "--bind", LOOPBACK, "--save", "", "--cluster-enabled", "yes"]
     process = Process(
         "redis-cluster", [*argv, "--cluster-announce-ip", LOOPBACK, "--dir", str(folder)], env=env, folder=folder

@@ -14,10 +14,10 @@ import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE, LAYOUTS, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY, Store
+from tests.gauge.stores import GAUGE, LAYOUTS, LIMITER_KEY, Store
 from tests.harness.process import LOOPBACK, free_port
 
 if TYPE_CHECKING:
@@ -144,67 +144,6 @@ async def test_a_user_who_may_run_no_script_at_all_is_unavailable_and_nothing_is
 
     assert gauge._by_sha
     assert caplog.records == []
-
-
-WRONG: list[tuple[str, str, str, str]] = [
-    ("slots", LIMITER_KEY, "string", "older than 1.94"),
-    ("slots", LIMITER_KEY, "list", "Something else wrote it"),
-    ("counted", LIMITER_KEY, "zset", "1.94 or newer"),
-    ("counted", LIMITER_KEY, "list", "Something else wrote it"),
-    ("counted", SLOTS_KEY, "string", "Something else wrote it"),
-    ("counted", MIRROR_KEY, "zset", "Something else wrote it"),
-]
-
-
-async def plant(store: Store, key: str, kind: str) -> None:
-    write = {
-        "string": ("SET", key, "3"),
-        "list": ("RPUSH", key, "3"),
-        "zset": ("ZADD", key, "3", "x"),
-    }[kind]
-    await store.witness.execute_command(*write)
-    await store.witness.expire(key, 100)
-
-
-@pytest.mark.parametrize(("layout", "key", "kind", "advice"), WRONG)
-async def test_a_key_of_another_type_is_named_with_what_to_do_and_left_alone(
-    store: Store, layout: str, key: str, kind: str, advice: str
-) -> None:
-    await plant(store, key, kind)
-    gauge = store.gauge(layout)
-    for name in ("acquire", "release", "count"):
-        with pytest.raises(GaugeCorruptError) as caught:
-            await STEPS[name](gauge)
-        message = str(caught.value)
-        assert message.startswith(f"Redis key {key} is of type {kind}, not ")
-        assert advice in message
-
-    assert await store.witness.keys("*") == [key]
-    assert await store.witness.type(key) == kind
-
-
-@pytest.mark.parametrize("text", ["many", "nan", "inf", ""])
-async def test_a_number_that_is_none_is_named_and_left_alone(store: Store, text: str) -> None:
-    await store.witness.set(LIMITER_KEY, text, ex=100)
-    with pytest.raises(GaugeCorruptError, match=r"^Redis key .*max_parallel_requests holds no number. Something else"):
-        await store.gauge("counted").acquire(A, 1)
-
-    assert await store.witness.get(LIMITER_KEY) == text
-    assert await store.witness.keys("*") == [LIMITER_KEY]
-
-
-async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_renewed(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    gauge = store.gauge()
-    for lease in (A, B):
-        await gauge.acquire(lease, 1)
-    await store.witness.delete(LIMITER_KEY)
-    await plant(store, LIMITER_KEY, "string")
-
-    assert await gauge.renew([A, B]) == {A}
-    [record] = caplog.records
-    assert (record.levelno, LIMITER_KEY in record.message) == (logging.ERROR, True)
 
 
 async def test_a_server_that_is_not_there_is_unavailable(step: Callable[[RedisGauge], Awaitable[object]]) -> None:

@@ -1,0 +1,77 @@
+"""A key that holds what it should not: named, with what to do, and never touched."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from litellm_cancel_guard.gauge import GaugeCorruptError
+from litellm_cancel_guard.lease import Lease
+from tests.gauge.stores import GAUGE, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY
+
+if TYPE_CHECKING:
+    from tests.gauge.stores import Store
+
+A, B = Lease(GAUGE, "a"), Lease("api_key:b", "b")
+
+WRONG: list[tuple[str, str, str, str]] = [
+    ("slots", LIMITER_KEY, "string", "older than 1.94"),
+    ("slots", LIMITER_KEY, "list", "Something else wrote it"),
+    ("counted", LIMITER_KEY, "zset", "1.94 or newer"),
+    ("counted", LIMITER_KEY, "list", "Something else wrote it"),
+    ("counted", SLOTS_KEY, "string", "Something else wrote it"),
+    ("counted", MIRROR_KEY, "zset", "Something else wrote it"),
+]
+
+
+async def plant(store: Store, key: str, kind: str) -> None:
+    write = {
+        "string": ("SET", key, "3"),
+        "list": ("RPUSH", key, "3"),
+        "zset": ("ZADD", key, "3", "x"),
+    }[kind]
+    await store.witness.execute_command(*write)
+    await store.witness.expire(key, 100)
+
+
+@pytest.mark.parametrize(("layout", "key", "kind", "advice"), WRONG)
+async def test_a_key_of_another_type_is_named_with_what_to_do_and_left_alone(
+    store: Store, layout: str, key: str, kind: str, advice: str
+) -> None:
+    await plant(store, key, kind)
+    gauge = store.gauge(layout)
+    for step in (gauge.acquire(A, 1), gauge.release(A), gauge.count(GAUGE)):
+        with pytest.raises(GaugeCorruptError) as caught:
+            await step
+        message = str(caught.value)
+        assert message.startswith(f"Redis key {key} is of type {kind}, not ")
+        assert advice in message
+
+    assert await store.witness.keys("*") == [key]
+    assert await store.witness.type(key) == kind
+
+
+@pytest.mark.parametrize("text", ["many", "nan", "inf", ""])
+async def test_a_number_that_is_none_is_named_and_left_alone(store: Store, text: str) -> None:
+    await store.witness.set(LIMITER_KEY, text, ex=100)
+    with pytest.raises(GaugeCorruptError, match=r"^Redis key .*max_parallel_requests holds no number. Something else"):
+        await store.gauge("counted").acquire(A, 1)
+
+    assert await store.witness.get(LIMITER_KEY) == text
+    assert await store.witness.keys("*") == [LIMITER_KEY]
+
+
+async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_renewed(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge = store.gauge()
+    for lease in (A, B):
+        await gauge.acquire(lease, 1)
+    await store.witness.delete(LIMITER_KEY)
+    await plant(store, LIMITER_KEY, "string")
+
+    assert await gauge.renew([A, B]) == {A}
+    [record] = caplog.records
+    assert (record.levelno, LIMITER_KEY in record.message) == (logging.ERROR, True)
