@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
 
 # asyncio keeps only weak references to tasks: without this a release that outlives its request may be collected.
 _stragglers: set[asyncio.Task[Any]] = set()
@@ -20,6 +22,18 @@ def begin(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     _stragglers.add(task)
     task.add_done_callback(_stragglers.discard)
     return task
+
+
+async def insist(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do what *make* makes, and do it again if it is cancelled; for work that is harmless to repeat.
+
+    When an event loop ends, it cancels every task once and waits for it: a release that is just on its way would be
+    lost with its connection.
+    """
+    try:
+        return await make()
+    except asyncio.CancelledError:
+        return await make()
 
 
 async def finish(task: asyncio.Task[Any], *, within: float) -> bool:

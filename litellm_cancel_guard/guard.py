@@ -32,7 +32,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""
         try:
             if user_api_key_dict.max_parallel_requests is None:
-                self._worker.stand_aside()
+                self._worker.stand_aside(self)
             else:
                 self._worker.open(str(call_type), self)
         except Exception:

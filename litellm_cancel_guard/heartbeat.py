@@ -20,8 +20,11 @@ class Heartbeat:
     If it is late by more than a lease, the leases lapse in Redis and are not taken back: the cap holds.
     """
 
-    def __init__(self, renew: Callable[[], Awaitable[None]], every: float) -> None:
+    def __init__(
+        self, renew: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]], every: float
+    ) -> None:
         self._renew = renew
+        self._give_back = give_back
         self._every = every
         self._task: asyncio.Task[None] | None = None
 
@@ -29,7 +32,14 @@ class Heartbeat:
         """Start beating on the running loop, unless it does already."""
         loop = asyncio.get_running_loop()
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
-            self._task = loop.create_task(self._beat())
+            self._task = loop.create_task(self._beat_until_the_loop_ends())
+
+    async def _beat_until_the_loop_ends(self) -> None:
+        try:
+            await self._beat()
+        finally:
+            # A worker that is stopped cancels its tasks, and the request tasks among them get no turn to release.
+            await self._give_back()
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()

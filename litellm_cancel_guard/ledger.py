@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.completion import begin, finish
+from litellm_cancel_guard.completion import begin, finish, insist
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, Ending, Lease
 
@@ -76,11 +76,18 @@ class Ledger:
         lease = self.registry.end(request, ending)
         if lease is None:
             return None
-        task = begin(self._release(lease))
+        task = begin(insist(lambda: self._release(lease)))
         under_way = self._releasing.setdefault(lease.gauge, set())
         under_way.add(task)
         task.add_done_callback(lambda done: self._released(lease.gauge, done))
         return task
+
+    async def give_back(self) -> None:
+        """Release every slot held here, within ``redis_timeout`` seconds: the event loop is about to end."""
+        releases = [self.end_soon(request, Ending.TASK_ENDED) for _, request in self.registry.leases()]
+        under_way = [task for task in releases if task is not None]
+        if under_way:
+            await asyncio.wait(under_way, timeout=self.settings.redis_timeout)
 
     async def renew(self) -> None:
         """Renew every lease held here, and settle those that Redis no longer has.

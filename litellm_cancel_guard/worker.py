@@ -47,8 +47,9 @@ class Worker:
             return
         self.registry.open(task, route, self._task_ended)
 
-    def stand_aside(self) -> None:
+    def stand_aside(self, guard: Any) -> None:
         """Have nothing to do with the request that is served now: its key has no cap."""
+        self._attach_once(guard)
         self.registry.leave_context()
 
     def guarded_request(self) -> Request | None:
@@ -92,7 +93,7 @@ class Worker:
             log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
             return
         self.ledger = Ledger(self.registry, upstream.gauge_for(recognised, self.settings), self.settings)
-        self._heartbeat = Heartbeat(self.ledger.renew, self.settings.heartbeat_seconds)
+        self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.settings.heartbeat_seconds)
         upstream.attach(recognised, self)
         upstream.precede(_callbacks(), guard, limiter)
         log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))

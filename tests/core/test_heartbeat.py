@@ -1,0 +1,107 @@
+"""It beats whatever happens, and at its loop's end what is held is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from litellm_cancel_guard.completion import begin, insist
+from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    import pytest
+
+
+class Beats:
+    """Counts what a heartbeat does, fails on demand, and lets a test wait for the next beat."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.renewed = 0
+        self.given_back = 0
+        self.beaten = asyncio.Semaphore(0)
+
+    async def renew(self) -> None:
+        self.renewed += 1
+        self.beaten.release()
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def give_back(self) -> None:
+        await asyncio.sleep(0)
+        self.given_back += 1
+
+    async def beats(self, count: int) -> None:
+        for _ in range(count):
+            await asyncio.wait_for(self.beaten.acquire(), 2)
+
+
+async def test_no_exception_stops_it(caplog: pytest.LogCaptureFixture) -> None:
+    beats = Beats(GaugeUnavailableError("away"), RuntimeError("a fault of ours"))
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=0.001)
+    with caplog.at_level(logging.WARNING):
+        heartbeat.start()
+        await beats.beats(4)
+
+    assert "away" in caplog.text
+    assert "a fault of ours" in caplog.text
+    await end(heartbeat)
+
+
+async def test_starting_it_again_keeps_the_one_that_beats() -> None:
+    beats = Beats()
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=0.001)
+    heartbeat.start()
+    first = heartbeat._task
+    heartbeat.start()
+
+    assert heartbeat._task is first
+    await end(heartbeat)
+
+
+async def test_it_says_when_the_loop_stood_still(caplog: pytest.LogCaptureFixture) -> None:
+    beats = Beats()
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=0.01)
+    heartbeat.start()
+    await asyncio.sleep(0)
+    time.sleep(0.05)  # noqa: ASYNC251 - the loop stands still: that is the case
+    with caplog.at_level(logging.WARNING):
+        await beats.beats(1)
+    assert "the event loop was blocked" in caplog.text
+    await end(heartbeat)
+
+
+def test_when_its_loop_ends_what_is_held_is_given_back() -> None:
+    beats: list[Beats] = []
+
+    async def serve() -> None:
+        beats.append(Beats())
+        Heartbeat(beats[0].renew, beats[0].give_back, every=10).start()
+        await asyncio.sleep(0)
+
+    asyncio.run(serve())
+    assert beats[0].given_back == 1
+
+
+def test_a_release_under_way_when_its_loop_ends_is_done_again() -> None:
+    released = []
+
+    async def release() -> None:
+        await asyncio.sleep(0.01)
+        released.append("slot")
+
+    async def serve() -> None:
+        begin(insist(release))
+        await asyncio.sleep(0)
+
+    asyncio.run(serve())
+    assert released == ["slot"]
+
+
+async def end(heartbeat: Heartbeat) -> None:
+    assert heartbeat._task is not None
+    heartbeat._task.cancel()
+    await asyncio.wait((heartbeat._task,))
