@@ -13,6 +13,7 @@ from litellm_cancel_guard.limiter.detection import (
     recognise,
 )
 from litellm_cancel_guard.limiter.gauges import describe, gauge_for
+from litellm_cancel_guard.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.limiter.seam import install
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def attach(recognised: Recognised, admits: Admits) -> None:
     """Put the guard into the limiter, once however often it is called."""
     if recognised.shape == "counting":
         silence_decrements(recognised.limiter)
+    tell_the_truth(recognised.limiter)
     install(recognised.limiter, admits)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,11 +69,11 @@ class _Seam:
         status = _status(capped["key"], limit, admission)
         if not admission.admitted:
             await self._admits.end(request, Ending.REFUSED)
-            return {"overall_code": "OVER_LIMIT", "statuses": [status]}
+            return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, IN_FLIGHT: admission.in_flight}]}
         refused = True
         try:
             response = await self._original(_without_cap(descriptors), *args, **kwargs)
-            refused = response["overall_code"] == "OVER_LIMIT"
+            refused = response["overall_code"] == facts.OVER_LIMIT
         finally:
             # A tool call that joined the request of the answer it belongs to is refused alone; the request goes on.
             if refused and not joined:
@@ -106,7 +107,7 @@ def _looks_only(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 def _status(descriptor_key: str, limit: int, admission: Admission) -> dict[str, Any]:
     return {
-        "code": "OK" if admission.admitted else "OVER_LIMIT",
+        "code": "OK" if admission.admitted else facts.OVER_LIMIT,
         "current_limit": limit,
         "limit_remaining": max(0, limit - admission.in_flight),
         "rate_limit_type": facts.CAP,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,3 +32,36 @@ async def test_one_after_another_is_never_refused_at_a_cap_of_one(caller: Caller
 
     assert statuses.count(429) == 0
     assert statuses == [200] * IN_A_ROW
+
+
+# Not the native Gemini route: up to 1.83 LiteLLM does not limit it (google_endpoints/endpoints.py).
+REFUSING = ("chat", "messages", "messages_claude", "responses", "pass_custom", "embeddings")
+
+
+@pytest.mark.parametrize("name", REFUSING)
+async def test_a_refusal_tells_its_client_to_come_back_in_a_second(caller: Caller, name: str) -> None:
+    """LiteLLM's own answer says 60 s, and clients obey (can1357/oh-my-pi#8854)."""
+    one, script = fresh_key(cap=1), replace(caller.script(), stall="headers")
+    holding = asyncio.create_task(caller.plain(ROUTES["chat"], one, script))
+    await caller.provider.wait(script.run, stalled=1)
+    refused = await caller.plain(ROUTES[name], one)
+    await caller.provider.release(script.run)
+    await holding
+
+    assert refused.status == 429
+    assert "Limit type: max_parallel_requests" in refused.text
+    assert "In flight: 1" in refused.text
+    assert refused.headers.get("retry-after", "not passed on by this route") in {"1", "not passed on by this route"}
+
+
+async def test_a_refusal_uses_up_no_request_of_the_minute(caller: Caller) -> None:
+    """LiteLLM counts the minute first and refunds nothing (BerriAI/litellm#39309)."""
+    one, script = fresh_key(cap=1, rpm=2), replace(caller.script(), stall="headers")
+    holding = asyncio.create_task(caller.plain(ROUTES["chat"], one, script))
+    await caller.provider.wait(script.run, stalled=1)
+    refused = [(await caller.plain(ROUTES["chat"], one)).status for _ in range(5)]
+    await caller.provider.release(script.run)
+    await holding
+
+    assert refused == [429] * 5
+    assert [(await caller.plain(ROUTES["chat"], one)).status for _ in range(2)] == [200, 429]

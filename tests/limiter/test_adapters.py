@@ -35,17 +35,31 @@ async def test_the_cap_is_exact_and_what_ends_comes_back(client: MakeClient) -> 
     await asyncio.gather(*tasks)
 
 
-async def test_a_refusal_names_the_limit_as_litellm_does(client: MakeClient) -> None:
+async def test_a_refusal_keeps_litellms_shape_and_says_what_is_true_of_a_slot(client: MakeClient) -> None:
     key = await client(max_parallel_requests=1)
     over = asyncio.Event()
     task = await key.in_flight(over)
 
     with pytest.raises(HTTPException) as refused:
         await key.in_flight(over)
-    assert "Limit type: max_parallel_requests" in str(refused.value.detail)
-    assert "Current limit: 1, Remaining: 0" in str(refused.value.detail)
+    says, headers = str(refused.value.detail), refused.value.headers or {}
+    assert f"Rate limit exceeded for api_key: {key.hash}. Limit type: max_parallel_requests" in says
+    assert "Current limit: 1, Remaining: 0. In flight: 1. A slot comes free when one of them ends." in says
+    assert (headers["retry-after"], headers["rate_limit_type"]) == ("1", "max_parallel_requests")
     over.set()
     await task
+
+
+async def test_a_refusal_for_requests_of_the_minute_keeps_litellms_own_words(client: MakeClient) -> None:
+    key = await client(max_parallel_requests=5, rpm_limit=1)
+    over = asyncio.Event()
+    over.set()
+    await asyncio.create_task(key.request(over))
+
+    with pytest.raises(HTTPException) as refused:
+        await key.in_flight(over)
+    assert "Limit resets at" in str(refused.value.detail)
+    assert (refused.value.headers or {})["retry-after"] == str(key.limiter.window_size)
 
 
 async def test_a_refusal_for_concurrency_uses_up_no_request_of_the_minute(client: MakeClient) -> None:
