@@ -35,7 +35,7 @@ async def test_one_after_another_is_never_refused_at_a_cap_of_one(caller: Caller
 
 
 # Not the native Gemini route: up to 1.83 LiteLLM does not limit it (google_endpoints/endpoints.py).
-REFUSING = ("chat", "messages", "messages_claude", "responses", "pass_custom", "embeddings")
+REFUSING = ("chat", "messages", "messages_claude", "responses", "pass_custom", "embed")
 
 
 @pytest.mark.parametrize("name", REFUSING)
