@@ -1,0 +1,224 @@
+"""What really failed: status, message and retry delay of a provider's failure, found behind LiteLLM's own wrapping.
+
+LiteLLM hands a failure on wrapped, mapped and renamed: a 429 may arrive as a `MidStreamFallbackError` of 500 or 503
+(#22218), as an `AttributeError` raised while it was handled (1.90), or as text only (OpenAI's in-band errors, 1.109).
+The real one is somewhere along `original_exception`, `__cause__` and `__context__`, or said by a word in its body.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+RATE_LIMITED = 429
+OVERLOADED = 529
+BAD_GATEWAY = 502
+GATEWAY_TIMEOUT = 504
+
+# Longer than any chain seen (4 exceptions, 1.83 - 1.106); a cyclic one ends by itself.
+_CHAIN_LIMIT = 64
+_HTTP_ERROR = range(400, 600)
+_FIRST_SERVER_ERROR = 500
+_TRANSPORT = (
+    *("ReadError", "WriteError", "ConnectError", "ProtocolError", "ConnectionError", "ConnectionResetError"),
+    *("BrokenPipeError", "ClientPayloadError", "IncompleteRead", "ServerDisconnectedError", "ClientOSError"),
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure as a client may see it.
+
+    Attributes:
+        status: the HTTP status it has, or would have had before the stream began.
+        message: the provider's words, without LiteLLM's internal names, tracebacks and server paths.
+        retry_after: seconds after which the provider wants to be asked again; None where it did not say.
+    """
+
+    status: int
+    message: str
+    retry_after: float | None = None
+
+
+class ProviderStreamError(Exception):
+    """A failure that LiteLLM did not raise: it was swallowed, or came as an event of its own. Carries the failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.status_code = failure.status
+        self.message = failure.message
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what *error* says about the provider's failure. Never raises, whatever the exception is like.
+
+    LiteLLM 1.83 - 1.109: litellm_core_utils/streaming_handler.py `_handle_stream_fallback_error`, router.py.
+    """
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, ProviderStreamError):
+            return link.failure
+    said = [_attribute(link, "body") for link in chain]
+    texts = [wording.text_of(link) for link in chain]
+    status = _status(chain, said, texts)
+    return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts))
+
+
+def failure_in(event: Any) -> Failure | None:
+    """Return the failure that a parsed event or body of a provider reports, in any of the protocols; else None."""
+    if isinstance(event, list):
+        return next((found for item in event if (found := failure_in(item)) is not None), None)
+    error = _error_object(event) if isinstance(event, dict) else None
+    if error is None:
+        return None
+    text = json.dumps(error, default=str)
+    status = _status_of_body(error) or wording.status_in(text) or BAD_GATEWAY
+    message = error.get("message")
+    return Failure(status, wording.cleaned(message if isinstance(message, str) else "", status), wording.delay_in(text))
+
+
+def failure_in_text(text: str) -> Failure:
+    """Return the failure of a stream that ended in *text* no parser understood: 429 where it says so, else 502."""
+    found = failure_in(wording.embedded_json(text))
+    if found is not None:
+        return found
+    status = wording.status_in(text) or (RATE_LIMITED if wording.is_rate_limit_page(text) else BAD_GATEWAY)
+    return Failure(status, wording.default_message(status), wording.delay_in(text))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and all behind it, the outermost first, each once: causes may be cyclic."""
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting and len(seen) < _CHAIN_LIMIT:
+        link = waiting.pop(0)
+        if not isinstance(link, BaseException) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting += [_attribute(link, "original_exception"), link.__cause__, link.__context__]
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    """Return an attribute whose property may itself raise (httpx: `response` of an error without one)."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:
+        return None
+
+
+def _number(value: Any) -> int | None:
+    """Return *value* as the status of an HTTP error; it may be an int, a text, or something else altogether."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        return None
+    return number if number in _HTTP_ERROR else None
+
+
+def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> int:
+    """Decide between what the links of a chain say: the provider's own word, then the most precise number."""
+    words = [status for body in said if isinstance(body, dict) and (status := _status_of_body(_inner(body)))]
+    words += [status for link in chain for name in ("code", "type") if (status := _word(link, name))]
+    numbers = [number for link in chain if (number := _numeric(link)) is not None]
+    pressing = [status for status in (*words, *numbers) if status in (RATE_LIMITED, OVERLOADED)]
+    if pressing:
+        return pressing[-1]
+    if any("Timeout" in name for link in chain for name in _class_names(link)):
+        return GATEWAY_TIMEOUT
+    refused = [status for status in (*words, *numbers) if status < _FIRST_SERVER_ERROR]
+    if refused:
+        return refused[-1]
+    in_text = next((status for text in texts if (status := wording.status_in(text)) is not None), None)
+    if in_text is not None:
+        return in_text
+    if any(name.endswith(_TRANSPORT) for link in chain for name in _class_names(link)):
+        return BAD_GATEWAY
+    return (words or numbers[-1:] or [_FIRST_SERVER_ERROR])[0]
+
+
+def _class_names(link: BaseException) -> list[str]:
+    return [kind.__name__ for kind in type(link).__mro__]
+
+
+def _numeric(link: BaseException) -> int | None:
+    response = _attribute(link, "response")
+    said = (_attribute(link, "status_code"), _attribute(response, "status_code"), _attribute(link, "code"))
+    return next((number for value in said if (number := _number(value)) is not None), None)
+
+
+def _word(link: BaseException, name: str) -> int | None:
+    value = _attribute(link, name)
+    return wording.WORDS.get(value.lower()) if isinstance(value, str) else None
+
+
+def _inner(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _error_object(body) or body
+
+
+def _status_of_body(error: Mapping[str, Any]) -> int | None:
+    values = [error.get(name) for name in ("code", "status", "type", "status_code")]
+    words = [status for value in values if isinstance(value, str) and (status := wording.WORDS.get(value.lower()))]
+    numbers = [number for value in values if (number := _number(value)) is not None]
+    pressing = [status for status in (*numbers, *words) if status in (RATE_LIMITED, OVERLOADED)]
+    return next(iter((*pressing, *numbers, *words)), None)
+
+
+def _error_object(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Find the error of an event: OpenAI's, Google's and Anthropic's `error`, Responses' own two shapes."""
+    response = event.get("response")
+    if event.get("type") == "response.failed" and isinstance(response, dict):
+        inner = response.get("error")
+        return inner if isinstance(inner, dict) else {"code": "server_error"}
+    error = event.get("error")
+    if isinstance(error, dict):
+        return error
+    if isinstance(error, str) and error:
+        return {**event, "message": error}
+    if event.get("type") == "error":
+        return dict(event)
+    return None
+
+
+def _message(chain: list[BaseException], said: list[Any], texts: list[str], status: int) -> str:
+    """Choose the provider's own words: from a body first, then from the innermost exception that has a status."""
+    for body in reversed(said):
+        if isinstance(body, dict) and isinstance(message := _inner(body).get("message"), str) and message:
+            return wording.cleaned(message, status)
+    for text in reversed(texts):
+        error = wording.embedded_json(text)
+        found = failure_in(error)
+        if found is not None and found.message != wording.default_message(found.status):
+            return found.message
+    # An IndexError of LiteLLM's says nothing to a client, and its text is about LiteLLM's insides.
+    told = [text for link, text in zip(chain, texts, strict=True) if _numeric(link) is not None]
+    return wording.cleaned(told[-1] if told else "", status)
+
+
+def _retry_after(chain: list[BaseException], texts: list[str]) -> float | None:
+    for link in chain:
+        response = _attribute(link, "response")
+        for headers in (_attribute(link, "litellm_response_headers"), _attribute(response, "headers")):
+            delay = wording.seconds(_header(headers, "retry-after"))
+            if delay is not None:
+                return delay
+        delay = wording.seconds(_attribute(link, "retry_after"))
+        if delay is not None:
+            return delay
+    return next((delay for text in texts if (delay := wording.delay_in(text)) is not None), None)
+
+
+def _header(headers: Any, name: str) -> Any:
+    try:
+        return headers.get(name) if headers is not None else None
+    except Exception:
+        return None

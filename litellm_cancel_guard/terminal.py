@@ -1,0 +1,157 @@
+"""A failure -> the last event of its stream, in the protocol of its route. SSE frames are spelled only here.
+
+What each client makes of its event (openai 3.54, anthropic 2.12, google-genai 3.4; tests/terminal):
+
+- chat: a truthy top-level `error` is raised as `openai.APIError` with `.code`. LiteLLM writes `[DONE]` after it.
+- messages: the `event: error` line is what counts; raised as `anthropic.APIStatusError` with `.type`. A frame without
+  that line is dropped in silence. No `message_stop` follows: that would be a whole answer.
+- responses: the official SDKs hand `response.failed` on as one more event, and raise on a top-level `error`; Codex
+  and other typed clients know only `response.failed` and read its code, and its delay from the message. So the event
+  is a `response.failed` that also has a top-level `error`: whoever raises raises, whoever reads types reads a type.
+- genai: `error` must be the first key, `google-genai` looks at how the text starts. No `[DONE]`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.failure import Failure
+
+Json = dict[str, Any]
+
+_OPENAI_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_ANTHROPIC_TYPES = {**_OPENAI_TYPES, 413: "request_too_large"}
+_GOOGLE_WORDS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+    529: "UNAVAILABLE",
+}
+
+
+class Protocol(str, Enum):
+    """The protocols in which a route can end a stream."""
+
+    CHAT = "chat"
+    MESSAGES = "messages"
+    RESPONSES = "responses"
+    GENAI = "genai"
+
+
+@dataclass
+class Begun:
+    """What a Responses stream has said of itself so far: its last event has to go on from there."""
+
+    id: str = "resp_failed"
+    model: str = ""
+    created_at: int = 0
+    sequence_number: int = -1
+
+
+def opening_error(failure: Failure) -> str:
+    """Return the frame that LiteLLM turns into a plain answer of that HTTP status, if it is a stream's first.
+
+    1.80 - 1.109, proxy/common_request_processing.py `create_response`: it looks for a first frame that starts with
+    `data: ` and has an `error` with a numeric `code`, on every route.
+    """
+    return _frame({"error": _openai_error(failure)})
+
+
+def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = None) -> str:
+    """Return the last event of a stream that has begun and failed."""
+    if protocol is Protocol.RESPONSES:
+        return _responses(failure, begun or Begun())
+    return _EVENTS[protocol](failure)
+
+
+def anthropic_body(failure: Failure) -> Json:
+    """Return the body of an error in Anthropic's protocol."""
+    kind = _ANTHROPIC_TYPES.get(failure.status, "api_error")
+    return {"type": "error", "error": {"type": kind, "message": failure.message}}
+
+
+def _openai_error(failure: Failure) -> Json:
+    kind = _OPENAI_TYPES.get(failure.status, "server_error")
+    return {"message": _with_delay(failure), "type": kind, "param": None, "code": str(failure.status)}
+
+
+def _with_delay(failure: Failure) -> str:
+    """End the message in the words that Codex parses for a delay (codex-rs, `try_parse_retry_after`)."""
+    if failure.retry_after is None or "try again in" in failure.message:
+        return failure.message
+    return f"{failure.message.rstrip('. ')}. Please try again in {failure.retry_after:g}s."
+
+
+def _messages(failure: Failure) -> str:
+    return _frame(anthropic_body(failure), "error")
+
+
+def _responses(failure: Failure, begun: Begun) -> str:
+    error = {
+        "code": "rate_limit_exceeded" if failure.status == _OPENAI_RATE_LIMIT else "server_error",
+        "message": _with_delay(failure),
+    }
+    response = {
+        "id": begun.id,
+        "object": "response",
+        "created_at": begun.created_at,
+        "status": "failed",
+        "error": error,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "model": begun.model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "temperature": None,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "usage": None,
+    }
+    event = {"type": "response.failed", "sequence_number": begun.sequence_number + 1, "response": response}
+    return _frame({**event, "error": _openai_error(failure)})
+
+
+def _genai(failure: Failure) -> str:
+    error: Json = {
+        "code": failure.status,
+        "message": failure.message,
+        "status": _GOOGLE_WORDS.get(failure.status, "INTERNAL"),
+    }
+    if failure.retry_after is not None:
+        retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{failure.retry_after:g}s"}
+        error["details"] = [retry]
+    return _frame({"error": error})
+
+
+def _frame(data: Json, event: str = "") -> str:
+    """Spell one SSE frame. JSON escapes every line break, so that no message can end it or begin another."""
+    name = f"event: {event}\n" if event else ""
+    return f"{name}data: {json.dumps(data)}\n\n"
+
+
+_OPENAI_RATE_LIMIT = 429
+_EVENTS: dict[Protocol, Callable[[Failure], str]] = {
+    Protocol.CHAT: opening_error,
+    Protocol.MESSAGES: _messages,
+    Protocol.GENAI: _genai,
+}

@@ -1,0 +1,173 @@
+"""What providers say in words: their names for a failure, their delays, and what of a text a client may see."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from typing import Any
+
+# Lower case. Where a provider has no number in a stream, the word is all there is (OpenAI, Anthropic, Bedrock, Google).
+WORDS: dict[str, int] = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "rate_limit": 429,
+    "rate_limited": 429,
+    "resource_exhausted": 429,
+    "throttlingexception": 429,
+    "throttling_error": 429,
+    "throttling": 429,
+    "too_many_requests": 429,
+    "toomanyrequests": 429,
+    "toomanyrequestsexception": 429,
+    "insufficient_quota": 429,
+    "overloaded_error": 529,
+    "overloaded": 529,
+    "unavailable": 503,
+    "service_unavailable": 503,
+    "serviceunavailableexception": 503,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+    "api_error": 500,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "internal": 500,
+    "internalserverexception": 500,
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "validationexception": 400,
+    "context_length_exceeded": 400,
+    "invalid_prompt": 400,
+    "authentication_error": 401,
+    "unauthenticated": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+}
+
+_MESSAGES = {
+    429: "The provider's rate limit is reached.",
+    529: "The provider is overloaded.",
+    502: "The provider's stream ended before it was complete.",
+    503: "The provider is unavailable.",
+    504: "The provider did not answer in time.",
+}
+_LONGEST = 2000
+# Regular expressions see this much of a text: a page of a megabyte must not hold up the loop.
+_SEEN = 20_000
+
+_FIELD = re.compile(r"""["'](?:type|code|status)["']\s*:\s*["']?(\w+)""")
+_BARE = re.compile(
+    r"\b(rate_limit_exceeded|rate_limit_error|RESOURCE_EXHAUSTED|overloaded_error|throttlingException)\b"
+)
+_PAGE = re.compile(r"\b429\b|too many requests", re.IGNORECASE)
+_DELAYS = (
+    re.compile(r"""retryDelay["']?\s*:\s*["']([\d.]+)(s)["']"""),
+    re.compile(r"(?:try again|retry) in\s+([\d.]+)\s*(ms|s|m)", re.IGNORECASE),
+)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+_TAIL = re.compile(
+    r"Traceback \(most recent call last\).*"
+    r"|\.?\s*Received Model Group=.*"
+    r"|\s*Available Model Group Fallbacks=.*"
+    r"|\.?\s*Handle with `litellm\..*"
+    r"|\s*LiteLLM Retried:.*"
+    r"|\s*LiteLLM Default Request Timeout.*",
+    re.DOTALL,
+)
+_PREFIX = re.compile(r"^\s*(?:litellm\.)?(?:[\w.]*(?:Error|Exception|Timeout)|APIError)\s*(?:[:-])\s+")
+_FRAME = re.compile(r'File "[^"]*", line \d+(?:, in \S+)?')
+_PATH = re.compile(r"(?<![\w:/])/(?:[\w.@+~-]+/)+[\w.@+~-]*\.\w+(?::\d+)?")
+_INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")
+_SECRET = re.compile(r"([?&](?:key|api_key|access_token)=)[^&\s\"']+|\b(sk-)[\w-]{8,}")
+
+
+def text_of(error: BaseException) -> str:
+    """Return what *error* says; an exception whose own text can't be built says nothing."""
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        return message
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def status_in(text: str) -> int | None:
+    """Return the 429 or 529 that *text* names by a provider's word, else None."""
+    words = (*_FIELD.findall(text[:_SEEN]), *_BARE.findall(text[:_SEEN]))
+    found = (429 if word == "429" else 529 if word == "529" else WORDS.get(word.lower()) for word in words)
+    return next((status for status in found if status in (429, 529)), None)
+
+
+def is_rate_limit_page(text: str) -> bool:
+    """Tell whether an error page, which has no fields, is about a rate limit."""
+    return _PAGE.search(text[:_SEEN]) is not None
+
+
+def delay_in(text: str) -> float | None:
+    """Return the seconds after which *text* says to ask again."""
+    for pattern in _DELAYS:
+        if found := pattern.search(text[:_SEEN]):
+            delay = seconds(found[1])
+            return None if delay is None else delay * _UNITS[found[2].lower()]
+    return None
+
+
+def seconds(value: Any) -> float | None:
+    """Return *value* as a delay in seconds, at most a day; None for a date, a text or nonsense."""
+    if isinstance(value, bool):
+        return None
+    try:
+        delay = float(value)
+    except (TypeError, ValueError):
+        return None
+    return delay if math.isfinite(delay) and 0 <= delay <= 24 * 3600 else None
+
+
+def embedded_json(text: str) -> Any:
+    """Return the JSON that is wrapped in *text*, as in `OpenAIException - {...}` or `b'{...}'`; else None."""
+    starts = [at for mark in "[{" if (at := text.find(mark)) >= 0]
+    for start in sorted(starts):
+        end = max(text.rfind("]"), text.rfind("}")) + 1
+        for reading in (text[start:end], _unescaped(text, start, end)):
+            if reading is None or len(reading) > _SEEN:
+                continue
+            try:
+                return json.loads(reading)
+            except (ValueError, RecursionError):
+                continue
+    return None
+
+
+def _unescaped(text: str, start: int, end: int) -> str | None:
+    """Read a JSON body that stands in *text* as the repr of bytes."""
+    quote = text[start - 1 : start]
+    if quote not in ("'", '"') or end - start > _SEEN:
+        return None
+    try:
+        read = ast.literal_eval(f"b{quote}{text[start:end]}{quote}")
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return read.decode(errors="replace") if isinstance(read, bytes) else None
+
+
+def default_message(status: int) -> str:
+    """Return what to say of a failure that came without words a client may see."""
+    return _MESSAGES.get(status, "The provider's stream failed.")
+
+
+def cleaned(message: str, status: int) -> str:
+    """Return *message* without LiteLLM's internal names, tracebacks, server paths and secrets; never empty."""
+    text = _TAIL.sub("", message[:_SEEN])
+    while (shorter := _PREFIX.sub("", text, count=1)) != text:
+        text = shorter
+    text = _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
+    for pattern in (_FRAME, _PATH, _INTERNAL):
+        text = pattern.sub("", text)
+    # A lone surrogate is no text: it would make a frame that cannot be encoded.
+    text = text.encode("utf-8", errors="replace").decode()
+    return text.strip()[:_LONGEST].strip() or default_message(status)
