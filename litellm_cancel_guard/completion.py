@@ -20,27 +20,34 @@ def begin(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Run *work* as a task of its own that no caller's cancellation reaches, and keep it alive."""
     task = asyncio.get_running_loop().create_task(work)
     _stragglers.add(task)
-    task.add_done_callback(_stragglers.discard)
+    task.add_done_callback(_forget)
     return task
 
 
-async def insist(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do what *make* makes, and do it again if it is cancelled; for work that is harmless to repeat.
+def _forget(task: asyncio.Task[Any]) -> None:
+    _stragglers.discard(task)
+    # Work that was late has nobody left who would take its exception, and asyncio would print a traceback.
+    if not task.cancelled():
+        task.exception()
+
+
+async def insist(make: Callable[[], Coroutine[Any, Any, T]], once_more: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do what *make* makes, and if that is cancelled, what *once_more* makes; for work that is harmless to repeat.
 
     When an event loop ends, it cancels every task once and waits for it: a release that is just on its way would be
-    lost with its connection.
+    lost with its connection. What *once_more* makes has to be short, since the server's end waits for it.
     """
     try:
         return await make()
     except asyncio.CancelledError:
-        return await make()
+        return await once_more()
 
 
-async def finish(task: asyncio.Task[Any], *, within: float) -> bool:
+async def finish(task: asyncio.Future[Any], *, within: float) -> bool:
     """Wait for *task* although the caller is being cancelled.
 
     Args:
-        task: begun with `begin`; it goes on in the background if it is late.
+        task: begun with `begin`, or a future; it goes on in the background if it is late.
         within: seconds to wait at most, cancelled or not.
 
     Returns:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
+
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 
 if TYPE_CHECKING:
@@ -21,18 +23,27 @@ class Heartbeat:
     """
 
     def __init__(
-        self, renew: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]], every: float
+        self, renew: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]], every: Callable[[], float]
     ) -> None:
+        """Beat by *renew*; *every* returns the seconds between two beats, and may change its mind: see `hurry`."""
         self._renew = renew
         self._give_back = give_back
         self._every = every
         self._task: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
 
-    def start(self) -> None:
-        """Start beating on the running loop, unless it does already."""
+    def start(self) -> bool:
+        """Start beating on the running loop, unless it does already; return whether it was started."""
         loop = asyncio.get_running_loop()
-        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
-            self._task = loop.create_task(self._beat_until_the_loop_ends())
+        if self._task is not None and not self._task.done() and self._task.get_loop() is loop:
+            return False
+        self._hurried = asyncio.Event()
+        self._task = loop.create_task(self._beat_until_the_loop_ends())
+        return True
+
+    def hurry(self) -> None:
+        """Look again how long to wait for the next beat."""
+        self._hurried.set()
 
     async def _beat_until_the_loop_ends(self) -> None:
         try:
@@ -43,16 +54,26 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time() + self._every
+        last = loop.time()
         while True:
-            await asyncio.sleep(due - loop.time())
-            late = loop.time() - due
-            if late > self._every:
-                log.warning("cancel_guard: the heartbeat is %.1f s late: the event loop was blocked", late)
+            due = await self._wait_for_the_next(last)
+            # A beat that is late by chance must not delay those after it, one that was missed is not caught up on.
+            last = max(due, loop.time() - self._every())
             try:
                 await self._renew()
             except (GaugeUnavailableError, GaugeCorruptError) as error:
                 log.warning("cancel_guard: could not renew the slots held here: %s", error)
             except Exception:
                 log.exception("cancel_guard: a heartbeat failed; the next one follows")
-            due = max(due + self._every, loop.time())
+
+    async def _wait_for_the_next(self, last: float) -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while (due := max(began, last + self._every())) > loop.time():
+            self._hurried.clear()
+            with anyio.move_on_after(due - loop.time()):
+                await self._hurried.wait()
+        late = loop.time() - due
+        if late > self._every():
+            log.warning("cancel_guard: the heartbeat is %.1f s late: the event loop was blocked", late)
+        return due

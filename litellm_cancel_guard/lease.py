@@ -48,3 +48,7 @@ class Admission:
 
     admitted: bool
     in_flight: int
+
+
+class CountUnknownError(Exception):
+    """The slots in flight could not be counted, and the operator chose ``on_redis_error: closed``."""

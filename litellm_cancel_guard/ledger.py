@@ -3,6 +3,17 @@
 A slot is released at its request's ending; if that call is lost, it is tried again until the lease has lapsed; if
 this worker dies, the heartbeat stops and the lease lapses in Redis. Each of the three is the backstop of the one
 before it.
+
+A lease that Redis no longer has at a beat was lost in one of three ways, and what follows differs:
+
+- *Redis lost it* (restarted, flushed, failed over): it was renewed less than a lease ago, so it can't have lapsed. It
+  is written again whatever the count, for its request does run: a count that is above the cap for a while admits
+  nobody, one that is too low admits too many.
+- *Redis could not be asked* for longer than a lease, by this worker or by any: the same. Each worker went on by
+  itself, as `on_redis_error` says; afterwards the sum is what is in flight, and nobody is admitted until it is below
+  the cap. That others took the slots of a worker that was cut off alone can't be told from that and is treated alike.
+- *This worker did not ask* for longer than a lease: its event loop stood still. The others relied on Redis meanwhile
+  and may have the slots by right. It takes back what is still free, and lets go of the rest: the cap holds.
 """
 
 from __future__ import annotations
@@ -12,9 +23,13 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.completion import begin, finish, insist
+import anyio
+
+from litellm_cancel_guard.completion import begin, finish
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, Ending, Lease
+from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
+from litellm_cancel_guard.outage import Outage, asked_twice, stood_still
+from litellm_cancel_guard.releases import Releases
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
@@ -23,42 +38,56 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("LiteLLM Proxy")
 
-# A release that Redis refused is tried again after this many seconds, doubled each time up to the heartbeat.
-_FIRST_RETRY_SECONDS = 0.1
-# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more.
-_SECOND_LOOK_SECONDS = 0.05
+# How often Redis is asked during an outage, at most.
+_PROBE_SECONDS = 1.0
+# Leases written again at once: each takes a connection of LiteLLM's pool, which requests wait for.
+_WRITTEN_AT_ONCE = 16
 # For a lease that is written again: it was admitted under the cap when its request came in.
 _NO_LIMIT = 2**31 - 1
 
 
 class Ledger:
-    """One per worker and limiter: holds the registry and the gauge together."""
+    """One per worker and limiter: holds the registry and the gauge together.
+
+    Attributes:
+        outage: whether Redis is away, as far as this worker knows.
+    """
 
     def __init__(self, registry: Registry, gauge: Gauge, settings: Settings) -> None:
         self.registry = registry
         self.gauge = gauge
         self.settings = settings
-        self._releasing: dict[str, set[asyncio.Task[Any]]] = {}
-        # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
-        self._freed: dict[str, int] = {}
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self._degraded = False
+        self.outage = Outage(settings.on_redis_error)
+        self._releases = Releases(registry, gauge, settings, self.outage)
+        # Leases of requests that were admitted without Redis: nothing of them has to be released there.
+        self._unwritten: set[Lease] = set()
+        # Leases whose acquire is on its way: a renewal that overtakes it would take them for lost.
+        self._asking: set[Lease] = set()
+        # Leases that this worker failed to renew in time; see the module's third case.
+        self._overdue: set[Lease] = set()
+        self._corrupt: set[str] = set()
         self._asked_at = time.monotonic()
 
     async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
-        """Acquire a slot of *gauge* for *request*, or refuse; a request that holds one already goes on with it.
+        """Acquire a slot of *gauge* for *request*, or refuse, within ``redis_timeout`` seconds and a few milliseconds.
+
+        A request that holds a slot already goes on with it.
 
         Raises:
+            CountUnknownError: Redis could not be asked, and ``on_redis_error`` is ``closed``.
             asyncio.CancelledError: the caller was cancelled; the acquire was completed, and the request's ending
                 gives the slot back.
         """
         if request.lease is not None:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
-        freed = self._freed.get(gauge)
-        under_way = tuple(self._releasing.get(gauge, ()))
-        admission = await self._acquire(request, gauge, limit)
-        if not admission.admitted and (self._freed.get(gauge) != freed or await self._came_free(gauge, under_way)):
-            admission = await self._acquire(request, gauge, limit)
+        deadline = time.monotonic() + self.settings.redis_timeout
+        freed = self._releases.freed(gauge)
+        under_way = self._releases.under_way(gauge)
+        admission = await self._acquire(request, gauge, limit, deadline)
+        if admission.admitted or deadline - time.monotonic() < self.settings.redis_timeout / 2:
+            return admission
+        if self._releases.freed(gauge) != freed or await self._releases.came_free(gauge, under_way):
+            admission = await self._acquire(request, gauge, limit, deadline)
         return admission
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -67,154 +96,177 @@ class Ledger:
         Raises:
             asyncio.CancelledError: the caller was cancelled meanwhile; the release goes on.
         """
-        task = self.end_soon(request, ending)
-        if task is not None and not await finish(task, within=self.settings.redis_timeout):
-            log.warning("cancel_guard: Redis did not confirm a release in time; it goes on in the background")
+        asked = self.end_soon(request, ending)
+        if asked is not None:
+            await finish(asked, within=self.settings.redis_timeout)
 
-    def end_soon(self, request: Request, ending: Ending) -> asyncio.Task[Any] | None:
-        """End *request* without waiting: return the release that is under way, or None if there is nothing to give."""
+    def end_soon(self, request: Request, ending: Ending) -> asyncio.Future[None] | None:
+        """End *request*; return what is done once Redis was asked to free its slot, or None if it holds none there."""
         lease = self.registry.end(request, ending)
         if lease is None:
             return None
-        task = begin(insist(lambda: self._release(lease)))
-        under_way = self._releasing.setdefault(lease.gauge, set())
-        under_way.add(task)
-        task.add_done_callback(lambda done: self._released(lease.gauge, done))
-        return task
+        self._overdue.discard(lease)
+        if self.outage.on:
+            self._releases.locally_freed(lease.gauge)
+        if lease in self._unwritten:
+            self._unwritten.discard(lease)
+            return None
+        return self._releases.begin(lease)
 
     async def give_back(self) -> None:
-        """Release every slot held here, within ``redis_timeout`` seconds: the event loop is about to end."""
-        releases = [self.end_soon(request, Ending.TASK_ENDED) for _, request in self.registry.leases()]
-        under_way = [task for task in releases if task is not None]
-        if under_way:
-            await asyncio.wait(under_way, timeout=self.settings.redis_timeout)
+        """Release every slot held here, within ``redis_timeout`` seconds: the server or its event loop is to end."""
+        for _, request in self.registry.leases():
+            self.end_soon(request, Ending.TASK_ENDED)
+        await self._releases.wait_for_all(within=self.settings.redis_timeout)
+
+    def pace(self) -> float:
+        """Return the seconds between two beats as things are."""
+        beat = self.settings.heartbeat_seconds
+        return min(beat, _PROBE_SECONDS) if self.outage.on else beat
 
     async def renew(self) -> None:
         """Renew every lease held here, and settle those that Redis no longer has.
 
-        Raises:
-            GaugeUnavailableError: Redis could not be asked, so nothing is known to be lost.
-            GaugeCorruptError: a key of the guard's holds another type.
+        It asks for no longer than a beat, so that silence is not taken for an event loop that stood still. During an
+        outage this is what asks Redis, also where nothing is held. Whether it answered shows in `outage`.
         """
-        now = time.monotonic()
-        asked_at, self._asked_at = self._asked_at, now
-        held = dict(self.registry.leases())
-        if not held:
-            return
-        lost = await self.gauge.renew(held.keys())
-        self._recovered()
-        for lease in lost:
-            request = held[lease]
-            # The release may have overtaken the renewal: such a lease is not lost but given back.
-            if request.ending is not None:
-                continue
-            if now - max(asked_at, request.opened_at) < self.settings.lease_seconds:
-                await self._write_again(lease, request)
-            else:
-                self._lapse(lease, request)
-
-    async def _write_again(self, lease: Lease, request: Request) -> None:
-        """Write a lease that Redis lost (away, restarted, flushed) although this worker asked in time."""
+        asked_before, self._asked_at = self._asked_at, time.monotonic()
+        held = {lease: request for lease, request in self.registry.leases() if lease not in self._asking}
         try:
-            await self.gauge.acquire(lease, _NO_LIMIT)
-        except GaugeCorruptError as error:
-            log.warning("cancel_guard: %s", error)
+            with anyio.fail_after(min(self.settings.redis_timeout, self.settings.heartbeat_seconds)):
+                lost = await self._ask(held)
+        except (GaugeUnavailableError, TimeoutError) as error:
+            self.outage.begin(next(iter(held)).gauge if held else self.outage.gauge, error)
             return
+        finally:
+            self._note_overdue(held, asked_before)
+        try:
+            await self._settle(lost)
+        except GaugeUnavailableError as error:
+            self.outage.begin(self.outage.gauge, error)
+        else:
+            self.outage.end()
+
+    async def _ask(self, held: dict[Lease, Request]) -> dict[Lease, Request]:
+        if held:
+            lost = await asked_twice(lambda: self.gauge.renew(held.keys()), self.settings.redis_timeout)
+            return {lease: held[lease] for lease in lost}
+        if self.outage.on:
+            try:
+                await self.gauge.count(self.outage.gauge)
+            except GaugeCorruptError:
+                return {}
+        return {}
+
+    def _note_overdue(self, held: dict[Lease, Request], asked_before: float) -> None:
+        """Note what may have lapsed because nobody asked: known only after the answer, which may itself be late."""
+        now = time.monotonic()
+        self._overdue &= held.keys()
+        self._overdue |= {
+            lease
+            for lease, request in held.items()
+            if now - max(asked_before, request.opened_at) >= self.settings.lease_seconds
+        }
+
+    async def _settle(self, lost: dict[Lease, Request]) -> None:
+        # The release may have overtaken the renewal: such a lease is not lost but given back.
+        lost = {lease: request for lease, request in lost.items() if request.ending is None}
+        late = [lease for lease in lost if lease in self._overdue]
+        vanished = len(lost.keys() - self._overdue - self._unwritten)
+        if vanished and not self.outage.on:
+            log.warning("cancel_guard: Redis had lost %d slots that are held here; they are written again", vanished)
+        taken = await self._write_again(lost)
+        if late:
+            log.warning(
+                "cancel_guard: the event loop stood still for longer than a lease (%g s) and %d slots of running "
+                "requests lapsed; %d were still free and are held again, the other requests go on without one",
+                self.settings.lease_seconds,
+                len(late),
+                len(taken.intersection(late)),
+            )
+        # Requests that were admitted without Redis while the others were being written.
+        missing = {lease: r for lease, r in self.registry.leases() if lease in self._unwritten}
+        await self._write_again(missing)
+        self._overdue.clear()
+
+    async def _write_again(self, missing: dict[Lease, Request]) -> set[Lease]:
+        """Write leases that Redis does not have, and return those it has now."""
+        pairs, taken = list(missing.items()), set[Lease]()
+        for start in range(0, len(pairs), _WRITTEN_AT_ONCE):
+            some = pairs[start : start + _WRITTEN_AT_ONCE]
+            answers = await asyncio.gather(*(self._write_one(*pair) for pair in some), return_exceptions=True)
+            for (lease, _), answer in zip(some, answers, strict=True):
+                if isinstance(answer, BaseException):
+                    raise answer
+                if answer:
+                    taken.add(lease)
+        return taken
+
+    async def _write_one(self, lease: Lease, request: Request) -> bool:
+        if request.ending is not None:
+            return False
+        self._unwritten.discard(lease)
+        try:
+            admission = await self.gauge.acquire(lease, request.limit if lease in self._overdue else _NO_LIMIT)
+        except GaugeCorruptError:
+            self._unwritten.add(lease)
+            return False
         if request.ending is not None:
             # The request ended while its lease was being written: its release found nothing, and this would stay.
-            await self.gauge.release(lease)
+            self._releases.begin(lease)
+        elif not admission.admitted:
+            self.registry.end(request, Ending.LAPSED)
+        return admission.admitted
 
-    def _lapse(self, lease: Lease, request: Request) -> None:
-        """Let a lease go that lapsed while the event loop stood still: its slot may be another request's by now."""
-        self.registry.end(request, Ending.LAPSED)
-        log.warning(
-            "cancel_guard: the slot of a running request of %s lapsed: its worker could not renew it within %g s; "
-            "the request goes on without one",
-            lease.gauge,
-            self.settings.lease_seconds,
-        )
-
-    async def _acquire(self, request: Request, gauge: str, limit: int) -> Admission:
+    async def _acquire(self, request: Request, gauge: str, limit: int, deadline: float) -> Admission:
         lease = Lease(gauge)
         # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
         # tied to the request first and the acquire finished, so that the release can only come after it.
-        self.registry.hold(request, lease)
-        acquire = begin(self.gauge.acquire(lease, limit))
+        self.registry.hold(request, lease, limit)
+        if self.outage.on:
+            return self._without_redis(request, lease, asked=False)
+        self._asking.add(lease)
         try:
-            done = await finish(acquire, within=self.settings.redis_timeout * 2)
-            admission = acquire.result() if done else self._admit_without_redis(gauge, limit, "no answer in time")
-            if done:
-                self._recovered()
-        except (GaugeUnavailableError, GaugeCorruptError) as error:
-            admission = self._admit_without_redis(gauge, limit, error)
+            admission = await self._answer(lease, limit, deadline)
+        except GaugeUnavailableError as error:
+            self.outage.begin(gauge, error)
+            return self._without_redis(request, lease, asked=True)
+        except GaugeCorruptError as error:
+            self._complain(gauge, error)
+            return self._without_redis(request, lease, asked=False)
+        finally:
+            self._asking.discard(lease)
+        self._corrupt.discard(gauge)
         if not admission.admitted:
             self.registry.drop(request)
         return admission
 
-    def _admit_without_redis(self, gauge: str, limit: int, why: object) -> Admission:
-        if not self._degraded:
-            self._degraded = True
-            log.warning(
-                "cancel_guard: cannot count slots in Redis (%s); until it answers, this worker %s",
-                why,
-                "admits every request"
-                if self.settings.on_redis_error == "open"
-                else "enforces each cap on the slots it holds itself",
-            )
-        held = self.registry.held(gauge)
-        admitted = self.settings.on_redis_error == "open" or held <= limit
+    async def _answer(self, lease: Lease, limit: int, deadline: float) -> Admission:
+        patience = self.settings.redis_timeout
+        acquire = begin(asked_twice(lambda: self.gauge.acquire(lease, limit), patience))
+        done = await finish(acquire, within=deadline - time.monotonic())
+        if not done and stood_still(deadline, patience):
+            done = await finish(acquire, within=patience)
+        if not done:
+            raise GaugeUnavailableError("no answer in time")
+        admission: Admission = acquire.result()
+        return admission
+
+    def _without_redis(self, request: Request, lease: Lease, *, asked: bool) -> Admission:
+        """Decide as the operator chose; *asked* in vain, Redis may have carried it out and must be told in any case."""
+        held, choice = self.registry.held(lease.gauge), self.settings.on_redis_error
+        admitted = choice == "open" or (choice == "local" and held <= request.limit)
+        if not admitted:
+            self.registry.drop(request)
+            if asked:
+                self._releases.begin(lease)
+        elif not asked:
+            self._unwritten.add(lease)
+        if choice == "closed":
+            raise CountUnknownError(lease.gauge)
         return Admission(admitted=admitted, in_flight=held if admitted else held - 1)
 
-    def _recovered(self) -> None:
-        if self._degraded:
-            self._degraded = False
-            log.warning("cancel_guard: Redis answers again; slots are counted there")
-
-    async def _release(self, lease: Lease) -> None:
-        """Release *lease*, and try again until Redis confirms or the lease has lapsed by itself. Never raises."""
-        loop = asyncio.get_running_loop()
-        lapses_at = loop.time() + self.settings.lease_seconds
-        pause = _FIRST_RETRY_SECONDS
-        while True:
-            try:
-                await self.gauge.release(lease)
-            except GaugeUnavailableError as error:
-                if loop.time() + pause >= lapses_at:
-                    log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
-                    return
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, self.settings.heartbeat_seconds)
-            except Exception as error:
-                log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
-                return
-            else:
-                return
-
-    def _released(self, gauge: str, task: asyncio.Task[Any]) -> None:
-        under_way = self._releasing[gauge]
-        under_way.discard(task)
-        self._freed[gauge] = self._freed.get(gauge, 0) + 1
-        if not under_way:
-            del self._releasing[gauge]
-            if not self.registry.held(gauge):
-                del self._freed[gauge]
-        for waiter in self._waiting.pop(gauge, ()):
-            if not waiter.done():
-                waiter.set_result(None)
-
-    async def _came_free(self, gauge: str, under_way: tuple[asyncio.Task[Any], ...]) -> bool:
-        """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
-
-        Releases *under_way* when it came in count, and those that began since; where a route has no hook before its
-        last byte, also the one that begins when the request task of that route ends.
-        """
-        under_way = (*under_way, *self._releasing.get(gauge, ()))
-        if under_way:
-            done, _ = await asyncio.wait(under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            return bool(done)
-        if not self.registry.holds_unhooked(gauge):
-            return False
-        freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(gauge, []).append(freed)
-        await asyncio.wait((freed,), timeout=_SECOND_LOOK_SECONDS)
-        return freed.done()
+    def _complain(self, gauge: str, error: Any) -> None:
+        if gauge not in self._corrupt:
+            self._corrupt.add(gauge)
+            log.warning("cancel_guard: cannot count slots (%s)", error)

@@ -26,15 +26,17 @@ class Request:
     Attributes:
         route: LiteLLM's call type, for logs and metrics.
         lease: the slot it holds or is about to hold; None while it holds none.
+        limit: the cap it was or is to be admitted under.
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
     """
 
-    __slots__ = ("__weakref__", "ending", "lease", "opened_at", "route", "streaming")
+    __slots__ = ("__weakref__", "ending", "lease", "limit", "opened_at", "route", "streaming")
 
     def __init__(self, route: str) -> None:
         self.route = route
         self.lease: Lease | None = None
+        self.limit = 0
         self.ending: Ending | None = None
         self.opened_at = time.monotonic()
         self.streaming = False
@@ -79,9 +81,9 @@ class Registry:
         if _current.get() is not None:
             _current.set(None)
 
-    def hold(self, request: Request, lease: Lease) -> None:
+    def hold(self, request: Request, lease: Lease, limit: int) -> None:
         """Tie *lease* to *request* before Redis is asked, so that every ending from now on gives it back."""
-        request.lease = lease
+        request.lease, request.limit = lease, limit
         self._held.setdefault(lease.gauge, {})[lease] = request
 
     def drop(self, request: Request) -> None:

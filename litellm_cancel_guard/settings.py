@@ -35,9 +35,10 @@ class Settings(BaseModel):
         le=60,
         description="How long one call to Redis may take, and so how long Redis can delay a request.",
     )
-    on_redis_error: Literal["local", "open"] = Field(
+    on_redis_error: Literal["local", "open", "closed"] = Field(
         default="local",
-        description="When Redis can't be asked: `local` enforces the cap on what this worker holds, `open` admits.",
+        description="When Redis can't be asked: `local` enforces the cap on what this worker holds, `open` admits, "
+        "`closed` answers 503.",
     )
 
     @model_validator(mode="before")

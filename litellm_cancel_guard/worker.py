@@ -15,6 +15,7 @@ from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
+from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.lease import Admission
@@ -60,7 +61,8 @@ class Worker:
     async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
         """Acquire a slot for *request*, or refuse."""
         ledger, heartbeat = self._attached()
-        heartbeat.start()
+        if heartbeat.start():
+            after_the_last_request(self._give_back)
         return await ledger.admit(request, gauge, limit)
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -72,6 +74,10 @@ class Worker:
         if self.ledger is None or self._heartbeat is None:
             raise RuntimeError("the guard is not attached to a limiter")
         return self.ledger, self._heartbeat
+
+    async def _give_back(self) -> None:
+        if self.ledger is not None:
+            await self.ledger.give_back()
 
     def _task_ended(self, request: Request) -> None:
         """Give back what still holds when its ASGI task is done: what no hook has seen."""
@@ -93,7 +99,8 @@ class Worker:
             log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
             return
         self.ledger = Ledger(self.registry, upstream.gauge_for(recognised, self.settings), self.settings)
-        self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.settings.heartbeat_seconds)
+        self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
+        self.ledger.outage.when_begun(self._heartbeat.hurry)
         upstream.attach(recognised, self)
         upstream.precede(_callbacks(), guard, limiter)
         log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))

@@ -10,7 +10,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.lease import CountUnknownError, Ending
 from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
 
@@ -32,7 +32,7 @@ class Admits(Protocol):
         """Return the request to admit, or None if the guard has nothing to do with this call."""
 
     async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
-        """Acquire a slot, or refuse."""
+        """Acquire a slot, or refuse; raise CountUnknownError where the operator chose that."""
 
     async def end(self, request: Request, ending: Ending) -> None:
         """End the request and give its slot back."""
@@ -65,7 +65,7 @@ class _Seam:
             return await self._original(descriptors, *args, **kwargs)
         limit = int(capped["rate_limit"][facts.CAP])
         joined = request.lease is not None
-        admission = await self._admits.admit(request, f"{capped['key']}:{capped['value']}", limit)
+        admission = await self._admit(request, f"{capped['key']}:{capped['value']}", limit)
         status = _status(capped["key"], limit, admission)
         if not admission.admitted:
             await self._admits.end(request, Ending.REFUSED)
@@ -79,6 +79,21 @@ class _Seam:
             if refused and not joined:
                 await self._admits.end(request, Ending.REFUSED)
         return response if refused else {**response, "statuses": [*response["statuses"], status]}
+
+    async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
+        try:
+            return await self._admits.admit(request, gauge, limit)
+        except CountUnknownError as unknown:
+            await self._admits.end(request, Ending.REFUSED)
+            raise _unavailable() from unknown
+
+
+def _unavailable() -> Exception:
+    """Return what LiteLLM turns into a 503 in the shape of the route, as it does with its own (F11)."""
+    from fastapi import HTTPException
+
+    detail = {"error": "Rate limit could not be verified: the slots in flight can't be counted. Try again later."}
+    return HTTPException(503, detail=detail, headers={"retry-after": "1"})
 
 
 def _capped(descriptors: Any) -> Any:

@@ -41,7 +41,7 @@ class Beats:
 
 async def test_no_exception_stops_it(caplog: pytest.LogCaptureFixture) -> None:
     beats = Beats(GaugeUnavailableError("away"), RuntimeError("a fault of ours"))
-    heartbeat = Heartbeat(beats.renew, beats.give_back, every=0.001)
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: 0.001)
     with caplog.at_level(logging.WARNING):
         heartbeat.start()
         await beats.beats(4)
@@ -53,7 +53,7 @@ async def test_no_exception_stops_it(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_starting_it_again_keeps_the_one_that_beats() -> None:
     beats = Beats()
-    heartbeat = Heartbeat(beats.renew, beats.give_back, every=0.001)
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: 0.001)
     heartbeat.start()
     first = heartbeat._task
     heartbeat.start()
@@ -64,7 +64,7 @@ async def test_starting_it_again_keeps_the_one_that_beats() -> None:
 
 async def test_it_says_when_the_loop_stood_still(caplog: pytest.LogCaptureFixture) -> None:
     beats = Beats()
-    heartbeat = Heartbeat(beats.renew, beats.give_back, every=0.01)
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: 0.01)
     heartbeat.start()
     await asyncio.sleep(0)
     time.sleep(0.05)  # noqa: ASYNC251 - the loop stands still: that is the case
@@ -74,12 +74,39 @@ async def test_it_says_when_the_loop_stood_still(caplog: pytest.LogCaptureFixtur
     await end(heartbeat)
 
 
+async def test_hurried_it_does_not_wait_for_the_beat_that_was_due() -> None:
+    beats, pace = Beats(), [60.0]
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: pace[0])
+    assert heartbeat.start()
+    await asyncio.sleep(0)
+    pace[0] = 0.001
+    heartbeat.hurry()
+
+    await beats.beats(3)
+    await end(heartbeat)
+
+
+async def test_a_beat_that_takes_long_is_followed_by_one_and_not_by_all_that_were_missed() -> None:
+    beats = Beats()
+
+    async def slow() -> None:
+        await beats.renew()
+        await asyncio.sleep(0.1 if beats.renewed == 1 else 0)
+
+    heartbeat = Heartbeat(slow, beats.give_back, every=lambda: 0.02)
+    heartbeat.start()
+    await beats.beats(2)
+    await asyncio.sleep(0.05)
+    assert beats.renewed <= 5
+    await end(heartbeat)
+
+
 def test_when_its_loop_ends_what_is_held_is_given_back() -> None:
     beats: list[Beats] = []
 
     async def serve() -> None:
         beats.append(Beats())
-        Heartbeat(beats[0].renew, beats[0].give_back, every=10).start()
+        Heartbeat(beats[0].renew, beats[0].give_back, every=lambda: 10).start()
         await asyncio.sleep(0)
 
     asyncio.run(serve())
@@ -94,7 +121,7 @@ def test_a_release_under_way_when_its_loop_ends_is_done_again() -> None:
         released.append("slot")
 
     async def serve() -> None:
-        begin(insist(release))
+        begin(insist(release, release))
         await asyncio.sleep(0)
 
     asyncio.run(serve())

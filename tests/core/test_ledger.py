@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, Ending, Lease
+from litellm_cancel_guard.lease import Admission, Ending
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
+from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
 from tests.core.stepping import cancelled_at
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-KEY = "api_key:k"
-
-
-class ScriptedGauge:
-    """A gauge in a set, whose calls take a turn of the loop before and after the deed, and fail on demand."""
-
-    def __init__(self) -> None:
-        self.slots: set[Lease] = set()
-        self.releases = 0
-        self.most = 0
-        self.failing: Exception | None = None
-        self.refusals = 0
-        self.hold_release: asyncio.Event | None = None
-        self.hold_acquire: asyncio.Event | None = None
-
-    async def _turn(self) -> None:
-        await asyncio.sleep(0)
-        if self.failing is not None:
-            raise self.failing
-
-    async def acquire(self, lease: Lease, limit: int) -> Admission:
-        await self._turn()
-        admitted = lease in self.slots or len(self.slots) < limit
-        if admitted:
-            self.slots.add(lease)
-        self.most = max(self.most, len(self.slots))
-        if not admitted:
-            self.refusals += 1
-            if self.hold_acquire is not None:
-                await self.hold_acquire.wait()
-        await asyncio.sleep(0)
-        return Admission(admitted=admitted, in_flight=len(self.slots))
-
-    async def release(self, lease: Lease) -> int:
-        self.releases += 1
-        if self.hold_release is not None:
-            await self.hold_release.wait()
-        await self._turn()
-        self.slots.discard(lease)
-        await asyncio.sleep(0)
-        return len(self.slots)
-
-    async def renew(self, leases: Collection[Lease]) -> set[Lease]:
-        await self._turn()
-        return set(leases) - self.slots
-
-    async def count(self, gauge: str) -> int:
-        return len(self.slots)
 
 
 @pytest.fixture
@@ -76,18 +22,6 @@ def gauge() -> ScriptedGauge:
 @pytest.fixture
 def ledger(gauge: ScriptedGauge) -> Ledger:
     return Ledger(Registry(), gauge, Settings(lease_seconds=30, redis_timeout=5))
-
-
-def opened(ledger: Ledger) -> Request:
-    """Open a request of its own, as for another task."""
-    request = Request("acompletion")
-    assert ledger.registry.held(KEY) >= 0
-    return request
-
-
-async def quiet(ledger: Ledger) -> None:
-    while under_way := [task for tasks in ledger._releasing.values() for task in tasks]:
-        await asyncio.wait(under_way)
 
 
 async def test_a_request_holds_a_slot_until_it_ends(ledger: Ledger, gauge: ScriptedGauge) -> None:
@@ -193,76 +127,6 @@ async def test_a_refusal_is_not_delayed_when_nothing_is_about_to_come_free(ledge
 
     assert refused.done()
     assert not refused.result().admitted
-
-
-async def test_a_release_that_redis_refused_is_tried_again_until_it_is_confirmed(
-    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("litellm_cancel_guard.ledger._FIRST_RETRY_SECONDS", 0.001)
-    request = opened(ledger)
-    await ledger.admit(request, KEY, 1)
-    gauge.failing = GaugeUnavailableError("away")
-    release = ledger.end_soon(request, Ending.COMPLETED)
-    assert release is not None
-    while gauge.releases < 3:  # noqa: ASYNC110 - the retries take their own time
-        await asyncio.sleep(0)
-    gauge.failing = None
-
-    await release
-    assert gauge.slots == set()
-
-
-async def test_a_release_that_never_succeeds_is_given_up_when_the_lease_has_lapsed(gauge: ScriptedGauge) -> None:
-    ledger = Ledger(Registry(), gauge, Settings(lease_seconds=1))
-    request = opened(ledger)
-    await ledger.admit(request, KEY, 1)
-    gauge.failing = GaugeUnavailableError("away")
-
-    await ledger.end(request, Ending.COMPLETED)
-    await quiet(ledger)
-    assert gauge.releases < 8
-
-
-@pytest.mark.parametrize("failure", [GaugeUnavailableError("away"), GaugeCorruptError("a list")])
-async def test_without_redis_this_worker_enforces_the_cap_on_what_it_holds(
-    ledger: Ledger, gauge: ScriptedGauge, failure: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    gauge.failing = failure
-    requests = [opened(ledger) for _ in range(3)]
-    with caplog.at_level(logging.WARNING):
-        admitted = [(await ledger.admit(request, KEY, 2)).admitted for request in requests]
-
-    assert admitted == [True, True, False]
-    assert len(caplog.records) == 1, "one line at the change of state"
-
-
-async def test_when_it_is_told_to_stay_open_it_admits_without_redis(gauge: ScriptedGauge) -> None:
-    ledger = Ledger(Registry(), gauge, Settings(on_redis_error="open"))
-    gauge.failing = GaugeUnavailableError("away")
-
-    assert [(await ledger.admit(opened(ledger), KEY, 1)).admitted for _ in range(3)] == [True] * 3
-
-
-async def test_leases_that_redis_lost_are_written_again_at_the_next_beat(ledger: Ledger, gauge: ScriptedGauge) -> None:
-    request = opened(ledger)
-    await ledger.admit(request, KEY, 1)
-    gauge.slots.clear()
-
-    await ledger.renew()
-    assert gauge.slots == {request.lease}
-
-
-async def test_a_lease_that_lapsed_while_the_loop_stood_still_is_not_taken_back(
-    ledger: Ledger, gauge: ScriptedGauge
-) -> None:
-    request = opened(ledger)
-    await ledger.admit(request, KEY, 1)
-    gauge.slots.clear()
-    ledger._asked_at -= 31
-    request.opened_at -= 31
-
-    await ledger.renew()
-    assert (gauge.slots, request.ending) == (set(), Ending.LAPSED)
 
 
 async def test_a_lease_released_while_it_is_renewed_is_neither_lost_nor_written_again(

@@ -44,7 +44,7 @@ async def test_two_tasks_are_two_requests_whatever_id_their_client_sends(registr
 async def test_a_request_ends_once_and_hands_its_lease_to_the_first_who_ends_it(registry: Registry) -> None:
     request = registry.open(running(), "acompletion", ignore)
     lease = Lease("api_key:k")
-    registry.hold(request, lease)
+    registry.hold(request, lease, 1)
 
     endings = (registry.end(request, Ending.COMPLETED), registry.end(request, Ending.TASK_ENDED))
 

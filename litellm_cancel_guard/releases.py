@@ -1,0 +1,135 @@
+"""The releases that this worker has under way: kept until Redis confirms them or the lease has lapsed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from litellm_cancel_guard.completion import begin, insist
+from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.outage import asked_twice
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.lease import Lease
+    from litellm_cancel_guard.outage import Outage
+    from litellm_cancel_guard.registry import Registry
+    from litellm_cancel_guard.settings import Settings
+
+log = logging.getLogger("LiteLLM Proxy")
+
+# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more.
+_SECOND_LOOK_SECONDS = 0.05
+
+
+class Releases:
+    """Gives slots back, each in a task of its own, and knows for a refusal what is about to come free."""
+
+    def __init__(self, registry: Registry, gauge: Gauge, settings: Settings, outage: Outage) -> None:
+        self._registry = registry
+        self._gauge = gauge
+        self._settings = settings
+        self._outage = outage
+        # Each with what is done once Redis was asked for the first time.
+        self._under_way: dict[str, dict[asyncio.Task[None], asyncio.Future[None]]] = {}
+        # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
+        self._freed: dict[str, int] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    def begin(self, lease: Lease) -> asyncio.Future[None]:
+        """Give *lease* back; the future is done once Redis was asked, whatever came of it.
+
+        Nobody has to wait any longer: what Redis did not confirm is asked again when it answers, until the lease has
+        lapsed, and what this worker counts itself is right from now on.
+        """
+        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task = begin(insist(lambda: self._release(lease, asked), lambda: self._release_now(lease)))
+        self._under_way.setdefault(lease.gauge, {})[task] = asked
+        task.add_done_callback(lambda done: self._released(lease.gauge, done))
+        return asked
+
+    def under_way(self, gauge: str) -> tuple[asyncio.Task[None], ...]:
+        """Return the releases of *gauge* that are not confirmed yet."""
+        return tuple(self._under_way.get(gauge, ()))
+
+    def freed(self, gauge: str) -> int | None:
+        """Return a number that changes when this worker has given back a slot of *gauge*."""
+        return self._freed.get(gauge)
+
+    def locally_freed(self, gauge: str) -> None:
+        """Tell those who wait: with nothing written in Redis, a slot is free as soon as its request has ended."""
+        self._freed[gauge] = self._freed.get(gauge, 0) + 1
+        self._tidy(gauge)
+
+    async def came_free(self, gauge: str, under_way: tuple[asyncio.Task[None], ...]) -> bool:
+        """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
+
+        Releases *under_way* when it came in count, and those that began since; where a route has no hook before its
+        last byte, also the one that begins when the request task of that route ends.
+        """
+        under_way = () if self._outage.on else (*under_way, *self.under_way(gauge))
+        if under_way:
+            done, _ = await asyncio.wait(under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return bool(done)
+        if not self._registry.holds_unhooked(gauge):
+            return False
+        freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(gauge, []).append(freed)
+        await asyncio.wait((freed,), timeout=_SECOND_LOOK_SECONDS)
+        return freed.done()
+
+    async def wait_for_all(self, within: float) -> None:
+        """Wait until Redis was asked for every release under way, at most *within* seconds."""
+        asked = [asked for under_way in self._under_way.values() for asked in under_way.values()]
+        if asked:
+            await asyncio.wait(asked, timeout=within)
+
+    async def _release(self, lease: Lease, asked: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        lapses_at = loop.time() + self._settings.lease_seconds
+        while not await self._confirmed(lease, asked):
+            left = lapses_at - loop.time()
+            if left <= 0:
+                log.warning("cancel_guard: a slot of %s is left to lapse: Redis did not answer", lease.gauge)
+                return
+            await self._outage.change(within=left)
+
+    async def _confirmed(self, lease: Lease, asked: asyncio.Future[None]) -> bool:
+        """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""
+        try:
+            if self._outage.on:
+                return False
+            await asked_twice(lambda: self._gauge.release(lease), self._settings.redis_timeout)
+        except GaugeUnavailableError as error:
+            self._outage.begin(lease.gauge, error)
+            return False
+        except Exception as error:
+            log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+        finally:
+            if not asked.done():
+                asked.set_result(None)
+        return True
+
+    async def _release_now(self, lease: Lease) -> None:
+        """Ask once and no more: the event loop is about to end."""
+        if self._outage.on:
+            return
+        try:
+            await self._gauge.release(lease)
+        except Exception as error:
+            log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+
+    def _released(self, gauge: str, task: asyncio.Task[None]) -> None:
+        under_way = self._under_way[gauge]
+        del under_way[task]
+        if not under_way:
+            del self._under_way[gauge]
+        self.locally_freed(gauge)
+
+    def _tidy(self, gauge: str) -> None:
+        if not self._registry.held(gauge) and gauge not in self._under_way:
+            self._freed.pop(gauge, None)
+        for waiter in self._waiting.pop(gauge, ()):
+            if not waiter.done():
+                waiter.set_result(None)

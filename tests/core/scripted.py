@@ -1,0 +1,85 @@
+"""A gauge in a set that does as a test says, and what the tests of the ledger do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.registry import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from litellm_cancel_guard.ledger import Ledger
+
+KEY = "api_key:k"
+
+
+class ScriptedGauge:
+    """A gauge in a set, whose calls take a turn of the loop before and after the deed, and fail on demand."""
+
+    def __init__(self) -> None:
+        self.slots: set[Lease] = set()
+        self.acquires = 0
+        self.releases = 0
+        self.most = 0
+        self.failing: Exception | None = None
+        self.failures: list[Exception] = []
+        self.frozen: asyncio.Event | None = None
+        self.late = 0.0
+        self.refusals = 0
+        self.hold_release: asyncio.Event | None = None
+        self.hold_acquire: asyncio.Event | None = None
+
+    async def _turn(self) -> None:
+        await asyncio.sleep(self.late)
+        if self.frozen is not None:
+            await self.frozen.wait()
+        if self.failures:
+            raise self.failures.pop()
+        if self.failing is not None:
+            raise self.failing
+
+    async def acquire(self, lease: Lease, limit: int) -> Admission:
+        self.acquires += 1
+        await self._turn()
+        admitted = lease in self.slots or len(self.slots) < limit
+        if admitted:
+            self.slots.add(lease)
+        self.most = max(self.most, len(self.slots))
+        if not admitted:
+            self.refusals += 1
+            if self.hold_acquire is not None:
+                await self.hold_acquire.wait()
+        await asyncio.sleep(0)
+        return Admission(admitted=admitted, in_flight=len(self.slots))
+
+    async def release(self, lease: Lease) -> int:
+        self.releases += 1
+        if self.hold_release is not None:
+            await self.hold_release.wait()
+        await self._turn()
+        self.slots.discard(lease)
+        await asyncio.sleep(0)
+        return len(self.slots)
+
+    async def renew(self, leases: Collection[Lease]) -> set[Lease]:
+        await self._turn()
+        return set(leases) - self.slots
+
+    async def count(self, gauge: str) -> int:
+        await self._turn()
+        return len(self.slots)
+
+
+def opened(ledger: Ledger) -> Request:
+    """Open a request of its own, as for another task."""
+    request = Request("acompletion")
+    assert ledger.registry.held(KEY) >= 0
+    return request
+
+
+async def quiet(ledger: Ledger) -> None:
+    while under_way := [task for tasks in ledger._releases._under_way.values() for task in tasks]:
+        await asyncio.wait(under_way)

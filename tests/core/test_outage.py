@@ -1,0 +1,262 @@
+"""Trouble with Redis loses nothing: what is held is written again, what was freed is released, nobody waits twice."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease import CountUnknownError, Ending, Lease
+from litellm_cancel_guard.ledger import Ledger
+from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.settings import Settings
+from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
+
+AWAY = GaugeUnavailableError("away")
+
+
+@pytest.fixture
+def gauge() -> ScriptedGauge:
+    return ScriptedGauge()
+
+
+@pytest.fixture
+def ledger(gauge: ScriptedGauge) -> Ledger:
+    return new_ledger(gauge)
+
+
+def new_ledger(gauge: ScriptedGauge, **settings: object) -> Ledger:
+    given = {"lease_seconds": 30, "redis_timeout": 5, **settings}
+    return Ledger(Registry(), gauge, Settings.model_validate(given))
+
+
+async def admitted(ledger: Ledger, limit: int, requests: int) -> list[bool]:
+    return [(await ledger.admit(opened(ledger), KEY, limit)).admitted for _ in range(requests)]
+
+
+@pytest.mark.parametrize("failure", [AWAY, GaugeCorruptError("a list")])
+async def test_without_redis_this_worker_enforces_the_cap_on_what_it_holds(
+    ledger: Ledger, gauge: ScriptedGauge, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge.failing = failure
+    with caplog.at_level(logging.WARNING):
+        assert await admitted(ledger, 2, 3) == [True, True, False]
+    assert len(caplog.records) == 1, "one line at the change of state"
+
+
+async def test_when_it_is_told_to_stay_open_it_admits_without_redis(gauge: ScriptedGauge) -> None:
+    gauge.failing = AWAY
+    assert await admitted(new_ledger(gauge, on_redis_error="open"), 1, 3) == [True] * 3
+
+
+async def test_when_it_is_told_to_close_it_admits_nobody_and_goes_on_with_those_it_has(gauge: ScriptedGauge) -> None:
+    ledger = new_ledger(gauge, on_redis_error="closed")
+    running, turned_away = opened(ledger), opened(ledger)
+    await ledger.admit(running, KEY, 2)
+    gauge.failing = AWAY
+    for _ in range(2):
+        with pytest.raises(CountUnknownError):
+            await ledger.admit(turned_away, KEY, 2)
+        turned_away = opened(ledger)
+    gauge.failing = None
+    await ledger.renew()
+    await quiet(ledger)
+
+    assert (gauge.slots, ledger.registry.held(KEY)) == ({running.lease}, 1)
+
+
+async def test_one_connection_that_breaks_is_no_outage(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    gauge.failures = [AWAY]
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    assert (gauge.slots, ledger.outage.on) == ({request.lease}, False)
+
+    gauge.failures = [AWAY]
+    await ledger.renew()
+    gauge.failures = [AWAY]
+    await ledger.end(request, Ending.COMPLETED)
+    assert (gauge.slots, ledger.outage.on) == (set(), False)
+
+
+async def test_redis_is_not_asked_again_until_a_beat_was_answered(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    gauge.failing = AWAY
+    await ledger.admit(opened(ledger), KEY, 9)
+    gauge.failing, asked = None, gauge.acquires
+    late = opened(ledger)
+    await ledger.admit(late, KEY, 9)
+    assert gauge.acquires == asked, "a frozen Redis delays one request, not every one"
+
+    await ledger.renew()
+    assert (len(gauge.slots), ledger.outage.on, late.lease in gauge.slots) == (2, False, True)
+
+
+async def test_an_outage_is_ended_by_a_beat_also_where_nothing_is_held(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    gauge.failing = AWAY
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    await ledger.end(request, Ending.COMPLETED)
+    await ledger.renew()
+    assert ledger.outage.on
+    gauge.failing = None
+
+    await ledger.renew()
+    assert not ledger.outage.on
+
+
+async def test_a_beat_that_redis_does_not_answer_begins_the_outage(
+    ledger: Ledger, gauge: ScriptedGauge, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ledger.admit(opened(ledger), KEY, 1)
+    gauge.failing = AWAY
+    hurried = []
+    ledger.outage.when_begun(lambda: hurried.append(ledger.pace()))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            await ledger.renew()
+    assert (len(caplog.records), hurried) == (1, [1.0])
+
+
+async def test_a_frozen_redis_delays_a_request_once_and_its_end_not_at_all(gauge: ScriptedGauge) -> None:
+    ledger = new_ledger(gauge, redis_timeout=0.1)
+    gauge.frozen = asyncio.Event()
+    first, second = opened(ledger), opened(ledger)
+    started = time.monotonic()
+    assert (await ledger.admit(first, KEY, 2)).admitted
+    waited = time.monotonic() - started
+    assert (await ledger.admit(second, KEY, 2)).admitted
+    await ledger.end(first, Ending.COMPLETED)
+    await ledger.end(second, Ending.COMPLETED)
+    assert (0.09 < waited < 0.5, time.monotonic() - started < waited + 0.09) == (True, True)
+
+    gauge.frozen.set()
+    await ledger.renew()
+    await quiet(ledger)
+    assert gauge.slots == set()
+
+
+async def test_those_who_asked_a_frozen_redis_are_decided_on_what_this_worker_holds(gauge: ScriptedGauge) -> None:
+    """Its answers come late: one that was admitted there and refused here leaves nothing behind."""
+    ledger = new_ledger(gauge, redis_timeout=0.05)
+    gauge.frozen = asyncio.Event()
+    requests = [opened(ledger) for _ in range(3)]
+    answers = await asyncio.gather(*(ledger.admit(request, KEY, 2) for request in requests))
+    assert sorted(answer.admitted for answer in answers) == [False, True, True]
+
+    gauge.frozen.set()
+    await ledger.renew()
+    await quiet(ledger)
+    assert gauge.slots == {request.lease for request in requests if request.lease}
+
+
+async def test_a_release_that_redis_did_not_confirm_is_kept_until_it_does(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    gauge.failing = AWAY
+    await ledger.end(request, Ending.COMPLETED)
+    assert (len(gauge.slots), ledger.registry.held(KEY)) == (1, 0), "the process's own count is right meanwhile"
+    assert await admitted(ledger, 1, 2) == [True, False]
+    gauge.failing = None
+
+    await ledger.renew()
+    await quiet(ledger)
+    assert (len(gauge.slots), request.lease in gauge.slots) == (1, False)
+
+
+async def test_a_release_that_never_succeeds_is_given_up_when_the_lease_has_lapsed(gauge: ScriptedGauge) -> None:
+    ledger = new_ledger(gauge, lease_seconds=1)
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    gauge.failing = AWAY
+    started = time.monotonic()
+    await ledger.end(request, Ending.COMPLETED)
+
+    await quiet(ledger)
+    assert 0.9 < time.monotonic() - started < 3
+
+
+async def test_at_the_loops_end_an_outage_is_not_waited_for(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    gauge.failing = AWAY
+    started = time.monotonic()
+    await ledger.give_back()
+    (release,) = ledger._releases.under_way(KEY)
+    release.cancel()
+    await asyncio.wait((release,))
+    assert time.monotonic() - started < 1
+
+
+async def test_leases_that_redis_lost_are_written_again_at_the_next_beat(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """By force: those who were admitted meanwhile are too many, but a count that hid it would admit still more."""
+    requests = [opened(ledger) for _ in range(2)]
+    for request in requests:
+        await ledger.admit(request, KEY, 2)
+    gauge.slots = {Lease(KEY)}
+
+    await ledger.renew()
+    assert gauge.slots > {request.lease for request in requests}
+
+
+async def test_leases_are_written_again_after_an_outage_of_any_length(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    request.opened_at -= 300
+    gauge.failing = AWAY
+    await ledger.renew()
+    gauge.failing, gauge.slots = None, {Lease(KEY)}
+
+    await ledger.renew()
+    assert request.lease in gauge.slots
+
+
+@pytest.mark.parametrize("answers_at_first", [True, False])
+async def test_what_lapsed_while_the_loop_stood_still_is_taken_back_only_as_far_as_it_is_free(
+    ledger: Ledger, gauge: ScriptedGauge, caplog: pytest.LogCaptureFixture, answers_at_first: bool
+) -> None:
+    requests = [opened(ledger) for _ in range(3)]
+    for request in requests:
+        await ledger.admit(request, KEY, 3)
+        request.opened_at -= 31
+    others = {Lease(KEY), Lease(KEY)}
+    gauge.slots = set(others)
+    ledger._asked_at -= 31
+    if not answers_at_first:
+        gauge.failing = AWAY
+        await ledger.renew()
+        gauge.failing = None
+    with caplog.at_level(logging.WARNING):
+        await ledger.renew()
+
+    assert (others < gauge.slots, len(gauge.slots)) == (True, 3)
+    assert [request.ending for request in requests].count(Ending.LAPSED) == 2
+    assert "3 slots of running requests lapsed; 1 were still free" in caplog.text
+    for request in requests:
+        await ledger.end(request, Ending.COMPLETED)
+    assert gauge.slots == others, "a request that lost its slot gives none back"
+
+
+async def test_an_acquire_on_its_way_is_not_taken_for_lost_by_a_beat(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """Written again whatever the cap, it would be admitted although it is about to be refused, and never released."""
+    await ledger.admit(opened(ledger), KEY, 1)
+    gauge.hold_acquire = asyncio.Event()
+    refused = asyncio.create_task(ledger.admit(opened(ledger), KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    await ledger.renew()
+    gauge.hold_acquire.set()
+
+    assert not (await refused).admitted
+    assert len(gauge.slots) == 1
+
+
+async def test_a_loop_that_stood_still_while_redis_answered_is_no_outage(gauge: ScriptedGauge) -> None:
+    ledger = new_ledger(gauge, redis_timeout=0.05)
+    gauge.late = 0.02
+    asking = asyncio.create_task(ledger.admit(opened(ledger), KEY, 1))
+    await asyncio.sleep(0.01)
+    time.sleep(0.2)  # noqa: ASYNC251 - the loop stands still: that is the case
+    assert (await asking).admitted
+    assert not ledger.outage.on
