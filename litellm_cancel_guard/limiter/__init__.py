@@ -15,6 +15,7 @@ from litellm_cancel_guard.limiter.detection import (
 from litellm_cancel_guard.limiter.gauges import describe, gauge_for
 from litellm_cancel_guard.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.limiter.seam import install
+from litellm_cancel_guard.limiter.slots import Covered, save_releases
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.limiter.seam import Admits
@@ -36,8 +37,11 @@ def attach(recognised: Recognised, admits: Admits) -> None:
     """Put the guard into the limiter, once however often it is called."""
     if recognised.shape == "counting":
         silence_decrements(recognised.limiter)
+    covered = Covered()
+    if recognised.shape == "slots":
+        save_releases(recognised.limiter, covered)
     tell_the_truth(recognised.limiter)
-    install(recognised.limiter, admits)
+    install(recognised.limiter, admits, covered)
 
 
 def precede(callbacks: list[Any], guard: Any, limiter: Any) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from litellm_cancel_guard.lease import Admission
+    from litellm_cancel_guard.limiter.slots import Covered
     from litellm_cancel_guard.registry import Request
 
 log = logging.getLogger("LiteLLM Proxy")
@@ -38,12 +39,12 @@ class Admits(Protocol):
         """End the request and give its slot back."""
 
 
-def install(limiter: Any, admits: Admits) -> None:
+def install(limiter: Any, admits: Admits, covered: Covered) -> None:
     """Put the guard into *limiter*'s ``should_rate_limit``, once however often it is called."""
     original = limiter.should_rate_limit
     if getattr(original, _MARK, False):
         return
-    seam = _Seam(original, admits)
+    seam = _Seam(original, admits, covered)
 
     @functools.wraps(original)
     async def should_rate_limit(descriptors: Any, *args: Any, **kwargs: Any) -> Any:
@@ -54,9 +55,10 @@ def install(limiter: Any, admits: Admits) -> None:
 
 
 class _Seam:
-    def __init__(self, original: Callable[..., Awaitable[Any]], admits: Admits) -> None:
+    def __init__(self, original: Callable[..., Awaitable[Any]], admits: Admits, covered: Covered) -> None:
         self._original = original
         self._admits = admits
+        self._covered = covered
 
     async def decide(self, descriptors: Any, *args: Any, **kwargs: Any) -> Any:
         capped = _capped(descriptors)
@@ -78,7 +80,11 @@ class _Seam:
             # A tool call that joined the request of the answer it belongs to is refused alone; the request goes on.
             if refused and not joined:
                 await self._admits.end(request, Ending.REFUSED)
-        return response if refused else {**response, "statuses": [*response["statuses"], status]}
+        if refused:
+            return response
+        if slot_id := kwargs.get(facts.SLOT_PARAMETER):
+            self._covered.add(slot_id)
+        return {**response, "statuses": [*response["statuses"], status]}
 
     async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
         try:

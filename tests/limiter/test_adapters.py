@@ -201,3 +201,26 @@ async def test_another_workers_release_is_seen_at_once(
     task_c = await here.in_flight(over_a)
     over_a.set()
     await asyncio.gather(task_a, task_c)
+
+
+async def test_litellms_own_release_frees_nothing_while_its_request_goes_on(client: MakeClient) -> None:
+    """From 1.94 LiteLLM gives the slot back at the first failed attempt, while the retry runs."""
+    key = await client(max_parallel_requests=1)
+    over, given = asyncio.Event(), []
+    original = key.limiter.should_rate_limit
+
+    async def noting(*args: Any, **kwargs: Any) -> Any:
+        given.append(kwargs.get("parallel_slot_id"))
+        return await original(*args, **kwargs)
+
+    key.limiter.should_rate_limit = noting
+    task = await key.in_flight(over)
+    release = getattr(key.limiter, "_release_parallel_request_slots", None)
+    if release is not None:
+        for _ in range(2):
+            counter = key.limiter.create_rate_limit_keys("api_key", key.hash, "max_parallel_requests")
+            await release({"slot_id": given[0], "counter_keys": [counter]})
+
+    assert await key.held() == 1
+    over.set()
+    await task
