@@ -133,17 +133,13 @@ def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> in
     pressing = [status for status in (*words, *numbers) if status in (RATE_LIMITED, OVERLOADED)]
     if pressing:
         return pressing[-1]
-    if any("Timeout" in name for link in chain for name in _class_names(link)):
+    names = [name for link in chain for name in _class_names(link)]
+    if any("Timeout" in name for name in names):
         return GATEWAY_TIMEOUT
     refused = [status for status in (*words, *numbers) if status < _FIRST_SERVER_ERROR]
-    if refused:
-        return refused[-1]
-    in_text = next((status for text in texts if (status := wording.status_in(text)) is not None), None)
-    if in_text is not None:
-        return in_text
-    if any(name.endswith(_TRANSPORT) for link in chain for name in _class_names(link)):
-        return BAD_GATEWAY
-    return (words or numbers[-1:] or [_FIRST_SERVER_ERROR])[0]
+    in_text = [status for text in texts if (status := wording.status_in(text)) is not None]
+    cut = [BAD_GATEWAY] if any(name.endswith(_TRANSPORT) for name in names) else []
+    return next(iter((*refused[-1:], *in_text, *words, *cut, *numbers[-1:], _FIRST_SERVER_ERROR)))
 
 
 def _class_names(link: BaseException) -> list[str]:

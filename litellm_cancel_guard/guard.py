@@ -10,12 +10,17 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.routes import LAST_FRAME
 from litellm_cancel_guard.stream import guarded
+from litellm_cancel_guard.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 log = logging.getLogger("LiteLLM Proxy")
+
+
+async def _holds_nothing(ending: Ending) -> None:
+    """End a request whose key has no cap."""
 
 
 # The name must contain _PROXY_: otherwise `no-log` in a client's body switches off the log events of this class
@@ -27,10 +32,12 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
     def __init__(self) -> None:
         super().__init__()
         self._worker = Worker()
+        self._terminals = Terminals()
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""
         try:
+            self._terminals.begin(str(call_type))
             if user_api_key_dict.max_parallel_requests is None:
                 self._worker.stand_aside(self)
             else:
@@ -51,12 +58,19 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
     def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
     ) -> AsyncIterator[Any]:
-        """Give the slot back before the last chunk goes out, or when its client has left."""
+        """Give the slot back before the last chunk goes out, or when its client has left; end a failure as one."""
+        try:
+            outcome = self._terminals.outcome(user_api_key_dict, request_data)
+        except Exception:
+            log.exception("cancel_guard: a stream goes on as LiteLLM serves it")
+            outcome = None
         request = self._worker.guarded_request()
-        if request is None or request.streaming:
-            return response  # type: ignore[no-any-return]
-        request.streaming = True
-        return guarded(response, self._ender(request), LAST_FRAME.get(request.route))
+        if request is not None and not request.streaming:
+            request.streaming = True
+            return guarded(response, self._ender(request), LAST_FRAME.get(request.route), outcome)
+        if outcome is not None:
+            return guarded(response, _holds_nothing, None, outcome)
+        return response  # type: ignore[no-any-return]
 
     def _ender(self, request: Any) -> Any:
         async def end(ending: Ending) -> None:

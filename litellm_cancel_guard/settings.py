@@ -40,6 +40,24 @@ class Settings(BaseModel):
         description="When Redis can't be asked: `local` enforces the cap on what this worker holds, `open` admits, "
         "`closed` answers 503.",
     )
+    on_truncation: Literal["error", "pass"] = Field(
+        default="error",
+        description="A stream cut off by its provider: `error` ends it as a failed one, `pass` as LiteLLM does.",
+    )
+    idle_timeout: float = Field(
+        default=0.0,
+        ge=0,
+        description="How long a stream may be silent between two chunks before it ends as a failed one; 0: for ever.",
+    )
+    loop_stall_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="How long the event loop may stand still before its stack is logged; 0: not watched.",
+    )
+    on_loop_stall: Literal["log", "exit"] = Field(
+        default="log",
+        description="A worker whose loop stands still: `log` says where, `exit` also ends it, to be replaced.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,8 +1,7 @@
-"""The guarded stream: owns the lease of a streamed response."""
+"""The guarded stream: owns the lease of a streamed response, and ends it in an error that its client understands."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from litellm_cancel_guard.lease import Ending
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
+    from litellm_cancel_guard.outcome import Outcome
     from litellm_cancel_guard.routes import IsLast
 
     End = Callable[[Ending], Awaitable[None]]
@@ -22,36 +22,59 @@ log = logging.getLogger("LiteLLM Proxy")
 _CLOSE_SECONDS = 1.0
 
 
-async def guarded(response: AsyncIterable[Any], end: End, is_last: IsLast | None) -> AsyncGenerator[Any, None]:
+async def guarded(
+    response: AsyncIterable[Any], end: End, is_last: IsLast | None, outcome: Outcome | None = None
+) -> AsyncGenerator[Any, None]:
     """Yield what *response* yields, unchanged, and end its request before the last chunk is out.
+
+    With an *outcome*, a failure is that last chunk; without one, it is raised as it was.
 
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when
     it is collected (style notes, facts 2 and 3): the request task's end is the backstop for both.
     """
-    ending = Ending.CLIENT_LEFT
+    ending, ended = Ending.CLIENT_LEFT, False
+    chunks = response if outcome is None else outcome.chunks(response)
     try:
-        if is_last is None:
-            async for chunk in response:
-                yield chunk
-        else:
-            async for chunk in response:
-                if is_last(chunk):
-                    await end(Ending.COMPLETED)
-                yield chunk
-        ending = Ending.COMPLETED
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except Exception:
-        ending = Ending.PROVIDER_FAILED
-        raise
+        try:
+            if is_last is None:
+                async for chunk in chunks:
+                    yield chunk
+            else:
+                async for chunk in chunks:
+                    if is_last(chunk):
+                        await end(Ending.COMPLETED)
+                    yield chunk
+            ending = Ending.COMPLETED
+        except Exception as error:
+            ending = Ending.PROVIDER_FAILED
+            if outcome is None or outcome.ended_by_litellm(error):
+                raise
+            # The slot is free before the error is out; a client that asks again at once finds it so.
+            await end(ending)
+            ended = True
+            event = await _last_event(outcome, error)
+            await _close(response)
+            yield event
     finally:
-        await end(ending)
+        if not ended:
+            await end(ending)
         if ending is Ending.CLIENT_LEFT:
+            if chunks is not response:
+                await _close(chunks)
             await _close(response)
 
 
+async def _last_event(outcome: Outcome, error: Exception) -> str:
+    log.warning("cancel_guard: a stream failed: %s", type(error).__name__)
+    try:
+        return await outcome.last_event(error)
+    except Exception:
+        log.exception("cancel_guard: a failed stream got no last event of its own")
+        raise error from None
+
+
 async def _close(response: Any) -> None:
-    """Close the provider's stream: its client has left, and nobody will read it."""
+    """Close the provider's stream: nobody will read it any more."""
     aclose = getattr(response, "aclose", None)
     if aclose is None:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class Setup:
     workers: int = 1
     env: tuple[tuple[str, str], ...] = ()
     """More environment variables, over those of `environment`."""
+    libraries: str = ""
+    """A folder that the proxy's Python also looks into."""
     settings: str = field(default="", repr=False)
     """YAML, merged section by section over the config."""
 
@@ -53,7 +56,7 @@ def environment(setup: Setup, folder: Path) -> dict[str, str]:
     return {
         "HOME": str(folder),
         "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": str(folder / "path"),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(folder / "path"), setup.libraries))),
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": "*",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -18,7 +18,7 @@ from litellm_cancel_guard.worker import Worker
 from tests.limiter.conftest import Client, new_limiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 HOOKS = (
     "async_pre_call_hook",
@@ -101,11 +101,23 @@ async def test_a_fault_inside_it_never_reaches_the_request(
     assert "a fault of ours" in caplog.text
 
 
-async def test_a_stream_of_a_key_without_a_cap_is_not_touched() -> None:
-    guard = _PROXY_CancelGuard()
-    response = object()
+async def test_a_stream_of_a_key_without_a_cap_holds_nothing_and_passes_as_it_is() -> None:
+    guard, chunks = _PROXY_CancelGuard(), [object(), object()]
+
+    async def response() -> AsyncIterator[object]:
+        for chunk in chunks:
+            yield chunk
 
     await guard.async_pre_call_hook(SimpleNamespace(max_parallel_requests=None), None, {}, "acompletion")
+    passed = [chunk async for chunk in guard.async_post_call_streaming_iterator_hook(None, response(), {})]
+    assert all(one is other for one, other in zip(passed, chunks, strict=True))
+    assert len(guard._worker.registry) == 0
+
+
+async def test_a_stream_of_a_route_that_is_not_known_is_not_touched() -> None:
+    guard, response = _PROXY_CancelGuard(), object()
+
+    await guard.async_pre_call_hook(SimpleNamespace(max_parallel_requests=None), None, {}, "arealtime")
     assert guard.async_post_call_streaming_iterator_hook(None, response, {}) is response
 
 

@@ -38,6 +38,9 @@ class Script:
     """Send an error event in the stream at this step, and end it."""
     error_status: int = 429
     """The status that the error event names."""
+    error_as: str = ""
+    """What it looks like instead of an event: `pretty`, `array`, `open_array`, `html`, half an event (`cut`), or an
+    event that names its status by `words` alone."""
 
     break_step: int = -1
     """Break the stream off at this step."""

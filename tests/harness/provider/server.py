@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
+from tests.harness.provider import misshapen
 from tests.harness.provider import script as scripts
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.runs import Run
@@ -116,7 +117,7 @@ class _Act:
 
     async def _mishap(self, step: int, response: web.StreamResponse) -> bool:
         if step == self._script.error_step:
-            await response.write(self._wire.error_event(self._script.error_status))
+            await response.write(self._error(step))
         elif step != self._script.break_step:
             return False
         self.done = True
@@ -125,6 +126,12 @@ class _Act:
         else:
             self._drop()
         return True
+
+    def _error(self, step: int) -> bytes:
+        shape, status = self._script.error_as, self._script.error_status
+        if not shape:
+            return self._wire.error_event(status)
+        return misshapen.error(shape, self._wire, status, self._frame(step))
 
     def _drop(self) -> None:
         transport = self._request.transport
@@ -154,11 +161,17 @@ async def wait(request: web.Request) -> web.Response:
     return await stats(request)
 
 
+async def token(request: web.Request) -> web.Response:
+    """What a service account of Google's gets for its signature."""
+    return web.json_response({"access_token": "provider-token", "expires_in": 3600, "token_type": "Bearer"})
+
+
 def application() -> web.Application:
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_get("/_control/{run}", stats)
     app.router.add_post("/_control/{run}/release", release)
     app.router.add_get("/_control/{run}/wait/{within}", wait)
+    app.router.add_post("/token", token)
     app.router.add_post("/{path:.*}", answer)
     return app
 

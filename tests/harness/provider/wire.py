@@ -149,7 +149,7 @@ class Anthropic:
         )
 
     def failure(self, status: int) -> Json:
-        kind = "rate_limit_error" if status == 429 else "api_error"
+        kind = {429: "rate_limit_error", 529: "overloaded_error"}.get(status, "api_error")
         return {"type": "error", "error": {"type": kind, "message": f"scripted {status}"}}
 
     def error_event(self, status: int) -> bytes:
@@ -190,7 +190,7 @@ class Gemini:
         return end if self.events else end + b"]"
 
     def failure(self, status: int) -> Json:
-        kind = "RESOURCE_EXHAUSTED" if status == 429 else "INTERNAL"
+        kind = {429: "RESOURCE_EXHAUSTED", 529: "UNAVAILABLE"}.get(status, "INTERNAL")
         return {"error": {"code": status, "message": f"scripted {status}", "status": kind}}
 
     def error_event(self, status: int) -> bytes:

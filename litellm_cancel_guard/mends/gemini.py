@@ -1,0 +1,89 @@
+"""Gemini's and Vertex' stream: the exhausted iterator that returns None for ever, and errors that pass for chunks.
+
+At the end of a stream whose JSON buffer holds text that is no JSON (a cut event, a 429 page, an unclosed array)
+`handle_accumulated_json_chunk("")` returns None and keeps the buffer: it is asked again, for ever (#26015; 1.80 - 1.94,
+llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py). From 1.95 on it ends in silence instead.
+`chunk_parser` takes `{"error": ...}` for a chunk without candidates (up to 1.86), and an array for nothing (1.109).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.failure import Failure, ProviderStreamError, failure_in, failure_in_text
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.settings import Settings
+
+# How much of a text that no parser understood is kept, to look for a 429 in it.
+_KEPT = 8192
+# What is left of a whole stream that was framed as an array.
+_HARMLESS = " \r\n\t,]"
+
+
+def mend(_settings: Settings) -> bool:
+    """Mend the iterator where LiteLLM has one that accumulates."""
+    from litellm.llms.vertex_ai.gemini import vertex_and_google_ai_studio_gemini as module
+
+    iterator = getattr(module, "ModelResponseIterator", None)
+    if iterator is None or not hasattr(iterator, "handle_accumulated_json_chunk"):
+        return False
+    _mend_buffer(iterator)
+    _mend_parser(iterator)
+    return True
+
+
+def _mend_buffer(iterator: Any) -> None:
+    original = iterator.handle_accumulated_json_chunk
+
+    @functools.wraps(original)
+    def handle_accumulated_json_chunk(self: Any, chunk: str, *args: Any, **kwargs: Any) -> Any:
+        # Newlines say where a text was cut; a JSON text has none that matter.
+        self.guard_last_text = (getattr(self, "guard_last_text", "") + chunk)[-_KEPT:]
+        result = original(self, chunk, *args, **kwargs)
+        if result is not None:
+            self.guard_last_text = ""
+            return result
+        # Only the flush at the stream's end has nothing to add.
+        if chunk == "" and self.guard_last_text.strip(_HARMLESS):
+            self.accumulated_json = ""
+            raise _error(failure_in_text(self.guard_last_text))
+        return None
+
+    iterator.handle_accumulated_json_chunk = handle_accumulated_json_chunk
+
+
+def _mend_parser(iterator: Any) -> None:
+    original = iterator.chunk_parser
+
+    @functools.wraps(original)
+    def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+        failure = failure_in(chunk) if isinstance(chunk, list) else None
+        if failure is None:
+            parsed = original(self, chunk, *args, **kwargs)
+            self.guard_finished = getattr(self, "guard_finished", False) or _says_the_end(chunk)
+            failure = failure_in(chunk) if isinstance(chunk, dict) and "candidates" not in chunk else None
+            if failure is None:
+                return parsed
+        raise _error(failure)
+
+    iterator.chunk_parser = chunk_parser
+
+
+def _says_the_end(chunk: Any) -> bool:
+    """Tell whether Google ends the answer here; LiteLLM gives every chunk a finish_reason of `stop`."""
+    if not isinstance(chunk, dict):
+        return False
+    candidates = chunk.get("candidates") or ()
+    ended = any(isinstance(candidate, dict) and candidate.get("finishReason") for candidate in candidates)
+    return ended or bool((chunk.get("promptFeedback") or {}).get("blockReason"))
+
+
+def _error(failure: Failure) -> Exception:
+    """Return the provider's error as LiteLLM's own: mapped, logged and given to its fallbacks as any other."""
+    from litellm.llms.vertex_ai.common_utils import VertexAIError
+
+    error: Exception = VertexAIError(status_code=failure.status, message=failure.message)
+    error.__cause__ = ProviderStreamError(failure)
+    return error

@@ -1,0 +1,170 @@
+"""The general guard at a chat stream's source: it can't spin, and a cut stream is not a finished one.
+
+`CustomStreamWrapper.__anext__` pulls `async for chunk in self.completion_stream: if chunk is None: continue`. An
+iterator that returns None for ever without suspending keeps the event loop there for good: no timeout, no
+cancellation and no signal is served (#26015; 1.80 - 1.94, litellm_core_utils/streaming_handler.py).
+And where the source ends without a finish_reason, LiteLLM invents `stop` (up to 1.109, `finish_reason_handler`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text
+from litellm_cancel_guard.sighting import saw
+from litellm_cancel_guard.wording import default_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from litellm_cancel_guard.settings import Settings
+
+# The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many turns of which the
+# source took none itself: 16,384 chunks that say nothing. Real ones come in network reads, which suspend.
+_PULLS_PER_TURN = 64
+_TURNS = 256
+# Providers whose whole streams were seen to end with a finish_reason, or with [DONE] (tests/terminal).
+_TELL_THEIR_END = frozenset(
+    {"openai", "azure", "anthropic", "gemini", "vertex_ai", "vertex_ai_beta", "text-completion-openai"}
+)
+
+
+def mend(settings: Settings) -> bool:
+    """Wrap the source of every chat stream. A wrapper that a router puts around another is left alone."""
+    from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+    _watch_init(CustomStreamWrapper, settings.on_truncation == "error")
+    _watch_fetch(CustomStreamWrapper, settings.on_truncation == "error")
+    return True
+
+
+def _watch_init(wrapper_class: Any, tell_truncation: bool) -> None:
+    original = wrapper_class.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        # What another stream of this request reported is over: a fallback has taken its place.
+        saw(None)
+        if type(self) is wrapper_class:
+            self.completion_stream = watched(self.completion_stream, self, tell_truncation)
+
+    wrapper_class.__init__ = init
+
+
+def _watch_fetch(wrapper_class: Any, tell_truncation: bool) -> None:
+    """Watch a source that is only made when the first chunk is asked for (Gemini, Vertex, Bedrock)."""
+    original = wrapper_class.fetch_stream
+
+    @functools.wraps(original)
+    async def fetch_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
+        fetched = await original(self, *args, **kwargs)
+        self.completion_stream = watched(self.completion_stream, self, tell_truncation)
+        return fetched
+
+    wrapper_class.fetch_stream = fetch_stream
+
+
+def watched(stream: Any, wrapper: Any, tell_truncation: bool) -> Any:
+    """Return *stream* as a source that can't spin, or as it is where it is pulled in another way."""
+    if isinstance(stream, Source) or not hasattr(stream, "__aiter__"):
+        return stream
+    provider = getattr(wrapper, "custom_llm_provider", None)
+    ends = _note_done(stream) if tell_truncation and provider in _TELL_THEIR_END else None
+    return Source(stream, wrapper, ends)
+
+
+class Source:
+    """A stream's source; whatever else is asked of it is answered by the stream itself."""
+
+    def __init__(self, stream: Any, wrapper: Any, done: Callable[[], bool] | None) -> None:
+        self._stream = stream
+        # A cycle would keep the provider's connection until it is collected.
+        self._wrapper = weakref.ref(wrapper)
+        self._done = done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return _Pulls(self, self._stream.__aiter__())
+
+    def cut(self) -> Failure | None:
+        """Return the failure of a source that ends now, if it had not said that it would."""
+        wrapper = self._wrapper()
+        if self._done is None or wrapper is None or self._done():
+            return None
+        if getattr(self._stream, "guard_finished", _has_finished(wrapper)):
+            return None
+        last = getattr(self._stream, "guard_last_text", "")
+        return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+
+
+class _Pulls:
+    """The pulls for one chunk that goes out: LiteLLM begins a new `async for` for each."""
+
+    def __init__(self, source: Source, stream: AsyncIterator[Any]) -> None:
+        self._source = source
+        self._stream = stream
+        self._pulls = 0
+        self._turns = 0
+        self._suspended = True
+
+    def __aiter__(self) -> _Pulls:
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        self._pulls += 1
+        if self._pulls % _PULLS_PER_TURN == 0:
+            return self._after_a_turn()
+        return self._pull()
+
+    async def _pull(self) -> Any:
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            failure = self._source.cut()
+            if failure is None:
+                raise
+            raise ProviderStreamError(failure) from None
+
+    async def _after_a_turn(self) -> Any:
+        """Let the loop serve others; and end a source which never let it do so by itself."""
+        self._turns = 0 if self._suspended else self._turns + 1
+        if self._turns > _TURNS:
+            raise ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
+        await asyncio.sleep(0)
+        self._suspended = False
+        asyncio.get_running_loop().call_soon(self._mark_suspended)
+        return await self._pull()
+
+    def _mark_suspended(self) -> None:
+        self._suspended = True
+
+
+def _has_finished(wrapper: Any) -> bool:
+    names = ("received_finish_reason", "intermittent_finish_reason", "sent_last_chunk", "received_any_finish_reason")
+    return any(getattr(wrapper, name, None) for name in names)
+
+
+def _note_done(stream: Any) -> Callable[[], bool]:
+    """Return whether the openai SDK's stream has read [DONE], which it keeps to itself (openai/_streaming.py).
+
+    A server that speaks its protocol may end a whole answer with no more than that.
+    """
+    events = getattr(stream, "_iter_events", None)
+    seen = [False]
+    if events is None:
+        return lambda: seen[0]
+
+    async def noted() -> AsyncIterator[Any]:
+        async for event in events():
+            if getattr(event, "data", "").startswith("[DONE]"):
+                seen[0] = True
+            yield event
+
+    stream._iter_events = noted
+    return lambda: seen[0]

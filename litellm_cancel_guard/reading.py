@@ -1,0 +1,212 @@
+"""What a chunk of a stream means to the guard, route by route; the chunk itself is never changed.
+
+A chunk is what LiteLLM hands to the stream hook: objects for chat, completions and responses, frames as bytes or text
+for messages and genai (1.80 - 1.109).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.failure import failure_in
+from litellm_cancel_guard.terminal import Begun, Protocol
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.failure import Failure
+
+# The lines that name an event: a text that speaks of one has its line breaks escaped and does not look so.
+_ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
+_STOP_LINE = re.compile(rb'^(?:event: ?message_stop\r?$|data: ?\{"type": ?"message_stop")', re.MULTILINE)
+_DATA_LINE = re.compile(rb"^data: ?(.+)$", re.MULTILINE)
+_RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
+_OPENING_EVENTS = (
+    *("response.created", "response.queued", "response.in_progress"),
+    *("response.output_item.added", "response.content_part.added"),
+)
+
+
+class Reading:
+    """What has been seen of one stream. One subclass per protocol; this one knows nothing of any.
+
+    Attributes:
+        content: something that a client waits for has come; only opening frames before it.
+        whole: the stream's own terminal marker has come.
+        ending: the stream has begun to say that it ends well.
+        understood: no chunk has come of a kind that this protocol does not know.
+        tells_truncation: whether a stream of this protocol that ends without `whole` was cut.
+        begun: what a Responses stream has said of itself.
+    """
+
+    tells_truncation = False
+
+    def __init__(self) -> None:
+        self.content = False
+        self.whole = False
+        self.ending = False
+        self.understood = True
+        self.begun = Begun()
+
+    @property
+    def cut(self) -> bool:
+        """Whether a stream that ends now was cut, as far as this protocol tells."""
+        return self.tells_truncation and self.understood and not self.whole
+
+    def read(self, chunk: Any) -> Failure | None:
+        """Take note of *chunk*; return the failure that it reports, if it does."""
+        self.content = chunk is not None
+        return None
+
+
+class ChatReading(Reading):
+    """Chat and completions. A cut stream can't be told here: LiteLLM has given it a finish_reason (mends do)."""
+
+    def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
+        if self.content:
+            return None
+        choices = getattr(chunk, "choices", None)
+        self.content = choices is None or not all(_is_opening(choice) for choice in choices) or _has_usage(chunk)
+        return None
+
+
+def _is_opening(choice: Any) -> bool:
+    """Tell whether a choice carries nothing but a role: no text, tool call, reasoning, audio or finish_reason."""
+    if getattr(choice, "finish_reason", None) or getattr(choice, "text", None):
+        return False
+    delta = getattr(choice, "delta", None)
+    if delta is None:
+        return True
+    said = _plain(delta)
+    return not any(value for name, value in said.items() if name != "role")
+
+
+def _has_usage(chunk: Any) -> bool:
+    return getattr(chunk, "usage", None) is not None
+
+
+class MessagesReading(Reading):
+    """Anthropic's frames."""
+
+    tells_truncation = True
+
+    def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
+        if isinstance(chunk, dict):
+            return self._read_event(chunk)
+        raw = _raw(chunk)
+        self.understood = self.understood and isinstance(chunk, bytes | bytearray | str)
+        if not self.content and b"content_block_delta" in raw:
+            self.content = True
+        self.ending = self.ending or b"event: message_delta" in raw
+        if b"message_stop" in raw and _STOP_LINE.search(raw):
+            self.whole = self.ending = self.content = True
+        return _failure_of_frames(raw) if b"error" in raw and _ERROR_LINE.search(raw) else None
+
+    def _read_event(self, event: dict[str, Any]) -> Failure | None:
+        kind = event.get("type")
+        self.content = self.content or kind in ("content_block_delta", "message_stop")
+        self.whole = self.whole or kind == "message_stop"
+        self.ending = self.ending or kind in ("message_delta", "message_stop")
+        return failure_in(event) if kind == "error" else None
+
+
+class GenaiReading(Reading):
+    """Google's frames. Any frame is content: there are no opening ones."""
+
+    def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
+        self.content = True
+        raw = _raw(chunk)
+        return _failure_of_frames(raw) if b'"error"' in raw and b'"candidates"' not in raw else None
+
+
+class ResponsesReading(Reading):
+    """Events of the Responses API, as objects or as dicts."""
+
+    tells_truncation = True
+
+    def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
+        said = _field(chunk, "type")
+        kind = getattr(said, "value", said)
+        self.understood = self.understood and isinstance(kind, str)
+        self._note(chunk)
+        self.content = self.content or kind not in _OPENING_EVENTS
+        if kind not in _RESPONSE_ENDS:
+            return None
+        self.whole = True
+        return failure_in(_plain(chunk)) if kind in ("response.failed", "error") else None
+
+    def _note(self, chunk: Any) -> None:
+        number, response = _field(chunk, "sequence_number"), _field(chunk, "response")
+        if isinstance(number, int):
+            self.begun.sequence_number = number
+        if response is None:
+            return
+        self.begun.id = str(_field(response, "id") or self.begun.id)
+        self.begun.model = str(_field(response, "model") or self.begun.model)
+        created = _field(response, "created_at")
+        self.begun.created_at = int(created) if isinstance(created, int | float) else self.begun.created_at
+
+
+def _field(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+
+
+def _plain(chunk: Any) -> Any:
+    """Return a model as a dict; a dict is one already."""
+    return chunk.model_dump(mode="json") if hasattr(chunk, "model_dump") else chunk
+
+
+def _raw(chunk: Any) -> bytes:
+    if isinstance(chunk, str):
+        return chunk.encode(errors="replace")
+    return bytes(chunk) if isinstance(chunk, bytes | bytearray) else b""
+
+
+def _failure_of_frames(raw: bytes) -> Failure | None:
+    for line in _DATA_LINE.findall(raw):
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if (failure := failure_in(event)) is not None:
+            return failure
+    return None
+
+
+_CALL_TYPES = {
+    "completion": Protocol.CHAT,
+    "acompletion": Protocol.CHAT,
+    "text_completion": Protocol.CHAT,
+    "atext_completion": Protocol.CHAT,
+    "anthropic_messages": Protocol.MESSAGES,
+    "responses": Protocol.RESPONSES,
+    "aresponses": Protocol.RESPONSES,
+    "generate_content_stream": Protocol.GENAI,
+    "agenerate_content_stream": Protocol.GENAI,
+}
+_PATHS = (
+    ("/chat/completions", Protocol.CHAT),
+    ("/completions", Protocol.CHAT),
+    ("/messages", Protocol.MESSAGES),
+    ("/responses", Protocol.RESPONSES),
+    (":streamGenerateContent", Protocol.GENAI),
+)
+_READINGS: dict[Protocol, type[Reading]] = {
+    Protocol.CHAT: ChatReading,
+    Protocol.MESSAGES: MessagesReading,
+    Protocol.RESPONSES: ResponsesReading,
+    Protocol.GENAI: GenaiReading,
+}
+
+
+def protocol_of(call_type: str | None, path: str | None) -> Protocol | None:
+    """Return the protocol of a route by its call type, else by its path; None for one that the guard doesn't speak."""
+    if call_type in _CALL_TYPES:
+        return _CALL_TYPES[call_type]
+    plain = (path or "").split("?")[0].rstrip("/")
+    return next((protocol for end, protocol in _PATHS if call_type is None and plain.endswith(end)), None)
+
+
+def reading_of(protocol: Protocol) -> Reading:
+    """Return a fresh reading for one stream of that protocol."""
+    return _READINGS[protocol]()

@@ -1,0 +1,53 @@
+"""What was seen of the stream that is being served, where LiteLLM loses it on the way to the stream hook.
+
+The bridge from `/v1/messages` to the Responses API ends a failed stream as a whole one (1.83) or as an `api_error`
+(1.105 on), and the number of an in-band error is lost on `/v1/responses` (1.109): the source is where it still is one.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.failure import Failure
+
+_current: ContextVar[Sighting | None] = ContextVar("litellm_cancel_guard_sighting", default=None)
+
+
+class Sighting:
+    """One per client request; shared by its tasks, which all run in copies of its context.
+
+    Attributes:
+        route: LiteLLM's call type, as the pre-call hook was told.
+        failure: what the provider's stream reported last; None while it has not, or once another was begun.
+        guarded: its stream has been taken over; a callback that is listed twice must not do it again.
+        retry_after: seconds, for the header of an answer that is an error before its stream has begun.
+    """
+
+    __slots__ = ("failure", "guarded", "retry_after", "route")
+
+    def __init__(self, route: str) -> None:
+        self.route = route
+        self.failure: Failure | None = None
+        self.guarded = False
+        self.retry_after: float | None = None
+
+
+def begin(route: str) -> Sighting:
+    """Begin the sighting of the request that is served now."""
+    sighting = Sighting(route)
+    _current.set(sighting)
+    return sighting
+
+
+def current() -> Sighting | None:
+    """Return the sighting of the request that this code runs for."""
+    return _current.get()
+
+
+def saw(failure: Failure | None) -> None:
+    """Note what the provider's stream reported; None where another stream takes over (a fallback)."""
+    sighting = _current.get()
+    if sighting is not None:
+        sighting.failure = failure

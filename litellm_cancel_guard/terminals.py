@@ -1,0 +1,74 @@
+"""Per worker: the streams that end in an error, the mends that let failures be seen, and the watch over the loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard import mends, sighting, upstream_errors, watchdog
+from litellm_cancel_guard.outcome import Outcome
+from litellm_cancel_guard.reading import protocol_of
+from litellm_cancel_guard.routes import NESTED_ROUTE
+from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
+from litellm_cancel_guard.terminal import Protocol
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.sighting import Sighting
+
+log = logging.getLogger("LiteLLM Proxy")
+
+
+class Terminals:
+    """Built with the callback; reads its settings and mends LiteLLM when the first request comes."""
+
+    def __init__(self) -> None:
+        self._settings: Settings | None = None
+
+    def begin(self, call_type: str) -> None:
+        """Begin the sighting of a request, for a key with a cap or without; a nested tool call has none of its own."""
+        settings = self._settings or self._start()
+        if settings.enabled and not (call_type == NESTED_ROUTE and sighting.current() is not None):
+            sighting.begin(call_type)
+
+    def outcome(self, user_api_key_dict: Any, request_data: Any) -> Outcome | None:
+        """Return how the stream of this request may end; None where the guard does not speak its protocol."""
+        settings = self._settings or self._start()
+        seen = sighting.current()
+        if not settings.enabled or (seen is not None and seen.guarded):
+            return None
+        protocol = protocol_of(seen.route if seen else None, getattr(user_api_key_dict, "request_route", None))
+        if protocol is None:
+            return None
+        # The context of the pre-call hook is lost where a caller runs the stream elsewhere: the path is still known.
+        seen = seen or sighting.begin(protocol.value)
+        seen.guarded = True
+        return _outcome(protocol, settings, seen, user_api_key_dict, request_data)
+
+    def _start(self) -> Settings:
+        self._settings = settings = _load()
+        if settings.enabled:
+            mends.mend(settings)
+            watchdog.watch(settings.loop_stall_seconds, settings.on_loop_stall)
+        return settings
+
+
+def _outcome(
+    protocol: Protocol, settings: Settings, seen: Sighting, user_api_key_dict: Any, request_data: Any
+) -> Outcome:
+    async def report(error: Exception) -> Exception | None:
+        claimed = protocol is Protocol.MESSAGES
+        return await upstream_errors.report(error, user_api_key_dict, request_data, claimed=claimed)
+
+    return Outcome(protocol, settings, seen, report)
+
+
+def _load() -> Settings:
+    blocks = getattr(sys.modules.get("litellm"), "callback_settings", None)
+    try:
+        return load_settings(blocks.get("cancel_guard") if isinstance(blocks, dict) else None, os.environ)
+    except SettingsError as error:
+        # The worker tells the operator; said twice it would read like two faults.
+        log.debug("cancel_guard: %s", error)
+        return Settings()

@@ -1,0 +1,53 @@
+"""Proxies whose providers fail in mid-stream."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.terminal import vertex
+from tests.terminal.cells import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.harness.config import Setup
+    from tests.harness.provider.handle import Provider
+    from tests.harness.proxy import Proxies, Proxy
+
+
+@pytest.fixture(scope="session")
+def failing_settings(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return settings(provider.url, str(vertex.service_account(provider.url, tmp_path_factory.mktemp("vertex"))))
+
+
+@pytest.fixture(scope="session")
+def libraries() -> str:
+    return str(vertex.libraries())
+
+
+@pytest.fixture
+def failing(setup: Setup, failing_settings: str, libraries: str) -> Setup:
+    """The setup of a proxy with every provider, and a fallback for each."""
+    return dataclasses.replace(setup, settings=failing_settings, libraries=libraries)
+
+
+@pytest.fixture
+def failing_proxy(proxies: Proxies, failing: Setup) -> Proxy:
+    return proxies.shared(failing)
+
+
+@pytest.fixture
+def start(proxies: Proxies, failing: Setup) -> Iterator[Callable[..., Proxy]]:
+    """Start such a proxy for this test alone; the fields given differ."""
+    running: list[Proxy] = []
+
+    def start(**changes: object) -> Proxy:
+        running.append(proxies.start(dataclasses.replace(failing, **changes)))  # type: ignore[arg-type]
+        return running[-1]
+
+    yield start
+    for proxy in running:
+        proxy.stop()
