@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("litellm")
     group.addoption("--litellm", default="installed", help="LiteLLM versions: installed, all, or 1.83.14,1.109.1")
     group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
+    group.addoption("--matrix-json", metavar="FILE", help="write what each cell of the matrix left behind")
+    group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.harness.clients import Caller
 from tests.harness.keys import Key
-from tests.harness.routes import Route
+from tests.harness.routes import ROUTES, Route
 
 if TYPE_CHECKING:
     from tests.harness.clients import Answer
@@ -52,9 +53,13 @@ async def mid429(caller: Caller, route: Route, key: Key) -> None:
 
 
 async def midreset(caller: Caller, route: Route, key: Key) -> None:
-    # With no gap the reset overtakes the last chunk: aiohttp drops what it has received and not yet handed on.
-    script = replace(caller.script(), break_step=2, gap=0.05)
-    _cut_short(await caller.streamed(route, key, script))
+    # The reset waits for the chunks before it: aiohttp drops what it has received and not yet handed on.
+    script = replace(caller.script(), stall="2", break_step=2)
+    async with caller.opened(route, key, script) as stream:
+        await stream.read_chunks(2)
+        await caller.provider.release(script.run)
+        await stream.read_rest()
+    assert (stream.status, "word2" in stream.text) == (200, False), stream.text
 
 
 async def reset_before_first(caller: Caller, route: Route, key: Key) -> None:
@@ -64,12 +69,116 @@ async def reset_before_first(caller: Caller, route: Route, key: Key) -> None:
     assert ("word0" in answer.text, counts.total) == (False, 1), f"{answer}: {answer.text}"
 
 
-async def _refused_by_provider(caller: Caller, route: Route, key: Key, status: int) -> None:
-    script = replace(caller.script(), status=status)
+async def http500_plain(caller: Caller, route: Route, key: Key) -> None:
+    await _refused_by_provider(caller, route, key, 500, stream=False)
+
+
+async def http429_plain(caller: Caller, route: Route, key: Key) -> None:
+    await _refused_by_provider(caller, route, key, 429, stream=False)
+
+
+async def timeout(caller: Caller, route: Route, key: Key) -> None:
+    """LiteLLM gives up on a provider that does not answer."""
+    impatient = replace(route, headers=(*route.headers, ("x-litellm-timeout", "0.4")))
+    script = replace(caller.script(), stall="headers")
+    answer = await caller.whole(impatient, key, script, stream=route.streams)
+    assert answer.status >= 400, f"{answer}: {answer.text}"
+    await caller.provider.wait(script.run, hung_up=1)
+
+
+async def refused(caller: Caller, route: Route, key: Key) -> None:
+    """By the limiter, because the cap is reached."""
+    assert key.cap is not None
+    holding = replace(caller.script(), stall="headers")
+    held = [asyncio.create_task(caller.plain(ROUTES["chat"], key, holding)) for _ in range(key.cap)]
+    await caller.provider.wait(holding.run, stalled=key.cap)
+    script = caller.script()
+    answer = await caller.whole(route, key, script, stream=route.streams)
+    await caller.provider.release(holding.run)
+    statuses = [one.status for one in await asyncio.gather(*held)]
+    counts = await caller.provider.counts(script.run)
+    assert (answer.status, counts.total, statuses) == (429, 0, [200] * key.cap), answer.text
+
+
+async def guardrail_before(caller: Caller, route: Route, key: Key) -> None:
+    await _refused_by_proxy(caller, route, key, "before")
+
+
+async def guardrail_after(caller: Caller, route: Route, key: Key) -> None:
+    await _refused_by_proxy(caller, route, key, "after")
+
+
+async def guardrail_fault(caller: Caller, route: Route, key: Key) -> None:
+    """A guardrail after the limiter that raises what is not an HTTPException: LiteLLM logs no failure event for it."""
+    await _refused_by_proxy(caller, route, key, "after_fault")
+
+
+async def guardrail_during(caller: Caller, route: Route, key: Key) -> None:
+    script = replace(caller.script(), proxy="during")
+    answer = await caller.whole(route, key, script, stream=route.streams)
+    assert answer.status >= 400, f"{answer}: {answer.text}"
+
+
+async def guardrail_answer(caller: Caller, route: Route, key: Key) -> None:
+    script = replace(caller.script(), proxy="answer")
+    answer = await caller.plain(route, key, script)
+    counts = await caller.provider.counts(script.run)
+    assert (answer.status >= 400, counts.answered) == (True, 1), f"{answer}: {answer.text}"
+
+
+async def guardrail_stream(caller: Caller, route: Route, key: Key) -> None:
+    """Refused when the whole stream has been seen, and sent."""
+    script = replace(caller.script(), proxy="answer")
     answer = await caller.streamed(route, key, script)
+    assert answer.status == 200, answer.text
+    assert f"guardrail answer refuses run {script.run}" in caller.proxy.text(), f"{answer}: {answer.text}"
+
+
+async def cancelled_in_redis(caller: Caller, route: Route, key: Key) -> None:
+    """The request's task is cancelled while the limiter waits for Redis' answer."""
+    script = replace(caller.script(), proxy="cancel_in_redis")
+    answer = await caller.whole(route, key, script, stream=route.streams)
+    counts = await caller.provider.counts(script.run)
+    assert (answer.status >= 400, counts.total) == (True, 0), f"{answer}: {answer.text}"
+
+
+async def cached(caller: Caller, route: Route, key: Key) -> None:
+    """Asked until the provider is no longer: LiteLLM writes its cache some time after the answer."""
+    script = caller.script()
+    asking = replace(route, build=lambda model, text: {**route.build(model, text), "cache": {"use-cache": True}})
+    for _ in range(20):
+        before = (await caller.provider.counts(script.run)).total
+        answer = await caller.plain(asking, key, script)
+        assert answer.status == 200, answer.text
+        if (await caller.provider.counts(script.run)).total == before:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("LiteLLM did not answer from its cache")
+
+
+async def fell_back(caller: Caller, route: Route, key: Key) -> None:
+    """The first model's provider fails, and the second's answers."""
+    script = replace(caller.script(), only="first-choice", status=500)
+    for stream in (True, False):
+        answer = await caller.whole(route, key, script, stream=stream)
+        assert answer.status == 200, answer.text
+    counts = await caller.provider.counts(script.run)
+    assert counts.total == 2, counts
+
+
+async def _refused_by_proxy(caller: Caller, route: Route, key: Key, when: str) -> None:
+    script = replace(caller.script(), proxy=when)
+    answer = await caller.whole(route, key, script, stream=route.streams)
+    counts = await caller.provider.counts(script.run)
+    assert (answer.status >= 400, counts.total) == (True, 0), f"{answer}: {answer.text}"
+
+
+async def _refused_by_provider(caller: Caller, route: Route, key: Key, status: int, *, stream: bool = True) -> None:
+    script = replace(caller.script(), status=status)
+    answer = await caller.whole(route, key, script, stream=stream)
     counts = await caller.provider.counts(script.run)
     # Some routes answer 500 for a provider's 429; that the provider was asked tells it from a limiter's refusal.
-    assert (answer.status >= 400, counts.total) == (True, 1), f"{answer}: {answer.text}"
+    assert (answer.status >= 400, counts.total > 0) == (True, True), f"{answer}: {answer.text}"
 
 
 def _cut_short(answer: Answer) -> None:
@@ -78,14 +187,30 @@ def _cut_short(answer: Answer) -> None:
 
 
 ENDINGS: dict[str, Ending] = {
-    "complete": complete,
-    "cancel_mid": cancel_mid,
-    "cancel_before_first": cancel_before_first,
-    "plain": plain,
-    "nonstream_cancel": nonstream_cancel,
-    "http500": http500,
-    "http429": http429,
-    "mid429": mid429,
-    "midreset": midreset,
-    "reset_before_first": reset_before_first,
+    play.__name__: play
+    for play in (
+        complete,
+        plain,
+        cancel_mid,
+        cancel_before_first,
+        nonstream_cancel,
+        mid429,
+        midreset,
+        reset_before_first,
+        http429,
+        http500,
+        http429_plain,
+        http500_plain,
+        timeout,
+        refused,
+        guardrail_before,
+        guardrail_after,
+        guardrail_fault,
+        guardrail_during,
+        guardrail_answer,
+        guardrail_stream,
+        cancelled_in_redis,
+        cached,
+        fell_back,
+    )
 }

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
@@ -61,6 +61,14 @@ class OpenStream:
         """Until that many of the provider's chunks have arrived."""
         await self.read_until(word(count - 1).strip())
 
+    async def read_rest(self) -> None:
+        """Until the body ends or breaks off."""
+        try:
+            async for piece in self._pieces:
+                self.text += piece
+        except _BROKEN_OFF:
+            return
+
 
 class Caller:
     """A user of one proxy, who can see what the provider counts."""
@@ -78,11 +86,11 @@ class Caller:
         return Script(run)
 
     async def plain(self, route: Route, key: Key, script: Script | None = None) -> Answer:
-        return await self._whole(route, key, script, stream=False)
+        return await self.whole(route, key, script, stream=False)
 
     async def streamed(self, route: Route, key: Key, script: Script | None = None) -> Answer:
         """Ask for a stream and read it to its end, whichever that is."""
-        return await self._whole(route, key, script, stream=True)
+        return await self.whole(route, key, script, stream=True)
 
     @asynccontextmanager
     async def opened(self, route: Route, key: Key, script: Script, *, stream: bool = True) -> AsyncIterator[OpenStream]:
@@ -109,7 +117,7 @@ class Caller:
         be over before the proxy can notice that nobody reads it.
         """
         script = replace(self.script(), stall=at, gap=0.1)
-        asking = asyncio.create_task(self._whole(route, key, script, stream=stream))
+        asking = asyncio.create_task(self.whole(route, key, script, stream=stream))
         await self.provider.wait(script.run, stalled=1)
         assert not asking.done(), f"{route} answered before its provider did: {asking}"
         asking.cancel()
@@ -117,6 +125,12 @@ class Caller:
         await self.provider.hung_up(script.run, within=0.3)
         await self._finish(script.run)
         return script.run
+
+    async def probed(self) -> dict[str, Any]:
+        """What the worker itself says it holds; the proxy needs `beside/probe.py` beside its config."""
+        answer = await self._http.get(f"{self.proxy.url}/_probe")
+        found: dict[str, Any] = answer.json()
+        return found
 
     async def left(self, run: str) -> None:
         """To be called when a stream was dropped: a proxy that can't notice it goes on, so its provider lets go."""
@@ -150,7 +164,7 @@ class Caller:
                 return stalled
             await asyncio.sleep(0.01)
 
-    async def _whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
+    async def whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
         path, body, headers = route.request(key, str(script or self.script()), stream=stream)
         async with self._http.stream("POST", f"{self.proxy.url}{path}", json=body, headers=headers) as response:
             answer = Answer(response.status_code, "", dict(response.headers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,18 @@ class Setup:
     """URL of the scripted provider."""
     redis_port: int | None
     workers: int = 1
+    arguments: tuple[str, ...] = ()
+    """More of the command line."""
     env: tuple[tuple[str, str], ...] = ()
     """More environment variables, over those of `environment`."""
     libraries: str = ""
     """A folder that the proxy's Python also looks into."""
     settings: str = field(default="", repr=False)
     """YAML, merged section by section over the config."""
+    callbacks: tuple[str, ...] = ()
+    """More of them, after the guard's."""
+    beside: tuple[str, ...] = ()
+    """Files of harness/beside to lay beside the config."""
 
 
 def write(setup: Setup, folder: Path) -> Path:
@@ -44,6 +51,8 @@ def write(setup: Setup, folder: Path) -> Path:
     for section, more in (yaml.safe_load(setup.settings) or {}).items():
         config[section] = {**config.get(section, {}), **more} if isinstance(more, dict) else more
     (folder / "test_auth.py").write_text(CUSTOM_AUTH)
+    for name in setup.beside:
+        shutil.copy(Path(__file__).with_name("beside") / name, folder)
     if setup.guarded:
         _open_the_door(setup.version, folder)
     path = folder / "config.yaml"
@@ -72,8 +81,9 @@ def environment(setup: Setup, folder: Path) -> dict[str, str]:
 
 def _config(setup: Setup) -> Settings:
     litellm: Settings = {"num_retries": 0, "request_timeout": 100, "fallbacks": [{"first-choice": ["second-choice"]}]}
-    if setup.guarded:
-        litellm["callbacks"] = ["litellm_cancel_guard.handler"]
+    callbacks = [*(["litellm_cancel_guard.handler"] if setup.guarded else []), *setup.callbacks]
+    if callbacks:
+        litellm["callbacks"] = callbacks
     if setup.redis_port is not None:
         # No answer is cached; `cache` is what hands Redis to the limiter.
         params = {"type": "redis", "host": LOOPBACK, "port": setup.redis_port, "supported_call_types": []}

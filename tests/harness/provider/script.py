@@ -47,6 +47,9 @@ class Script:
     break_by: Literal["reset", "cut", "end"] = "reset"
     """An RST; a connection closed in mid-body; or a body that ends whole, without its terminal marker."""
 
+    proxy: str = ""
+    """What the files beside the proxy's config shall do to the request (harness/beside); not for the provider."""
+
     def __str__(self) -> str:
         said = [(f.name, getattr(self, f.name), f.default) for f in fields(self)]
         return f"[[{' '.join(f'{name}={value}' for name, value, default in said if value != default)}]]"

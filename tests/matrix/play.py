@@ -1,0 +1,131 @@
+"""Play a cell and ask the world what it left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.exits.endings import ENDINGS
+from tests.harness.clients import TIMEOUT, Caller
+from tests.harness.keys import fresh_key
+from tests.harness.provider.handle import Control
+from tests.harness.routes import ROUTES
+from tests.harness.witness import gauge, lasting, settled, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.harness.config import Setup
+    from tests.harness.keys import Key
+    from tests.harness.provider.handle import Provider
+    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.redis_server import RedisServer
+    from tests.matrix.cells import Cell
+
+CAP = 4
+REQUESTS = 3
+# More only make each other slow: one worker serves them all.
+SIDE_BY_SIDE = 12
+
+_GUARDRAILS = """
+litellm_settings: {{cache: true, cache_params: {{type: redis, host: 127.0.0.1, port: {port}, mode: default_off}}}}
+guardrails:
+- {{guardrail_name: before, litellm_params: {{guardrail: refusing.Before, mode: pre_call, default_on: true}}}}
+- {{guardrail_name: during, litellm_params: {{guardrail: refusing.During, mode: during_call, default_on: true}}}}
+- {{guardrail_name: answer, litellm_params: {{guardrail: refusing.Answer, mode: post_call, default_on: true}}}}
+"""
+_CANCELLING = "general_settings: {cancel_on_disconnect: true}\n"
+
+
+@dataclass
+class Result:
+    """What a cell left behind; `fault` says that the request could not be made to end that way."""
+
+    left: int = 0
+    admitted: int = 0
+    held: int = 0
+    lasting: list[str] = field(default_factory=list)
+    fault: str = ""
+
+    @property
+    def balanced(self) -> bool:
+        return self == Result(admitted=CAP)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def setup_of(usual: Setup, *, cancelling: bool) -> Setup:
+    """The proxy on which such cells are played."""
+    settings = _GUARDRAILS.format(port=usual.redis_port) + (_CANCELLING if cancelling else "")
+    beside = ("probe.py", "refusing.py")
+    return replace(usual, settings=settings, callbacks=("probe.probe",), beside=beside)
+
+
+class Table:
+    """Plays cells side by side on the proxies of one version."""
+
+    def __init__(self, usual: Setup, proxies: Proxies, provider: Provider, redis_server: RedisServer) -> None:
+        self._usual = usual
+        self._proxies = proxies
+        self._provider = provider
+        self._store = redis_server.client
+        self._gate = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def play(self, cells: Iterable[Cell]) -> tuple[dict[Cell, Result], dict[str, Any]]:
+        """Return what each cell left behind, and what the workers say at the end that they still hold."""
+        results: dict[Cell, Result] = {}
+        remains: dict[str, Any] = {}
+        cells = list(cells)
+        for cancelling in (False, True):
+            chosen = [cell for cell in cells if cell.cancelling is cancelling]
+            if chosen:
+                proxy = self._proxies.shared(setup_of(self._usual, cancelling=cancelling))
+                results |= await self._on(proxy, chosen)
+                remains |= await self._at_rest(proxy)
+        return results, remains
+
+    async def _on(self, proxy: Proxy, cells: list[Cell]) -> dict[Cell, Result]:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, verify=False) as http:
+            callers = [Caller(proxy, Control(self._provider, http), http) for _ in cells]
+            played = [self._cell(caller, cell) for caller, cell in zip(callers, cells, strict=True)]
+            return dict(zip(cells, await asyncio.gather(*played), strict=True))
+
+    async def _cell(self, caller: Caller, cell: Cell) -> Result:
+        async with self._gate:
+            key, result = fresh_key(cap=CAP), Result()
+            try:
+                await self._ended(caller, cell, key, result)
+            except (AssertionError, httpx.HTTPError, TimeoutError, asyncio.TimeoutError) as fault:
+                result.fault = f"{type(fault).__name__}: {str(fault)[:600]}"
+            finally:
+                await caller.let_go()
+            return result
+
+    async def _ended(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
+        for _ in range(REQUESTS):
+            await ENDINGS[cell.ending](caller, ROUTES[cell.route], key)
+        result.left = await settled(lambda: gauge(self._store, key), 0)
+        result.held = (await caller.probed())["held"].get(f"api_key:{key.name}", 0)
+        result.admitted = (await caller.admitted_at_once(key, cap=CAP)).admitted
+        result.left = result.left or await settled(lambda: gauge(self._store, key), 0)
+        result.lasting = lasting(self._store, key)
+
+    async def _at_rest(self, proxy: Proxy) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=False) as http:
+            caller = Caller(proxy, Control(self._provider, http), http)
+
+            async def rests() -> bool:
+                found.update(await caller.probed())
+                return (found["requests"], found["at_work"], found["held"]) == (0, 0, {})
+
+            try:
+                await wait_until(rests, "nothing is left in the registry")
+            except AssertionError:
+                return found
+        return {}
