@@ -66,9 +66,12 @@ class Worker:
         return await ledger.admit(request, gauge, limit)
 
     async def end(self, request: Request, ending: Ending) -> None:
-        """End *request* and give its slot back before the caller goes on."""
-        if self.ledger is not None:
-            await self.ledger.end(request, ending)
+        """End *request* and give its slot back before the caller goes on. Only a cancellation is raised."""
+        try:
+            if self.ledger is not None:
+                await self.ledger.end(request, ending)
+        except Exception:
+            log.exception("cancel_guard: a slot could not be given back; the end of its lease will")
 
     def _attached(self) -> tuple[Ledger, Heartbeat]:
         if self.ledger is None or self._heartbeat is None:

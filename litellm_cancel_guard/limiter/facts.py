@@ -36,6 +36,6 @@ LIMITER_HOOK = "parallel_request_limiter"  # F1
 SLOT_PARAMETER = "parallel_slot_id"  # F3
 CAPPED_DESCRIPTOR = "api_key"  # F4
 CAP = "max_parallel_requests"
-WINDOW = "window_size"
+WINDOW = "window_size"  # beside the limits of a descriptor, and none itself
 OVER_LIMIT = "OVER_LIMIT"  # F8
 SLOT_TTL_CONSTANT = "PARALLEL_REQUEST_SLOT_TTL_SECONDS"  # F5

@@ -68,6 +68,8 @@ class _Seam:
         limit = int(capped["rate_limit"][facts.CAP])
         joined = request.lease is not None
         admission = await self._admit(request, f"{capped['key']}:{capped['value']}", limit)
+        if admission is None:
+            return await self._original(descriptors, *args, **kwargs)
         status = _status(capped["key"], limit, admission)
         if not admission.admitted:
             await self._admits.end(request, Ending.REFUSED)
@@ -87,26 +89,34 @@ class _Seam:
         return {**response, "statuses": [*response["statuses"], status]}
 
     async def _decide_the_rest(self, descriptors: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # The counting limiter runs its script on no keys at all: a round trip for nothing, in which redis-py 8.1 now
-        # and then loses the cancellation of the request.
+        # Up to 1.93 the limiter runs its script on no keys at all: a round trip for nothing, in which redis-py 8.1 now
+        # and then loses the cancellation of the request, and which waits 5 s where Redis is frozen.
         if not descriptors:
             return {"overall_code": "OK", "statuses": []}
         return await self._original(descriptors, *args, **kwargs)
 
-    async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
+    async def _admit(self, request: Request, gauge: str, limit: int) -> Admission | None:
+        """Return the answer of the guard, or None after a fault of its own: LiteLLM then counts the request alone."""
         try:
             return await self._admits.admit(request, gauge, limit)
         except CountUnknownError as unknown:
             await self._admits.end(request, Ending.REFUSED)
             raise _unavailable() from unknown
+        except Exception:
+            log.exception("cancel_guard: a request could not be admitted by the guard; LiteLLM counts it alone")
+            await self._admits.end(request, Ending.REFUSED)
+            return None
 
 
 def _unavailable() -> Exception:
     """Return what LiteLLM turns into a 503 in the shape of the route, as it does with its own (F11)."""
     from fastapi import HTTPException
 
-    detail = {"error": "Rate limit could not be verified: the slots in flight can't be counted. Try again later."}
-    return HTTPException(503, detail=detail, headers={"retry-after": "1"})
+    text = "Rate limit could not be verified: the slots in flight can't be counted now. Try again later."
+    error: Any = HTTPException(503, detail=text, headers={"retry-after": "1"})
+    # Routes with an error handler of their own (/v1/messages up to 1.83) look for these before they print the object.
+    error.message, error.type = text, "service_unavailable_error"
+    return error  # type: ignore[no-any-return]
 
 
 def _capped(descriptors: Any) -> Any:

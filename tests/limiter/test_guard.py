@@ -13,6 +13,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
+from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.limiter import detection, precede
 from litellm_cancel_guard.worker import Worker
 from tests.limiter.conftest import Client, new_limiter
@@ -98,6 +99,26 @@ async def test_a_fault_inside_it_never_reaches_the_request(
     monkeypatch.setattr(guard._worker, "open", fault)
     with caplog.at_level(logging.ERROR):
         await guard.async_pre_call_hook(SimpleNamespace(max_parallel_requests=1), None, {}, "acompletion")
+    assert "a fault of ours" in caplog.text
+
+
+@pytest.mark.parametrize("call", ["admit", "end"])
+async def test_a_fault_in_the_ledger_leaves_the_request_to_litellm_alone(
+    attached: Callable[[Any], Worker], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    limiter = new_limiter()
+    worker = attached(limiter)
+    client = Client(worker, limiter, max_parallel_requests=1)
+
+    async def fault(*_: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(worker.ledger, call, fault)
+    with caplog.at_level(logging.ERROR):
+        await asyncio.create_task(client.pre_call())
+        request = worker.guarded_request()
+        assert request is not None
+        await worker.end(request, Ending.COMPLETED)
     assert "a fault of ours" in caplog.text
 
 
