@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ class Heartbeat:
         self._renew = renew
         self._give_back = give_back
         self._every = every
+        self.observer = Observer()
         self._task: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
 
@@ -74,6 +76,7 @@ class Heartbeat:
             with anyio.move_on_after(due - loop.time()):
                 await self._hurried.wait()
         late = loop.time() - due
+        self.observer.beat(late)
         if late > self._every():
             log.warning("cancel_guard: the heartbeat is %.1f s late: the event loop was blocked", late)
         return due

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,6 +61,7 @@ class Outage:
     def __init__(self, on_redis_error: str) -> None:
         self.on = False
         self.gauge = ""
+        self.observer = Observer()
         self._meanwhile = _MEANWHILE[on_redis_error]
         self._changed: set[asyncio.Future[None]] = set()
         self._when_begun: Callable[[], None] = lambda: None
@@ -97,6 +99,7 @@ class Outage:
             self._changed.discard(changed)
 
     def _tell(self) -> None:
+        self.observer.degraded(self.on)
         for changed in self._changed:
             if not changed.done():
                 changed.set_result(None)

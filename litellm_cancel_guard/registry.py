@@ -9,6 +9,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.observer import Observers
 from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 
 if TYPE_CHECKING:
@@ -26,17 +27,21 @@ class Request:
     Attributes:
         route: LiteLLM's call type, for logs and metrics.
         lease: the slot it holds or is about to hold; None while it holds none.
+        gauge: what its slot is counted in; empty until it asked for one.
         limit: the cap it was or is to be admitted under.
+        held_since: when it was given its slot, in seconds on the monotonic clock; None if it never was.
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
     """
 
-    __slots__ = ("__weakref__", "ending", "lease", "limit", "opened_at", "route", "streaming")
+    __slots__ = ("__weakref__", "ending", "gauge", "held_since", "lease", "limit", "opened_at", "route", "streaming")
 
     def __init__(self, route: str) -> None:
         self.route = route
         self.lease: Lease | None = None
+        self.gauge = ""
         self.limit = 0
+        self.held_since: float | None = None
         self.ending: Ending | None = None
         self.opened_at = time.monotonic()
         self.streaming = False
@@ -50,6 +55,7 @@ class Registry:
     """Requests by the ASGI task that serves them, never by an id that a client may choose and repeat."""
 
     def __init__(self) -> None:
+        self.observer = Observers()
         self._by_task: dict[asyncio.Task[object], Request] = {}
         self._held: dict[str, dict[Lease, Request]] = {}
 
@@ -83,7 +89,7 @@ class Registry:
 
     def hold(self, request: Request, lease: Lease, limit: int) -> None:
         """Tie *lease* to *request* before Redis is asked, so that every ending from now on gives it back."""
-        request.lease, request.limit = lease, limit
+        request.lease, request.gauge, request.limit = lease, lease.gauge, limit
         self._held.setdefault(lease.gauge, {})[lease] = request
 
     def drop(self, request: Request) -> None:
@@ -99,6 +105,7 @@ class Registry:
         request.ending = ending
         if request.lease is not None:
             self._forget(request.lease)
+        self.observer.ended(request)
         return request.lease
 
     def held(self, gauge: str) -> int:

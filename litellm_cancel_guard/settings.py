@@ -59,6 +59,11 @@ class Settings(BaseModel):
         description="A worker whose loop stands still: `log` says where, `exit` also ends it, to be replaced.",
     )
 
+    metrics_per_key: bool = Field(
+        default=False,
+        description="True: metrics of slots carry the key's hash as a label, one series for each key ever used.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _beat_follows_lease(cls, given: Any) -> Any:

@@ -9,9 +9,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import limiter as upstream
+from litellm_cancel_guard import metrics
 from litellm_cancel_guard.heartbeat import Heartbeat
+from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
+from litellm_cancel_guard.observer import TimedGauge
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
@@ -63,7 +66,10 @@ class Worker:
         ledger, heartbeat = self._attached()
         if heartbeat.start():
             after_the_last_request(self._give_back)
-        return await ledger.admit(request, gauge, limit)
+        admission = await ledger.admit(request, gauge, limit)
+        if admission.admitted:
+            self.registry.observer.acquired(request)
+        return admission
 
     async def end(self, request: Request, ending: Ending) -> None:
         """End *request* and give its slot back before the caller goes on. Only a cancellation is raised."""
@@ -101,12 +107,23 @@ class Worker:
         except upstream.UnknownLimiterError as error:
             log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
             return
-        self.ledger = Ledger(self.registry, upstream.gauge_for(recognised, self.settings), self.settings)
+        gauge = TimedGauge(upstream.gauge_for(recognised, self.settings), self.registry.observer)
+        self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
+        self._observe(self.ledger, self._heartbeat)
         self.ledger.outage.when_begun(self._heartbeat.hurry)
         upstream.attach(recognised, self)
         upstream.precede(_callbacks(), guard, limiter)
         log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))
+
+    def _observe(self, ledger: Ledger, heartbeat: Heartbeat) -> None:
+        observers = self.registry.observer
+        ledger.outage.observer = heartbeat.observer = observers
+        if observers.empty:
+            observers.add(Leaks())
+            counting = metrics.observer(per_key=self.settings.metrics_per_key)
+            if counting is not None:
+                observers.add(counting)
 
 
 def _callbacks() -> list[Any]:

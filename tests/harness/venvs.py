@@ -42,6 +42,19 @@ def python_of(version: Version) -> Path:
     return venv / "bin" / "python"
 
 
+def library(name: str) -> Path:
+    """A folder with one pure Python package that a proxy may find on its path or not: Setup.libraries."""
+    folder = cache() / "libraries" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / _READY).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(_uv(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--no-deps", name)
+            (folder / _READY).touch()
+    return folder
+
+
 def build_all(versions: Iterable[Version]) -> dict[Version, Future[Path]]:
     """Build side by side; each future holds its interpreter, or the reason why there is none."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

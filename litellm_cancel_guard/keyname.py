@@ -1,0 +1,20 @@
+"""How a key is called where people read: by LiteLLM's own hash of it, never by the key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SHOWN_DIGITS = 8
+
+
+def key_of(gauge: str) -> str:
+    """Return the hash of the key that *gauge* limits; a name that is no hash (custom auth's, a JWT's) is hashed."""
+    name = gauge.partition(":")[2] or gauge
+    return name if _HASH.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+
+
+def shown(gauge: str) -> str:
+    """Return the first digits of that hash, which tell the keys of a proxy apart and are taken by the command line."""
+    return key_of(gauge)[:_SHOWN_DIGITS]

@@ -1,0 +1,258 @@
+"""What Prometheus is told: by the collectors alone, and by a real proxy's /metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from litellm_cancel_guard import metrics
+from litellm_cancel_guard.leaks import Leaks
+from litellm_cancel_guard.lease import Ending, Lease
+from litellm_cancel_guard.observer import Observer, Observers
+from litellm_cancel_guard.registry import Registry, Request
+from tests.harness import venvs
+from tests.harness.routes import ROUTES
+from tests.harness.witness import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import httpx
+
+    from tests.harness.clients import Caller
+    from tests.harness.config import Setup
+    from tests.harness.keys import Key
+    from tests.harness.proxy import Proxies, Proxy
+
+prometheus_client = pytest.importorskip("prometheus_client")
+
+GAUGE = f"api_key:{'ab' * 32}"
+SAMPLE = re.compile(r"^(litellm_cancel_guard_\w+)(\{[^}]*\})? ([\d.e+-]+)$", re.MULTILINE)
+
+
+def value(name: str, **labels: str) -> float:
+    return prometheus_client.REGISTRY.get_sample_value(f"litellm_cancel_guard_{name}", labels) or 0.0
+
+
+def counting() -> Registry:
+    registry = Registry()
+    observer = metrics.observer(per_key=False)
+    assert observer is not None
+    registry.observer.add(observer)
+    return registry
+
+
+def admitted(registry: Registry, route: str = "acompletion") -> Request:
+    request = Request(route)
+    registry.hold(request, Lease(GAUGE), 4)
+    registry.observer.acquired(request)
+    return request
+
+
+@pytest.mark.parametrize("ending", [ending for ending in Ending if ending is not Ending.LAPSED])
+def test_a_slot_is_counted_once_when_taken_and_once_by_its_ending(ending: Ending) -> None:
+    registry = counting()
+    before = value("leases_acquired_total"), value("slots_held"), value("leases_released_total", ending=ending.value)
+    request = admitted(registry)
+    registry.observer.acquired(request)
+    assert (value("leases_acquired_total"), value("slots_held")) == (before[0] + 1, before[1] + 1)
+    registry.end(request, ending)
+    registry.end(request, Ending.TASK_ENDED)
+
+    after = value("leases_acquired_total"), value("slots_held"), value("leases_released_total", ending=ending.value)
+    assert after == (before[0] + 1, before[1], before[2] + 1)
+
+
+def test_a_slot_that_lapsed_is_no_release() -> None:
+    registry = counting()
+    before = value("leases_lapsed_total"), value("slots_held")
+    registry.end(admitted(registry), Ending.LAPSED)
+
+    assert (value("leases_lapsed_total"), value("slots_held")) == (before[0] + 1, before[1])
+
+
+def test_a_refusal_is_one_and_holds_nothing() -> None:
+    registry = counting()
+    before = value("requests_refused_total"), value("slots_held"), value("leases_released_total", ending="refused")
+    request = Request("acompletion")
+    registry.hold(request, Lease(GAUGE), 4)
+    registry.drop(request)
+    registry.end(request, Ending.REFUSED)
+
+    after = value("requests_refused_total"), value("slots_held"), value("leases_released_total", ending="refused")
+    assert after == (before[0] + 1, *before[1:])
+
+
+def test_a_request_that_ended_while_it_was_admitted_holds_nothing() -> None:
+    registry = counting()
+    before = value("leases_acquired_total"), value("slots_held")
+    request = Request("acompletion")
+    registry.hold(request, Lease(GAUGE), 4)
+    registry.end(request, Ending.TASK_ENDED)
+    registry.observer.acquired(request)
+
+    assert (value("leases_acquired_total"), value("slots_held")) == before
+
+
+def test_every_fault_that_the_guard_logs_is_counted_once_for_all_instances() -> None:
+    counting(), counting()
+    before = value("faults_total")
+    log = logging.getLogger("LiteLLM Proxy")
+    fault = RuntimeError("a fault")
+    log.error("cancel_guard: something of ours failed", exc_info=fault)
+    log.error("something of LiteLLM's failed", exc_info=fault)
+    log.warning("cancel_guard: a remark")
+    assert value("faults_total") == before + 1
+
+
+def test_without_prometheus_client_nothing_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "prometheus_client", None)
+    assert metrics.observer(per_key=False) is None
+
+
+def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Observer):
+        def gave_back(self, request: Request, held_for: float) -> None:
+            raise RuntimeError("broken")
+
+    registry = Registry()
+    registry.observer.add(Broken())
+    request = admitted(registry)
+
+    assert registry.end(request, Ending.COMPLETED) == request.lease
+    assert "a metric or a log line was lost" in caplog.text
+
+
+class TestLeaks:
+    """One line for each slot that LiteLLM would have kept."""
+
+    def observed(self, now: list[float]) -> Registry:
+        registry = Registry()
+        registry.observer = Observers()
+        registry.observer.add(Leaks(lambda: now[0]))
+        return registry
+
+    def test_it_names_the_key_as_its_hash_begins_the_route_the_ending_and_the_time(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        registry = self.observed([0.0])
+        with caplog.at_level(logging.INFO, "LiteLLM Proxy"):
+            registry.end(admitted(registry), Ending.CLIENT_LEFT)
+        assert "key abababab, route acompletion, client_left after 0.0 s" in caplog.text
+        assert "ab" * 5 not in caplog.text
+
+    def test_a_key_that_is_no_hash_is_not_shown(self, caplog: pytest.LogCaptureFixture) -> None:
+        registry = self.observed([0.0])
+        request = Request("acompletion")
+        registry.hold(request, Lease("api_key:secret-of-a-custom-auth"), 4)
+        registry.observer.acquired(request)
+        with caplog.at_level(logging.INFO, "LiteLLM Proxy"):
+            registry.end(request, Ending.TASK_ENDED)
+        assert "task_ended" in caplog.text
+        assert "secret" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("route", "ending"),
+        [("acompletion", Ending.COMPLETED), ("acompletion", Ending.REFUSED), ("pass_through_endpoint", "task_ended")],
+    )
+    def test_what_litellm_gives_back_itself_is_not_logged(
+        self, caplog: pytest.LogCaptureFixture, route: str, ending: str
+    ) -> None:
+        registry = self.observed([0.0])
+        with caplog.at_level(logging.INFO, "LiteLLM Proxy"):
+            registry.end(admitted(registry, route), Ending(ending))
+        assert caplog.text == ""
+
+    def test_ten_a_minute_are_logged_and_the_others_counted(self, caplog: pytest.LogCaptureFixture) -> None:
+        now = [0.0]
+        registry = self.observed(now)
+        with caplog.at_level(logging.INFO, "LiteLLM Proxy"):
+            for _ in range(25):
+                registry.end(admitted(registry), Ending.CLIENT_LEFT)
+            lines = len(caplog.records)
+            now[0] = 60.0
+            registry.end(admitted(registry), Ending.CLIENT_LEFT)
+        assert lines == 10
+        assert "gave back 15 more such slots" in caplog.text
+
+
+@pytest.fixture
+def metered(proxies: Proxies, setup: Setup, tmp_path: Path) -> Callable[..., Proxy]:
+    """Start a proxy that has prometheus_client and shows its registry at /metrics."""
+
+    def start(**changes: object) -> Proxy:
+        usual = dataclasses.replace(
+            setup,
+            callbacks=("prometheus",),
+            libraries=str(venvs.library("prometheus-client")),
+            settings="litellm_settings: {require_auth_for_metrics_endpoint: false}",
+            env=(("LITELLM_LOG", "INFO"),),
+        )
+        return proxies.start(dataclasses.replace(usual, **changes))  # type: ignore[arg-type]
+
+    return start
+
+
+async def scraped(http: httpx.AsyncClient, proxy: Proxy) -> dict[str, float]:
+    answer = await http.get(f"{proxy.url}/metrics", follow_redirects=True)
+    assert answer.status_code == 200, answer.text
+    return {f"{name}{labels}": float(number) for name, labels, number in SAMPLE.findall(answer.text)}
+
+
+@pytest.mark.timeout(240)
+async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
+    metered: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], key: Key, http: httpx.AsyncClient
+) -> None:
+    proxy = metered()
+    try:
+        caller = call_on(proxy)
+        await caller.plain(ROUTES["chat"], key)
+        await caller.hang_up_mid(ROUTES["chat"], key)
+        await caller.admitted_at_once(key, cap=4)
+
+        async def at_rest() -> bool:
+            return (await scraped(http, proxy)).get("litellm_cancel_guard_slots_held") == 0
+
+        await wait_until(at_rest, "no slot is held")
+        seen = await scraped(http, proxy)
+        prefix = "litellm_cancel_guard_"
+        assert seen[f"{prefix}leases_acquired_total"] == 6
+        assert seen[f"{prefix}requests_refused_total"] == 2
+        assert seen[f'{prefix}leases_released_total{{ending="client_left"}}'] >= 1
+        assert seen[f"{prefix}release_seconds_count"] == 6
+        assert (seen[f"{prefix}degraded"], seen[f"{prefix}faults_total"]) == (0, 0)
+        lines = [line for line in proxy.text().splitlines() if "gave back a slot" in line]
+        assert len(lines) >= 1
+        assert f"key {key.name[:8]}, route acompletion" in lines[0]
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.timeout(240)
+async def test_two_workers_are_summed_and_a_key_is_a_label_only_where_asked_for(
+    metered: Callable[..., Proxy],
+    call_on: Callable[[Proxy], Caller],
+    key: Key,
+    http: httpx.AsyncClient,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "prometheus").mkdir()
+    env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "prometheus")), ("CANCEL_GUARD_METRICS_PER_KEY", "true"))
+    proxy = metered(workers=2, env=env)
+    try:
+        await call_on(proxy).admitted_at_once(key, cap=4)
+
+        async def told() -> bool:
+            seen = await scraped(http, proxy)
+            labels = f'{{hashed_api_key="{key.name}"}}'
+            names = ("slots_held", "slots_limit", "leases_acquired_total", "requests_refused_total")
+            return [seen.get(f"litellm_cancel_guard_{name}{labels}") for name in names] == [0, 4, 4, 2]
+
+        await wait_until(told, "both workers' numbers are shown")
+    finally:
+        proxy.stop()
