@@ -80,6 +80,12 @@ class Ledger:
         """
         if request.lease is not None:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
+        try:
+            return await self._admit(request, gauge, limit)
+        finally:
+            self._releases.tidy(gauge)
+
+    async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
         deadline = time.monotonic() + self.settings.redis_timeout
         freed = self._releases.freed(gauge)
         under_way = self._releases.under_way(gauge)
@@ -106,12 +112,11 @@ class Ledger:
         if lease is None:
             return None
         self._overdue.discard(lease)
-        if self.outage.on:
+        unwritten = lease in self._unwritten
+        self._unwritten.discard(lease)
+        if unwritten or self.outage.on:
             self._releases.locally_freed(lease.gauge)
-        if lease in self._unwritten:
-            self._unwritten.discard(lease)
-            return None
-        return self._releases.begin(lease)
+        return None if unwritten else self._releases.begin(lease)
 
     async def give_back(self) -> None:
         """Release every slot held here, within ``redis_timeout`` seconds: the server or its event loop is to end."""
@@ -136,7 +141,8 @@ class Ledger:
             with anyio.fail_after(min(self.settings.redis_timeout, self.settings.heartbeat_seconds)):
                 lost = await self._ask(held)
         except (GaugeUnavailableError, TimeoutError) as error:
-            self.outage.begin(next(iter(held)).gauge if held else self.outage.gauge, error)
+            gauge = next(iter(held)).gauge if held else self.outage.gauge
+            self.outage.begin(gauge, str(error) or "no answer in time")
             return
         finally:
             self._note_overdue(held, asked_before)
@@ -216,6 +222,7 @@ class Ledger:
             self._releases.begin(lease)
         elif not admission.admitted:
             self.registry.end(request, Ending.LAPSED)
+            self._releases.tidy(lease.gauge)
         return admission.admitted
 
     async def _acquire(self, request: Request, gauge: str, limit: int, deadline: float) -> Admission:

@@ -60,7 +60,15 @@ class Releases:
     def locally_freed(self, gauge: str) -> None:
         """Tell those who wait: with nothing written in Redis, a slot is free as soon as its request has ended."""
         self._freed[gauge] = self._freed.get(gauge, 0) + 1
-        self._tidy(gauge)
+        for waiter in self._waiting.pop(gauge, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+        self.tidy(gauge)
+
+    def tidy(self, gauge: str) -> None:
+        """Forget about *gauge* if nothing of it is held here any more: keys come and go, the worker stays."""
+        if not self._registry.held(gauge) and gauge not in self._under_way:
+            self._freed.pop(gauge, None)
 
     async def came_free(self, gauge: str, under_way: tuple[asyncio.Task[None], ...]) -> bool:
         """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
@@ -126,10 +134,3 @@ class Releases:
         if not under_way:
             del self._under_way[gauge]
         self.locally_freed(gauge)
-
-    def _tidy(self, gauge: str) -> None:
-        if not self._registry.held(gauge) and gauge not in self._under_way:
-            self._freed.pop(gauge, None)
-        for waiter in self._waiting.pop(gauge, ()):
-            if not waiter.done():
-                waiter.set_result(None)

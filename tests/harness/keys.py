@@ -11,6 +11,7 @@ MASTER_KEY = "sk-master-of-the-test-proxy"
 # Runs inside the proxy, beside its config, so it can import nothing of the harness.
 CUSTOM_AUTH = """\
 import re
+import time
 
 from litellm.proxy._types import UserAPIKeyAuth, hash_token
 
@@ -22,6 +23,8 @@ async def user_api_key_auth(request, api_key):
         said = re.search(rf"-{name}(\\d+)-", secret)
         return int(said[1]) if said else None
 
+    if limit("block"):
+        time.sleep(limit("block"))  # as a callback that waits without awaiting: the event loop stands still
     return UserAPIKeyAuth(
         api_key=secret.removeprefix("sk-") if "-raw-" in secret else hash_token(secret),
         max_parallel_requests=limit("cap"),
@@ -40,9 +43,14 @@ class Key:
     cap: int | None
 
 
-def fresh_key(cap: int | None = 4, *, rpm: int | None = None, tpm: int | None = None, raw: bool = False) -> Key:
-    """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth."""
-    limits = {"cap": cap, "rpm": rpm, "tpm": tpm}
+def fresh_key(
+    cap: int | None = 4, *, rpm: int | None = None, tpm: int | None = None, raw: bool = False, block: int | None = None
+) -> Key:
+    """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth.
+
+    A request with a key that says `block` makes its worker's event loop stand still for so many seconds.
+    """
+    limits = {"cap": cap, "rpm": rpm, "tpm": tpm, "block": block}
     parts = [f"{name}{limit}" for name, limit in limits.items() if limit is not None]
     secret = "-".join(["sk", *parts, *(["raw"] if raw else []), secrets.token_hex(8)])
     name = secret.removeprefix("sk-") if raw else hashlib.sha256(secret.encode()).hexdigest()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import os
 import urllib.error
 import urllib.request
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness import config
@@ -15,8 +17,8 @@ from tests.harness.keys import fresh_key
 from tests.harness.process import LOOPBACK, Process, free_port
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.harness.config import Setup
     from tests.harness.versions import Version
@@ -35,6 +37,7 @@ class Proxy:
         name = f"proxy-{setup.version}-{'guarded' if setup.guarded else 'bare'}-{self.port}"
         command = [str(python), str(python.with_name("litellm")), "--config", str(path), "--telemetry", "False"]
         command += ["--host", LOOPBACK, "--port", str(self.port), "--num_workers", str(setup.workers)]
+        command += setup.arguments
         self._process = Process(name, command, env=config.environment(setup, folder), folder=folder)
         self.log = self._process.log
         self._process.wait_ready(self._ready, within=90)
@@ -48,6 +51,16 @@ class Proxy:
     def alive(self) -> bool:
         return self._process.alive
 
+    @property
+    def workers(self) -> list[int]:
+        """The pids of what serves requests: children of the one that was started, or that one itself."""
+        children = [pid for pid in _children(self.pid) if b"resource_tracker" not in _command_line(pid)]
+        return children or [self.pid]
+
+    def send(self, number: signal.Signals, pid: int | None = None) -> None:
+        """Send to one process, as `kill` does: the one that was started, unless another is named."""
+        os.kill(pid or self.pid, number)
+
     def text(self) -> str:
         """All of the log so far."""
         return self._process.text()
@@ -59,9 +72,16 @@ class Proxy:
         """As the kernel's OOM killer does it: no handler runs."""
         self._process.kill()
 
+    @property
+    def _started(self) -> str:
+        """What each worker writes when it has started."""
+        if "--run_granian" in self.setup.arguments:
+            return "Started worker-"
+        return "Running on http" if "--run_hypercorn" in self.setup.arguments else "Application startup complete"
+
     def _ready(self) -> bool:
         # One worker that answers says nothing of the others.
-        if self.text().count("Application startup complete") < self.setup.workers:
+        if self.text().count(self._started) < self.setup.workers:
             return False
         try:
             with _DIRECT.open(f"{self.url}/health/liveliness", timeout=5) as answer:
@@ -80,6 +100,14 @@ class Proxy:
         except urllib.error.HTTPError as refused:
             refused.close()
             raise RuntimeError(f"{self._process.name} can't serve; its log:\n{self.text()[-6000:]}") from None
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Proxies:

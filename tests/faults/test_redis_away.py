@@ -1,0 +1,223 @@
+"""Whatever happens to Redis, at whatever moment of a request: no client sees it, and no slot is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.open_streams import LEASE_SECONDS, REDIS_TIMEOUT_SECONDS, SHORT_LEASE, held
+from tests.harness.keys import fresh_key
+from tests.harness.routes import ROUTES
+from tests.harness.witness import gauge, lasting, settled, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.clients import Caller
+    from tests.harness.delay_proxy import DelayProxy
+    from tests.harness.keys import Key
+    from tests.harness.redis_server import RedisServer
+
+CHAT = ROUTES["chat"]
+AWAY = "cannot count slots in Redis"
+BACK = "Redis answers again"
+# One probe of an outage, its answer, and the machine.
+SOON = LEASE_SECONDS + 1
+
+
+class Fault:
+    """Something that happens to Redis, and its end."""
+
+    def __init__(self, redis_server: RedisServer) -> None:
+        self.redis = redis_server
+
+    def begin(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Paused(Fault):
+    """Connections stay open, and nothing is answered."""
+
+    def begin(self) -> None:
+        self.redis.pause()
+
+    def end(self) -> None:
+        self.redis.resume()
+
+
+class Stopped(Fault):
+    """Connections are refused; it comes back empty, as a failover to an empty replica does."""
+
+    def begin(self) -> None:
+        self.redis.stop()
+
+    def end(self) -> None:
+        self.redis.restart()
+
+
+class Restarted(Fault):
+    def begin(self) -> None:
+        self.redis.restart()
+
+
+class Flushed(Fault):
+    def begin(self) -> None:
+        self.redis.client.flushall()
+
+
+class ScriptsFlushed(Fault):
+    def begin(self) -> None:
+        self.redis.client.script_flush()
+
+
+@pytest.fixture(params=[Paused, Stopped, Restarted, Flushed, ScriptsFlushed], ids=lambda fault: fault.__name__)
+def fault(request: pytest.FixtureRequest, redis_server: RedisServer) -> Fault:
+    return request.param(redis_server)  # type: ignore[no-any-return]
+
+
+async def at_rest(caller: Caller, key: Key, redis_server: RedisServer) -> bool:
+    """The gauge is 0, exactly the cap is admitted, and nothing stays."""
+    zero = await settled(lambda: gauge(redis_server.client, key), 0, within=SOON) == 0
+    await wait_until(lambda: caller.proxy.text().count(AWAY) == caller.proxy.text().count(BACK), "Redis is asked again")
+    exact = await caller.admitted_at_once(key, cap=4) == (4, 2)
+    return zero and exact and lasting(redis_server.client, key) == []
+
+
+async def test_before_a_request_comes(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
+    """Timed to the answer's beginning: at its end LiteLLM waits for a frozen Redis itself, 5 s, guarded or not."""
+    await caller.plain(CHAT, key)
+    fault.begin()
+    took = []
+    for route in (ROUTES[name] for name in ("chat", "messages", "responses")):
+        started, script = time.monotonic(), caller.script()
+        async with caller.opened(route, key, script) as stream:
+            took.append(time.monotonic() - started)
+            assert stream.status == 200
+            await asyncio.wait_for(stream.read_until(route.terminal), 20)
+    fault.end()
+    assert await at_rest(caller, key, redis_server)
+    assert took[0] < REDIS_TIMEOUT_SECONDS + 1, took
+    assert max(took[1:]) < 1, took
+
+
+async def test_while_slots_are_held(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
+    """They are counted again within a beat after it is over, and the cap holds meanwhile."""
+    async with held(caller, key, 3) as streams:
+        fault.begin()
+        await asyncio.sleep(1)
+        assert await streams.open_at_provider() == 3
+        fault.end()
+        assert await settled(lambda: gauge(redis_server.client, key), 3, within=SOON) == 3
+        assert await streams.finish() == [True] * 3
+    assert await at_rest(caller, key, redis_server)
+
+
+async def test_while_slots_are_given_back(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
+    async with held(caller, key, 3) as streams:
+        fault.begin()
+        started = time.monotonic()
+        assert await streams.finish() == [True] * 3
+        took = time.monotonic() - started
+        fault.end()
+    assert await at_rest(caller, key, redis_server)
+    assert took < REDIS_TIMEOUT_SECONDS + 1, took
+
+
+async def test_away_for_longer_than_a_lease_the_cap_is_enforced_on_what_this_worker_holds(
+    caller: Caller, key: Key, redis_server: RedisServer
+) -> None:
+    """Back again, it has every slot that is held within a beat; the log has one line for each change."""
+    before = caller.proxy.text()
+    async with held(caller, key, 2) as first:
+        redis_server.pause()
+        async with held(caller, key, 2) as second:
+            started = time.monotonic()
+            statuses = [(await caller.plain(CHAT, key)).status for _ in range(10)]
+            assert (statuses, time.monotonic() - started < 2) == ([429] * 10, True)
+            await asyncio.sleep(LEASE_SECONDS + 1)
+            redis_server.resume()
+            assert await settled(lambda: gauge(redis_server.client, key), 4, within=SOON) == 4
+            assert await second.finish() == [True] * 2
+        assert await first.finish() == [True] * 2
+    assert await at_rest(caller, key, redis_server)
+    said = caller.proxy.text()[len(before) :]
+    assert (said.count(AWAY), said.count(BACK)) == (1, 1)
+
+
+async def test_cut_off_and_back_a_proxys_slots_are_counted_again(
+    start: Callable[..., Caller], caller: Caller, key: Key, redis_server: RedisServer, wire: DelayProxy
+) -> None:
+    """Another one took the slots that had lapsed: the sum is told as it is, and nobody is admitted until it fits."""
+    cut_off = start(redis_port=wire.port)
+    async with held(cut_off, key, 3) as first:
+        wire.cut()
+        await settled(lambda: gauge(redis_server.client, key), 0, within=LEASE_SECONDS * 2)
+        async with held(caller, key, 2) as second:
+            wire.mend()
+            assert await settled(lambda: gauge(redis_server.client, key), 5, within=SOON) == 5
+            assert (await caller.plain(CHAT, key)).status == 429
+            assert await first.finish() == [True] * 3
+            assert await settled(lambda: gauge(redis_server.client, key), 2) == 2
+            assert await second.finish() == [True] * 2
+    assert await at_rest(caller, key, redis_server)
+
+
+async def test_told_to_stay_closed_it_answers_503_and_goes_on_with_what_runs(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer
+) -> None:
+    caller = start(env=(*SHORT_LEASE, ("CANCEL_GUARD_ON_REDIS_ERROR", "closed")))
+    free = fresh_key(cap=None)
+    async with held(caller, key, 1) as running:
+        redis_server.pause()
+        retry_after = {}
+        for name in ("chat", "messages", "messages_claude", "responses", "pass_custom", "embed"):
+            answer = await caller.plain(ROUTES[name], key)
+            said = answer.headers.get("retry-after", "not passed on by this route")
+            assert (name, answer.status, said in {"1", "not passed on by this route"}) == (name, 503, True), answer.text
+            assert "could not be verified" in answer.text
+            retry_after[name] = said
+        assert retry_after["chat"] == retry_after["responses"] == "1"
+        assert (await caller.plain(CHAT, free)).status == 200, "a key without a cap needs no count"
+        redis_server.resume()
+        assert await running.finish() == [True]
+    assert await at_rest(caller, key, redis_server)
+
+
+async def test_a_slow_release_while_the_client_leaves_is_done_once(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer, wire: DelayProxy
+) -> None:
+    """Its answer takes longer than the request's end may wait for it."""
+    caller = start(redis_port=wire.port)
+    await caller.plain(CHAT, key)
+    wire.delay = REDIS_TIMEOUT_SECONDS * 0.6
+    for name in ("chat", "messages", "responses", "pass_custom"):
+        await caller.hang_up_mid(ROUTES[name], key)
+    wire.delay = REDIS_TIMEOUT_SECONDS * 1.5
+    async with held(caller, key, 2):
+        pass
+    wire.mend()
+    assert await at_rest(caller, key, redis_server)
+
+
+@pytest.mark.parametrize("moment", ["acquire", "release"])
+async def test_an_answer_that_never_arrives_leaves_nothing(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer, wire: DelayProxy, moment: str
+) -> None:
+    caller = start(redis_port=wire.port)
+    script = replace(caller.script(), stall="1")
+    wire.swallow = moment == "acquire"
+    async with caller.opened(CHAT, key, script) as stream:
+        await stream.read_chunks(1)
+        wire.swallow = True
+        await caller.provider.release(script.run)
+        await asyncio.wait_for(stream.read_until("[DONE]"), 10)
+    wire.mend()
+    wire.cut()
+    wire.mend()
+    assert wire.swallowed > 0
+    assert await at_rest(caller, key, redis_server)

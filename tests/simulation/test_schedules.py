@@ -1,0 +1,103 @@
+"""Promises 1 and 2 of the design over thousands of schedules; a failure names its seed, which repeats it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation.workers import KEY, SETTINGS, Simulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCHEDULES = 100
+BATCHES = 4
+LIMIT = 3
+LEASE = SETTINGS.lease_seconds
+
+
+@pytest.fixture(params=range(BATCHES))
+def simulations(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], Iterator[Simulation]]:
+    """Simulations of so many workers, one for each seed of this batch."""
+    monkeypatch.setattr(logging.getLogger("LiteLLM Proxy"), "disabled", True)
+
+    def run(workers: int) -> Iterator[Simulation]:
+        for seed in range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES):
+            sim = Simulation(seed, monkeypatch, workers)
+            try:
+                yield sim
+            except BaseException as error:
+                error.args = (f"seed {seed}: {error}",)
+                raise
+            finally:
+                sim.world.close()
+
+    return run
+
+
+def settle(sim: Simulation, seconds: float = 30) -> None:
+    sim.world.run_until(sim.world.now + seconds + 2 * LEASE)
+    assert sim.admitted > 0
+    sim.check_rest()
+
+
+def test_the_cap_holds_whoever_leaves_and_whoever_is_killed(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+    for sim in simulations(4):
+        sim.clients(sim.world.now + 30, LIMIT)
+        for worker in sim.workers[:2]:
+            sim.world.after(sim.chance.uniform(1, 30), worker.kill)
+        settle(sim)
+        assert (sim.most_flying <= LIMIT, sim.redis.most <= LIMIT) == (True, True)
+        assert set(sim.redis.effective_releases.values()) <= {1}
+
+
+def test_one_request_after_another_is_never_refused(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+    for sim in simulations(3):
+        for number, worker in enumerate(sim.workers):
+            worker.loop.create_task(worker.one_after_another(f"api_key:{number}", 20))
+        sim.clients(sim.world.now + 10, LIMIT)
+        settle(sim)
+        assert [sim.refused[f"api_key:{number}"] for number in range(3)] == [0, 0, 0]
+
+
+def test_the_cap_holds_where_event_loops_stand_still(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+    """Requests that run on without their slot are said to be so, and are the only ones that the count misses."""
+    for sim in simulations(3):
+        sim.clients(sim.world.now + 40, LIMIT)
+        for worker in sim.workers:
+            seconds = sim.chance.uniform(0.1, 3 * LEASE)
+            sim.world.after(sim.chance.uniform(1, 30), lambda w=worker, s=seconds: w.stand_still(s))  # type: ignore[misc]
+        settle(sim, 60)
+        assert sim.redis.most <= LIMIT
+
+
+def test_nothing_is_lost_when_messages_are(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+    for sim in simulations(3):
+        sim.network.lost = sim.chance.choice([10, 100, 300])
+        sim.network.latency = sim.chance.choice([0.001, 0.05, 0.3])
+        sim.clients(sim.world.now + 30, LIMIT)
+        sim.world.after(35, lambda s=sim: setattr(s.network, "lost", 0))  # type: ignore[misc]
+        sim.world.after(35, lambda s=sim: setattr(s.network, "latency", 0.002))  # type: ignore[misc]
+        settle(sim, 60)
+        assert set(sim.redis.effective_releases.values()) <= {1}
+
+
+def test_after_an_outage_of_any_kind_the_count_is_right_within_a_beat(
+    simulations: Callable[[int], Iterator[Simulation]],
+) -> None:
+    for sim in simulations(3):
+        sim.clients(sim.world.now + 60, LIMIT)
+        begins = sim.world.now + sim.chance.uniform(2, 10)
+        ends = begins + sim.chance.choice([0.3, 2, 3 * LEASE])
+        sim.world.at(begins, lambda s=sim, e=ends: setattr(s.redis, "paused_until", e))  # type: ignore[misc]
+        if sim.chance.random() < 0.5:
+            sim.world.at(ends, sim.redis.flush)
+        sim.world.run_until(ends + SETTINGS.heartbeat_seconds + SETTINGS.redis_timeout + 0.5)
+        asking = {lease for worker in sim.workers for lease in worker.ledger._asking}
+        missing = sim.held() - asking - set(sim.redis.live(KEY))
+        assert missing == set()
+        settle(sim, 60)
