@@ -27,7 +27,14 @@ _HTTP_ERROR = range(400, 600)
 _FIRST_SERVER_ERROR = 500
 _TRANSPORT = (
     *("ReadError", "WriteError", "ConnectError", "ProtocolError", "ConnectionError", "ConnectionResetError"),
-    *("BrokenPipeError", "ClientPayloadError", "IncompleteRead", "ServerDisconnectedError", "ClientOSError"),
+    *(
+        "BrokenPipeError",
+        "ClientPayloadError",
+        "IncompleteRead",
+        "ServerDisconnectedError",
+        "ClientOSError",
+        "BadHttpMessage",
+    ),
 )
 
 
@@ -127,19 +134,22 @@ def _number(value: Any) -> int | None:
 
 def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> int:
     """Decide between what the links of a chain say: the provider's own word, then the most precise number."""
-    words = [status for body in said if isinstance(body, dict) and (status := _status_of_body(_inner(body)))]
-    words += [status for link in chain for name in ("code", "type") if (status := _word(link, name))]
+    bodies = [status for body in said if isinstance(body, dict) and (status := _status_of_body(_inner(body)))]
+    words = [status for link in chain for name in ("code", "type") if (status := _word(link, name))]
     numbers = [number for link in chain if (number := _numeric(link)) is not None]
-    pressing = [status for status in (*words, *numbers) if status in (RATE_LIMITED, OVERLOADED)]
+    pressing = [status for status in (*bodies, *words, *numbers) if status in (RATE_LIMITED, OVERLOADED)]
     if pressing:
         return pressing[-1]
-    names = [name for link in chain for name in _class_names(link)]
-    if any("Timeout" in name for name in names):
+    if any("Timeout" in name for link in chain for name in _class_names(link)):
         return GATEWAY_TIMEOUT
-    refused = [status for status in (*words, *numbers) if status < _FIRST_SERVER_ERROR]
+    refused = [status for status in (*bodies, *words, *numbers) if status < _FIRST_SERVER_ERROR]
     in_text = [status for text in texts if (status := wording.status_in(text)) is not None]
-    cut = [BAD_GATEWAY] if any(name.endswith(_TRANSPORT) for name in names) else []
-    return next(iter((*refused[-1:], *in_text, *words, *cut, *numbers[-1:], _FIRST_SERVER_ERROR)))
+    cut = [BAD_GATEWAY] if any(_is_transport(link) for link in chain) else []
+    return next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], _FIRST_SERVER_ERROR)))
+
+
+def _is_transport(link: BaseException) -> bool:
+    return any(name.endswith(_TRANSPORT) for name in _class_names(link))
 
 
 def _class_names(link: BaseException) -> list[str]:
@@ -147,6 +157,9 @@ def _class_names(link: BaseException) -> list[str]:
 
 
 def _numeric(link: BaseException) -> int | None:
+    # aiohttp gives a body that was cut off the code of a bad request: its own, not the provider's.
+    if _is_transport(link):
+        return None
     response = _attribute(link, "response")
     said = (_attribute(link, "status_code"), _attribute(response, "status_code"), _attribute(link, "code"))
     return next((number for value in said if (number := _number(value)) is not None), None)
@@ -197,6 +210,8 @@ def _message(chain: list[BaseException], said: list[Any], texts: list[str], stat
             return found.message
     # An IndexError of LiteLLM's says nothing to a client, and its text is about LiteLLM's insides.
     told = [text for link, text in zip(chain, texts, strict=True) if _numeric(link) is not None]
+    if status == BAD_GATEWAY and any(_is_transport(link) for link in chain):
+        return wording.default_message(status)
     return wording.cleaned(told[-1] if told else "", status)
 
 

@@ -91,9 +91,17 @@ class Outcome:
             for chunk in pulled:
                 yield chunk
 
-    def ended_by_litellm(self, error: Exception) -> bool:
-        """Tell whether LiteLLM itself makes a better answer of *error* than a last event is."""
-        return not self._begun and type(error).__name__ in _ANSWERED_BY_LITELLM
+    def better_raised(self, error: Exception) -> Exception | None:
+        """Return what to raise instead of ending the stream, where LiteLLM itself makes the better answer of it."""
+        if self._begun:
+            return None
+        if type(error).__name__ in _ANSWERED_BY_LITELLM:
+            return error
+        if self._protocol is Protocol.MESSAGES and upstream_errors.answers_in_anthropics_protocol():
+            failure = self._failure(error)
+            self._sighting.retry_after = failure.retry_after
+            return ProviderStreamError(failure)
+        return None
 
     async def last_event(self, error: Exception) -> str:
         """Return the event that ends the stream which *error* has ended, once LiteLLM has been told of the failure."""
@@ -102,8 +110,6 @@ class Outcome:
         self._sighting.retry_after = failure.retry_after
         if self._begun:
             return terminal_error(self._protocol, failure, self._reading.begun)
-        if self._protocol is Protocol.MESSAGES:
-            return upstream_errors.messages_opening_error(failure)
         return opening_error(failure)
 
     async def _opening(self, pulling: Pulling) -> tuple[list[Any], bool]:

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.failure import failure_in
+from litellm_cancel_guard.failure import failure_in, failure_in_text
 from litellm_cancel_guard.terminal import Begun, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
 _STOP_LINE = re.compile(rb'^(?:event: ?message_stop\r?$|data: ?\{"type": ?"message_stop")', re.MULTILINE)
 _DATA_LINE = re.compile(rb"^data: ?(.+)$", re.MULTILINE)
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+# A text that holds these words has its quotes escaped.
+_GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)": ?"')
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
 _OPENING_EVENTS = (
     *("response.created", "response.queued", "response.in_progress"),
@@ -111,12 +114,22 @@ class MessagesReading(Reading):
 
 
 class GenaiReading(Reading):
-    """Google's frames. Any frame is content: there are no opening ones."""
+    """Google's frames. Any of them is content: there are no opening ones.
+
+    LiteLLM hands on line by line what it does not understand, so that an error page arrives as frames too.
+    """
+
+    tells_truncation = True
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
-        self.content = True
         raw = _raw(chunk)
-        return _failure_of_frames(raw) if b'"error"' in raw and b'"candidates"' not in raw else None
+        self.understood = self.understood and isinstance(chunk, bytes | bytearray | str)
+        if self.understood and raw.strip() and (not raw.startswith(_FIELDS) or not raw.rstrip().endswith((b"}", b"]"))):
+            return failure_in_text(raw.decode(errors="replace"))
+        failure = _failure_of_frames(raw) if b'"error"' in raw and b'"candidates"' not in raw else None
+        self.content = self.content or failure is None
+        self.whole = self.whole or _GOOGLE_END.search(raw) is not None
+        return failure
 
 
 class ResponsesReading(Reading):

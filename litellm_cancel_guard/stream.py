@@ -36,18 +36,14 @@ async def guarded(
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
-            if is_last is None:
-                async for chunk in chunks:
-                    yield chunk
-            else:
-                async for chunk in chunks:
-                    if is_last(chunk):
-                        await end(Ending.COMPLETED)
-                    yield chunk
+            async for chunk in chunks:
+                if is_last is not None and is_last(chunk):
+                    await end(Ending.COMPLETED)
+                yield chunk
             ending = Ending.COMPLETED
         except Exception as error:
             ending = Ending.PROVIDER_FAILED
-            if outcome is None or outcome.ended_by_litellm(error):
+            if outcome is None:
                 raise
             # The slot is free before the error is out; a client that asks again at once finds it so.
             await end(ending)
@@ -65,7 +61,11 @@ async def guarded(
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:
+    """Return the event that ends the stream, or raise where LiteLLM itself answers better, or where there is none."""
     log.warning("cancel_guard: a stream failed: %s", type(error).__name__)
+    better = outcome.better_raised(error)
+    if better is not None:
+        raise better from (None if better is error else error)
     try:
         return await outcome.last_event(error)
     except Exception:

@@ -1,33 +1,22 @@
-"""LiteLLM's own ways with a failed stream: its failure hook, and its frame for an error before the first content."""
+"""LiteLLM's own ways with a failed stream: its failure hook, and what it answers before the first content."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
-
-from litellm_cancel_guard.terminal import anthropic_body, opening_error
-
-if TYPE_CHECKING:
-    from litellm_cancel_guard.failure import Failure
+from typing import Any
 
 log = logging.getLogger("LiteLLM Proxy")
 
 
-def messages_opening_error(failure: Failure) -> str:
-    """Return a first frame of `/v1/messages` that becomes a plain answer of that status.
+def answers_in_anthropics_protocol() -> bool:
+    """Tell whether LiteLLM makes an answer with Anthropic's body of what a `/v1/messages` stream raises at its start.
 
-    From 1.106 on LiteLLM has a frame of its own for it, with Anthropic's body, which is also read where a keep-alive
-    ping went out before (anthropic_interface/exceptions/exception_mapping_utils.py `AnthropicErrorSseFrame`).
+    From 1.106 on, anthropic_interface/exceptions/exception_mapping_utils.py `AnthropicErrorSseFrame`; before, it made
+    OpenAI's body of it, which says no more than an opening error does.
     """
     module = sys.modules.get("litellm.anthropic_interface.exceptions.exception_mapping_utils")
-    frame = getattr(module, "AnthropicErrorSseFrame", None)
-    if frame is None:
-        return opening_error(failure)
-    try:
-        return frame(failure.status, anthropic_body(failure))  # type: ignore[no-any-return]
-    except Exception:
-        return opening_error(failure)
+    return hasattr(module, "AnthropicErrorSseFrame")
 
 
 async def report(error: Exception, user_api_key_dict: Any, request_data: Any, *, claimed: bool) -> Exception | None:

@@ -78,7 +78,7 @@ _TAIL = re.compile(
     r"|\s*LiteLLM Default Request Timeout.*",
     re.DOTALL,
 )
-_PREFIX = re.compile(r"^\s*(?:litellm\.)?(?:[\w.]*(?:Error|Exception|Timeout)|APIError)\s*(?:[:-])\s+")
+_PREFIX = re.compile(r"^\s*(?:litellm\.)?[\w.-]*(?:Error|Exception|Timeout)\s*[:-]\s+")
 _FRAME = re.compile(r'File "[^"]*", line \d+(?:, in \S+)?')
 _PATH = re.compile(r"(?<![\w:/])/(?:[\w.@+~-]+/)+[\w.@+~-]*\.\w+(?::\d+)?")
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")

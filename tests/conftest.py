@@ -33,6 +33,9 @@ LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("litellm")
     group.addoption("--litellm", default="installed", help="LiteLLM versions: installed, all, or 1.83.14,1.109.1")
+    group.addoption(
+        "--terminal-table", default="", help="write what clients see of failures, without and with the guard"
+    )
     group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
     group.addoption("--matrix-json", metavar="FILE", help="write what each cell of the matrix left behind")
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")

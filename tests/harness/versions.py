@@ -38,6 +38,16 @@ class Version:
         to tell it that the client has left, and uvicorn's sends never fail. The stream is read to its end."""
         return self.at_least(1, 81)
 
+    @property
+    def hooks_genai(self) -> bool:
+        """Older releases call no hook on Gemini's native routes (proxy/google_endpoints/endpoints.py)."""
+        return self.at_least(1, 90)
+
+    @property
+    def spins(self) -> bool:
+        """Older releases never come back from a Gemini stream that ends in half an event (#26015)."""
+        return not self.at_least(1, 95)
+
     def __str__(self) -> str:
         return self.number
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BACKUP = "backup"
+OVERLOADED = 529
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,11 @@ class Provider:
     model: str
     upstream: str
     google: bool = False
+    sdks: tuple[str, ...] = ("chat", "messages", "responses")
 
     def deployment(self, base: str, credentials: str) -> dict[str, Any]:
         params = {"model": self.model, "api_key": "provider-key", "api_base": base}
-        if self.name == "openai":
+        if self.name in ("openai", "text"):
             params["api_base"] = f"{base}/v1"
         elif self.name == "vertex":
             params = {"model": self.model, "api_base": f"{base}/v9/x", "vertex_credentials": credentials}
@@ -34,13 +36,15 @@ class Provider:
         return params
 
 
+_COMMON = ("chat", "messages", "responses")
 PROVIDERS = {
     provider.name: provider
     for provider in (
         Provider("openai", "openai/first-gpt", "first-gpt"),
         Provider("anthropic", "anthropic/claude-3-5-haiku-20241022", "claude-3-5-haiku-20241022"),
-        Provider("gemini", "gemini/gemini-2.0-flash", "gemini-2.0-flash", google=True),
+        Provider("gemini", "gemini/gemini-2.0-flash", "gemini-2.0-flash", google=True, sdks=(*_COMMON, "genai")),
         Provider("vertex", "vertex_ai/gemini-2.5-pro", "gemini", google=True),
+        Provider("text", "text-completion-openai/first-instruct", "first-instruct", sdks=("text",)),
     )
 }
 
@@ -54,6 +58,8 @@ class Failure:
     status: int = 429
     begun: bool = True
     google_only: bool = False
+    spins: bool = False
+    """Without the guard, LiteLLM up to 1.94 never comes back from it."""
 
     def script(self, run: str, only: str) -> Script:
         return replace(Script(run, chunks=5, only=only), **self.act)
@@ -70,10 +76,10 @@ FAILURES = {
         Failure("mid500", {**_MID, "error_status": 500}, 500),
         Failure("pretty429", {**_MID, "error_as": "pretty"}, google_only=True),
         Failure("array429", {**_MID, "error_as": "array"}, google_only=True),
-        Failure("open429", {**_MID, "error_as": "open_array"}, google_only=True),
-        Failure("html429", {**_MID, "error_as": "html"}, google_only=True),
-        Failure("first_html429", {"error_step": 0, "error_as": "html"}, begun=False, google_only=True),
-        Failure("cut", {**_MID, "error_as": "cut"}, 502),
+        Failure("open429", {**_MID, "error_as": "open_array"}, google_only=True, spins=True),
+        Failure("html429", {**_MID, "error_as": "html"}, google_only=True, spins=True),
+        Failure("first_html429", {"error_step": 0, "error_as": "html"}, begun=False, google_only=True, spins=True),
+        Failure("cut", {**_MID, "error_as": "cut"}, 502, spins=True),
         Failure("reset", {"break_step": 3, "gap": 0.05}, 502),
         Failure("close", {"break_step": 3, "break_by": "end"}, 502),
     )
@@ -91,6 +97,18 @@ class Cell:
     @property
     def model(self) -> str:
         return self.provider.name if self.fallback == "none" else f"{self.provider.name}-fb"
+
+    @property
+    def status(self) -> int:
+        """What the client must be told: OpenAI's Responses events have a word for a 529, and no number."""
+        bridged = self.provider.name == "openai" and self.sdk in ("messages", "responses")
+        return 500 if bridged and self.failure.status == OVERLOADED else self.failure.status
+
+    @property
+    def fallback_must_run(self) -> bool:
+        """Whether LiteLLM's fallback takes this failure in every version: it does so without the guard."""
+        eager = self.failure.name == "http429" and self.provider.name in ("openai", "anthropic")
+        return eager or (self.sdk == "chat" and not self.failure.begun)
 
     def text(self, run: str) -> str:
         """What the program asks: the script of the one that fails, then that of whoever comes after it."""

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.provider.handle import Control
 from tests.terminal import vertex
 from tests.terminal.cells import settings
+from tests.terminal.table import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import httpx
+
     from tests.harness.config import Setup
     from tests.harness.provider.handle import Provider
     from tests.harness.proxy import Proxies, Proxy
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--terminal-table")
+    if path:
+        TABLE.write(Path(path))
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +43,11 @@ def libraries() -> str:
 def failing(setup: Setup, failing_settings: str, libraries: str) -> Setup:
     """The setup of a proxy with every provider, and a fallback for each."""
     return dataclasses.replace(setup, settings=failing_settings, libraries=libraries)
+
+
+@pytest.fixture
+def control(provider: Provider, http: httpx.AsyncClient) -> Control:
+    return Control(provider, http)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ async def responses(seen: Outcome, url: str, key: str, model: str, text: str) ->
 
 
 async def generate(seen: Outcome, url: str, key: str, model: str, text: str) -> None:
-    options = genai_types.HttpOptions(base_url=url, timeout=int(SECONDS * 1000))
+    options = genai_types.HttpOptions(base_url=url, api_version="v1beta", timeout=int(SECONDS * 1000))
     client = genai.Client(api_key=key, vertexai=False, http_options=options)
     async with client.aio as models:
         stream = await models.models.generate_content_stream(model=model, contents=text)

@@ -1,0 +1,146 @@
+"""Versions x routes x providers x failures x fallbacks, each asked with the official SDK: what its program sees.
+
+`--terminal-table PATH` also asks LiteLLM without the guard, and writes both as a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.keys import fresh_key
+from tests.harness.provider.script import words
+from tests.harness.witness import gauge, settled
+from tests.terminal.cells import FALLBACKS, PROVIDERS, cells
+from tests.terminal.sdks import Outcome, ask
+from tests.terminal.table import TABLE
+
+if TYPE_CHECKING:
+    from tests.harness.config import Setup
+    from tests.harness.keys import Key
+    from tests.harness.provider.handle import Control
+    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.redis_server import RedisServer
+    from tests.terminal.cells import Cell
+
+# google-genai leaves its connections to the garbage collector when it raises.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:google",
+    "ignore::DeprecationWarning:aiohttp",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+AT_ONCE = 6
+SDKS = ("chat", "text", "messages", "responses", "genai")
+ANTHROPIC_TYPES = {429: "rate_limit_error", 529: "overloaded_error", 504: "timeout_error"}
+# What a client must never be told: names and places inside the proxy.
+INSIDES = ("litellm", "MidStream", "Traceback", ".py", "Exception")
+
+
+def rows(sdk: str, fallback: str) -> list[Cell]:
+    providers = [provider for provider in PROVIDERS.values() if sdk in provider.sdks]
+    return [cell for provider in providers for cell in cells(sdk, provider, fallback)]
+
+
+@pytest.mark.parametrize("fallback", FALLBACKS)
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_every_failure_is_one_to_the_sdk(  # noqa: PLR0917 - pytest passes them by name
+    failing_proxy: Proxy,
+    redis_server: RedisServer,
+    control: Control,
+    pytestconfig: pytest.Config,
+    sdk: str,
+    fallback: str,
+) -> None:
+    version = failing_proxy.setup.version
+    if sdk == "genai" and not version.hooks_genai:
+        pytest.skip(f"{version} calls no hook on the native route of Gemini")
+    key = fresh_key(cap=100)
+    asked = rows(sdk, fallback)
+
+    outcomes = await ask_all(failing_proxy, asked, key, control)
+
+    table = pytestconfig.getoption("--terminal-table")
+    for cell, (outcome, _) in zip(asked, outcomes, strict=True):
+        TABLE.note(str(version), cell, outcome, guarded=True, wanted=bool(table))
+    wrong = [
+        f"{cell}: {problem}; {outcome}, {outcome.text!r}, {outcome.message[:200]!r}"
+        for cell, (outcome, attempts) in zip(asked, outcomes, strict=True)
+        if (problem := complaint(cell, outcome, attempts))
+    ]
+    assert wrong == []
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+
+
+async def test_without_the_guard(
+    proxies: Proxies, failing: Setup, control: Control, pytestconfig: pytest.Config
+) -> None:
+    """Not a test of ours: the other half of the table. What hangs for good is left to test_spin."""
+    if not pytestconfig.getoption("--terminal-table"):
+        pytest.skip("only for --terminal-table")
+    bare = proxies.shared(dataclasses.replace(failing, guarded=False))
+    version = bare.setup.version
+    for sdk in SDKS:
+        asked = [cell for fallback in FALLBACKS for cell in rows(sdk, fallback)]
+        served = [cell for cell in asked if not (cell.failure.spins and version.spins)]
+        outcomes = await ask_all(bare, served, fresh_key(cap=None), control)
+        for cell, (outcome, _) in zip(served, outcomes, strict=True):
+            TABLE.note(str(version), cell, outcome, guarded=False, wanted=True)
+        for cell in asked:
+            if cell not in served:
+                hangs = Outcome(raised="hang, for good")
+                TABLE.note(str(version), cell, hangs, guarded=False, wanted=True)
+
+
+async def ask_all(proxy: Proxy, asked: list[Cell], key: Key, control: Control) -> list[tuple[Outcome, int]]:
+    """Every cell's outcome, and how often the providers were asked for it."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(cell: Cell) -> tuple[Outcome, int]:
+        run = secrets.token_hex(6)
+        async with turn:
+            outcome = await ask(cell.sdk, proxy.url, key.secret, cell.model, cell.text(run))
+        return outcome, (await control.counts(run)).total
+
+    return list(await asyncio.gather(*(one(cell) for cell in asked)))
+
+
+def complaint(cell: Cell, outcome: Outcome, attempts: int) -> str:
+    """What is wrong with an outcome; empty if it is as it must be."""
+    partial = words(3) if cell.failure.begun else ""
+    if cell.fallback == "good" and not outcome.raised:
+        whole = (words(5), partial + words(5))
+        return "" if outcome.text in whole and attempts == 2 else f"not what the fallback answered, {attempts} attempts"
+    if cell.fallback == "good" and cell.fallback_must_run:
+        return "the fallback did not run"
+    if not outcome.raised or outcome.raised == "hang":
+        return "no error"
+    if outcome.text != partial:
+        return f"not the text that came before: {partial!r}"
+    return _wrong_error(cell, outcome)
+
+
+def _wrong_error(cell: Cell, outcome: Outcome) -> str:
+    # A fallback that is limited as well was the last to fail, where it was asked.
+    statuses = {cell.status, 429} if cell.fallback == "limited" else {cell.status}
+    complaints = [_differs(cell, outcome, status) for status in sorted(statuses)]
+    return "" if "" in complaints else complaints[-1]
+
+
+def _differs(cell: Cell, outcome: Outcome, status: int) -> str:
+    if cell.failure.begun and any(word in outcome.message for word in INSIDES):
+        return "it tells of the proxy's insides"
+    if cell.sdk == "messages" and cell.failure.begun:
+        expected = ("APIStatusError", ANTHROPIC_TYPES.get(status, "api_error"))
+        return "" if (outcome.raised, outcome.code) == expected else f"not {expected}"
+    if cell.sdk == "genai":
+        kind = "ClientError" if status < 500 else "ServerError"
+        return "" if outcome.raised == kind and str(status) in (outcome.code or "") else f"not {kind} {status}"
+    if cell.failure.begun:
+        return "" if outcome.raised == "APIError" and str(status) in (outcome.code or "") else f"not APIError {status}"
+    return "" if (outcome.raised, outcome.status) == ("RateLimitError", 429) else "not a real HTTP 429"
