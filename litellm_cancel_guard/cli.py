@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from litellm_cancel_guard import setup_files
+from litellm_cancel_guard.commands import doctor, in_force, slots
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.setup_files import ConfigReading, LiteLLM
@@ -83,6 +84,10 @@ def demo(ctx: click.Context, redis: str | None, litellm: str | None, serve: bool
     from litellm_cancel_guard.demo.play import run
 
     ctx.exit(run(Options(redis=redis, litellm=litellm, serve=serve, turns=turns)))
+
+
+for command in (slots.status, slots.slots, slots.release, slots.reconcile, doctor.doctor, in_force.settings):
+    main.add_command(command)
 
 
 def _say_shim(litellm: LiteLLM, config: Path, *, always: bool) -> None:

@@ -105,6 +105,18 @@ def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
         raise SettingsError("; ".join(_complaint(problem, environ) for problem in error.errors())) from None
 
 
+def sources(block: Any, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return where the value of each setting comes from, of settings that `load_settings` takes."""
+    given = block if isinstance(block, dict) else {}
+    found = {}
+    for name in Settings.model_fields:
+        variable = ENV_PREFIX + name.upper()
+        found[name] = f"environment, {variable}" if variable in environ else "config" if name in given else "default"
+    if found["heartbeat_seconds"] == "default" and found["lease_seconds"] != "default":
+        found["heartbeat_seconds"] = "a third of lease_seconds"
+    return found
+
+
 def _complaint(problem: Any, environ: Mapping[str, str]) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if not name:

@@ -105,7 +105,7 @@ class ConfigReading:
 
 def read_config(path: Path) -> ConfigReading:
     """Read a LiteLLM config as LiteLLM would, and fail with a sentence where LiteLLM would with a traceback."""
-    config = _load_mapping(path)
+    config = load_mapping(path)
     settings = config.get("litellm_settings")
     if settings is None:
         settings = {}
@@ -136,6 +136,11 @@ def refuse_other_file(config: Path) -> None:
     _shim_beside(config)
 
 
+def shim_beside(config: Path) -> str | None:
+    """Return what is in the shim beside *config*, or None; raise if a file that isn't ours stands there."""
+    return _shim_beside(config)[1]
+
+
 def _shim_beside(config: Path) -> tuple[Path, str | None]:
     # LiteLLM looks beside the path it is given, not beside what that path links to (a ConfigMap's files are links).
     path = config.parent / SHIM_NAME
@@ -150,7 +155,8 @@ def _shim_beside(config: Path) -> tuple[Path, str | None]:
     return path, there
 
 
-def _load_mapping(path: Path) -> dict[str, Any]:
+def load_mapping(path: Path) -> dict[str, Any]:
+    """Return the config at *path*, and fail as `read_config` does where it is none."""
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,1 @@
+"""What an operator does by hand: one module for each group of commands."""

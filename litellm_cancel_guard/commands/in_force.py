@@ -1,0 +1,64 @@
+"""`settings`: what a proxy with this config and this environment goes by."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from litellm_cancel_guard import setup_files
+from litellm_cancel_guard.commands.redis_options import Refusal, say_json
+from litellm_cancel_guard.gauge.connect import resolved
+from litellm_cancel_guard.settings import Settings, SettingsError, load_settings, sources
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  shown
+  1  a setting is wrong: a proxy would go by the defaults
+  2  no such file, or no valid YAML
+"""
+
+
+def block_of(config: Path | None) -> Any:
+    """Return the guard's block of a config; None where it has none.
+
+    Raises:
+        Refusal: the file is no config.
+    """
+    if config is None:
+        return None
+    try:
+        blocks = setup_files.load_mapping(config).get("callback_settings")
+    except setup_files.SetupError as error:
+        raise Refusal(str(error)) from error
+    return resolved(blocks.get("cancel_guard"), os.environ) if isinstance(blocks, dict) else None
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.option("--config", type=click.Path(path_type=Path), help="LiteLLM's config.yaml.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def settings(config: Path | None, as_json: bool) -> None:
+    """Show each setting, what it is, and where that comes from: the environment, the config, or the default."""
+    block = block_of(config)
+    try:
+        in_force = load_settings(block, os.environ)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    where = sources(block, os.environ)
+    if as_json:
+        say_json({name: {"value": value, "source": where[name]} for name, value in in_force.model_dump().items()})
+        return
+    table = Table("setting", "value", "from", "")
+    for name, field in Settings.model_fields.items():
+        table.add_row(name, _plain(getattr(in_force, name)), where[name], field.description)
+    Console().print(table)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,191 @@
+"""`status`, `slots`, `release`, `reconcile`: what is held, and how to get it right by hand."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from litellm_cancel_guard.commands.redis_options import Refusal, ask, place_of, redis_options, say_json
+from litellm_cancel_guard.keyname import key_of
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.gauge.connect import Target
+    from litellm_cancel_guard.gauge.survey import Count, Survey
+
+_WATCH_SECONDS = 2.0
+
+_READING_EXIT_CODES = """\b
+Exit codes:
+  0  shown
+  2  no such key, or Redis can't be asked
+"""
+_RELEASE_EXIT_CODES = """\b
+Exit codes:
+  0  given back
+  1  nothing was done: not confirmed, or no such slot
+  2  no such key, or Redis can't be asked
+"""
+_RECONCILE_EXIT_CODES = """\b
+Exit codes:
+  0  every number is right, or was put right
+  1  dry run: some number is wrong; nothing was done
+  2  no such key, or Redis can't be asked
+"""
+
+
+@click.command(epilog=_READING_EXIT_CODES)
+@redis_options
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+def status(target: Target, as_json: bool, watch: bool) -> None:
+    """Show every key that holds slots.
+
+    A key at rest leaves nothing in Redis and is not shown. Redis does not know a key's cap.
+    """
+    counts = ask(target, _all_counts)
+    if as_json:
+        say_json([_described(count) for count in counts])
+    elif not watch:
+        _console().print(_status_table(counts))
+    else:
+        _watch(target, counts)
+
+
+@click.command(epilog=_READING_EXIT_CODES)
+@click.argument("key")
+@redis_options
+def slots(key: str, target: Target, as_json: bool) -> None:
+    """Show each slot that KEY holds: a key, LiteLLM's hash of it, or how the hash begins.
+
+    A slot that lapses in more than its lease is one of a worker without the guard (LiteLLM 1.94 and newer).
+    """
+    count = ask(target, lambda survey: _count_of(survey, key))
+    if as_json:
+        say_json(
+            {**_described(count), "held": [{"slot": slot, "lapses_in_seconds": left} for slot, left in count.slots]}
+        )
+        return
+    table = Table("slot", "lapses in", title=f"key {key_of(count.place.gauge)}")
+    for slot, left in count.slots:
+        table.add_row(slot, f"{left:.1f} s")
+    _console().print(table)
+
+
+@click.command(epilog=_RELEASE_EXIT_CODES)
+@click.argument("key")
+@click.argument("slot", required=False)
+@redis_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def release(key: str, slot: str | None, target: Target, as_json: bool, yes: bool) -> None:
+    """Give back the slots of KEY, or only SLOT (or how it begins).
+
+    For slots whose request is gone: one that a living worker holds is taken again with its next heartbeat.
+    """
+    count = ask(target, lambda survey: _count_of(survey, key))
+    chosen = [name for name, _ in count.slots if slot is None or name.startswith(slot)]
+    if slot is not None and len(chosen) > 1:
+        raise Refusal(f"{len(chosen)} slots begin with {slot}: give more of it.")
+    if not chosen:
+        click.echo("No such slot is held.", err=True)
+        sys.exit(1)
+    if not yes:
+        click.confirm(
+            f"Give back {len(chosen)} of {len(count.slots)} slots of {key_of(count.place.gauge)}?", abort=True
+        )
+
+    async def give_back(survey: Survey) -> int:
+        left = 0
+        for name in chosen:
+            left = await survey.release(count.place, name)
+        return left
+
+    left = ask(target, give_back)
+    if as_json:
+        say_json({"released": chosen, "in_flight": left})
+    else:
+        click.echo(f"Gave back {len(chosen)}; {left} are in flight.")
+
+
+@click.command(epilog=_RECONCILE_EXIT_CODES)
+@click.argument("key", required=False)
+@redis_options
+@click.option("--yes", is_flag=True, help="Do it; without, only what would be done is shown.")
+@click.pass_context
+def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool, yes: bool) -> None:
+    """Make LiteLLM's number equal the slots that live, for KEY or for all keys.
+
+    Up to LiteLLM 1.93 requests in flight of workers without the guard are in that number and in no slot: they are
+    forgotten. From 1.94 on the slots are LiteLLM's own; what has lapsed is cleared away.
+    """
+
+    async def counts(survey: Survey) -> list[Count]:
+        return [await _count_of(survey, key)] if key else await _all_counts(survey)
+
+    wrong = [count for count in ask(target, counts) if count.differs]
+
+    async def mend(survey: Survey) -> list[int]:
+        return [await survey.reconcile(count.place) for count in wrong]
+
+    after = ask(target, mend) if yes and wrong else [len(count.slots) for count in wrong]
+    changes = [{**_described(count), "becomes": number} for count, number in zip(wrong, after, strict=True)]
+    if as_json:
+        say_json({"done": yes, "changes": changes})
+    else:
+        _say_changes(changes, done=yes)
+    ctx.exit(1 if wrong and not yes else 0)
+
+
+def _say_changes(changes: list[dict[str, Any]], *, done: bool) -> None:
+    if not changes:
+        click.echo("Every number is that of the slots that live.")
+    verb = "is now" if done else "would become"
+    for change in changes:
+        click.echo(f"key {change['key']}: {change['number']} {verb} {change['becomes']}")
+    if changes and not done:
+        click.echo("Nothing was changed. Repeat it with --yes to do so.")
+
+
+async def _all_counts(survey: Survey) -> list[Count]:
+    return [await survey.count(place) for place in await survey.places()]
+
+
+async def _count_of(survey: Survey, key: str) -> Count:
+    return await survey.count(await place_of(survey, key))
+
+
+def _described(count: Count) -> dict[str, Any]:
+    return {
+        "key": key_of(count.place.gauge),
+        "namespace": count.place.prefix.rstrip(":"),
+        "slots": len(count.slots),
+        "number": count.number,
+        "limiter": "counting" if count.place.counting else "slots",
+        "first_lapses_in_seconds": count.slots[0][1] if count.slots else None,
+    }
+
+
+def _status_table(counts: list[Count]) -> Table:
+    table = Table("key", "slots", "LiteLLM's number", "first lapses in", title=f"{len(counts)} keys hold slots")
+    for count in counts:
+        lapses = f"{count.slots[0][1]:.1f} s" if count.slots else "-"
+        number = f"{count.number} (wrong: see reconcile)" if count.differs else str(count.number)
+        table.add_row(f"{count.place.prefix}{key_of(count.place.gauge)}", str(len(count.slots)), number, lapses)
+    return table
+
+
+def _watch(target: Target, counts: list[Count]) -> None:
+    with Live(_status_table(counts), console=_console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(_WATCH_SECONDS)
+            live.update(_status_table(ask(target, _all_counts)), refresh=True)
+
+
+def _console() -> Console:
+    # A pipe has no width, and a hash that is cut can't be pasted into the next command.
+    console = Console()
+    return console if console.is_terminal else Console(width=140)

@@ -1,0 +1,123 @@
+"""doctor and settings: what they find, and what they say to do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from litellm_cancel_guard.settings import Settings
+from litellm_cancel_guard.setup_files import CALLBACK, SHIM_NAME
+from tests.cli.command import assert_one_clear_message, guard, pretend_litellm
+from tests.harness.process import LOOPBACK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness.redis_server import RedisServer
+
+
+def config(folder: Path, redis: RedisServer | None = None, **more: Any) -> Path:
+    settings: dict[str, Any] = {"callbacks": [CALLBACK]}
+    if redis is not None:
+        settings |= {"cache": True, "cache_params": {"type": "redis", "host": LOOPBACK, "port": redis.port}}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({"litellm_settings": settings, **more}))
+    return path
+
+
+def examined(*args: str | Path, code: int, env: dict[str, str] | None = None) -> dict[str, tuple[bool, str]]:
+    done = guard("doctor", *args, "--json", env=env)
+    assert done.returncode == code, done
+    return {finding["check"]: (finding["ok"], finding["text"]) for finding in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("version", ["1.83.14", "1.109.1"])
+def test_where_nothing_has_to_be_done_each_is_a_tick(tmp_path: Path, redis_server: RedisServer, version: str) -> None:
+    path = config(tmp_path, redis_server)
+    env = pretend_litellm(version, tmp_path)
+    assert guard("init", "--config", path, env=env).returncode == 0
+    found = examined("--config", path, code=1, env=env)  # the pretended LiteLLM has no limiter to look at
+
+    assert {check for check, (ok, _) in found.items() if not ok} <= {"limiter", "tiktoken"}
+    assert "all rights needed" in found["Redis"][1]
+    assert redis_server.client.keys("*doctor*") == []
+
+
+def test_the_limiter_of_the_installed_litellm_is_known(tmp_path: Path, redis_server: RedisServer) -> None:
+    found = examined("--config", config(tmp_path, redis_server), code=0)
+    assert found["limiter"] == (True, "the slots limiter")
+    printed = guard("doctor", "--config", tmp_path / "config.yaml").stdout
+    assert printed.count("✓") == len(found)
+
+
+def test_the_missing_file_beside_an_old_litellms_config_is_told(tmp_path: Path, redis_server: RedisServer) -> None:
+    env = pretend_litellm("1.83.14", tmp_path)
+    ok, text = examined("--config", config(tmp_path, redis_server), code=1, env=env)["loading"]
+    assert not ok
+    assert "init --config" in text
+    (tmp_path / SHIM_NAME).write_text("# something else")
+    assert "isn't ours" in examined("--config", tmp_path / "config.yaml", code=1, env=env)["loading"][1]
+
+
+def test_a_misspelt_name_is_answered_with_the_lines_to_write(tmp_path: Path, redis_server: RedisServer) -> None:
+    path = config(tmp_path, redis_server)
+    path.write_text(path.read_text().replace(CALLBACK, "litellm_cancel_guard.CancelGuard"))
+    ok, text = examined("--config", path, code=1)["config"]
+    assert not ok
+    assert f'callbacks: ["{CALLBACK}"]' in text
+
+
+def test_the_legacy_limiter_and_a_wrong_setting_are_named(tmp_path: Path, redis_server: RedisServer) -> None:
+    env = {"LEGACY_MULTI_INSTANCE_RATE_LIMITING": "true", "CANCEL_GUARD_LEASE_SECONDS": "never"}
+    found = examined("--config", config(tmp_path, redis_server), code=1, env=env)
+    assert "remove it" in found["limiter"][1]
+    assert "CANCEL_GUARD_LEASE_SECONDS" in found["settings"][1]
+
+
+def test_a_redis_that_is_away_or_forbids_scripts_is_told(tmp_path: Path, redis_server: RedisServer) -> None:
+    path = config(tmp_path, redis_server)
+    assert not examined("--config", path, "--redis", "redis://127.0.0.1:1", code=1)["Redis"][0]
+    redis_server.client.acl_setuser(
+        "unscripted", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-@scripting"]
+    )
+    url = f"redis://unscripted:secret@{LOOPBACK}:{redis_server.port}"
+    ok, text = examined("--config", path, "--redis", url, code=1)["Redis"]
+    assert not ok
+    assert "NoPermissionError" in text
+    assert "secret" not in text
+
+
+def test_a_proxy_without_redis_is_not_wrong(tmp_path: Path) -> None:
+    ok, text = examined("--config", config(tmp_path), code=0)["Redis"]
+    assert ok
+    assert "in each worker alone" in text
+
+
+def test_a_config_that_is_none_is_one_clear_message(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("[")
+    assert_one_clear_message(guard("doctor", "--config", tmp_path / "config.yaml"), "no valid YAML")
+    assert_one_clear_message(guard("settings", "--config", tmp_path / "config.yaml"), "no valid YAML")
+
+
+def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
+    block = {"lease_seconds": "os.environ/LEASE", "redis_timeout": 1}
+    path = config(tmp_path, callback_settings={"cancel_guard": block})
+    env = {"LEASE": "60", "CANCEL_GUARD_REDIS_TIMEOUT": "3"}
+    done = guard("settings", "--config", path, "--json", env=env)
+    shown = {name: (one["value"], one["source"]) for name, one in json.loads(done.stdout).items()}
+
+    assert set(shown) == set(Settings.model_fields)
+    assert shown["lease_seconds"] == (60, "config")
+    assert shown["heartbeat_seconds"] == (20, "a third of lease_seconds")
+    assert shown["redis_timeout"] == (3, "environment, CANCEL_GUARD_REDIS_TIMEOUT")
+    assert shown["on_redis_error"] == ("local", "default")
+    assert "a third of lease_seconds" in " ".join(guard("settings", "--config", path, env=env).stdout.split())
+
+
+def test_a_wrong_setting_is_named_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    path = config(tmp_path, callback_settings={"cancel_guard": {"lease": 10}})
+    done = guard("settings", "--config", path)
+    assert (done.returncode, "no such setting" in done.stderr) == (1, True)

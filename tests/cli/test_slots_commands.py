@@ -1,0 +1,244 @@
+"""status, slots, release and reconcile, asked of a real Redis in either layout."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from litellm_cancel_guard.gauge.connect import NoRedisError, Target, target_of
+from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
+from litellm_cancel_guard.gauge.redis import RedisGauge
+from litellm_cancel_guard.lease import Lease
+from tests.cli.command import assert_one_clear_message, guard
+from tests.gauge.stores import start_cluster_node
+from tests.harness.process import LOOPBACK
+from tests.harness.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Store:
+    """A Redis in which slots can be taken."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    @property
+    def url(self) -> str:
+        return str(self.target)
+
+    def hold(self, secret: str, *ids: str, counting: bool, namespace: str = "") -> str:
+        """Take slots for the key, as a worker does; return the hash of the key."""
+        name = hashlib.sha256(secret.encode()).hexdigest()
+
+        async def take() -> None:
+            client = self.target.client(5)
+            layout = (counted_layout if counting else slots_layout)(namespaced=lambda key: namespace + key)
+            gauge = RedisGauge(lambda: client, layout, lease_seconds=30, timeout_seconds=5)
+            for one in ids:
+                assert (await gauge.acquire(Lease(f"api_key:{name}", one), 10)).admitted
+            await client.aclose()
+
+        asyncio.run(take())
+        return name
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("cli-redis"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def store(server: RedisServer) -> Store:
+    server.client.flushall()
+    return Store(Target({"url": f"redis://{LOOPBACK}:{server.port}"}, "", "the test"))
+
+
+@pytest.fixture
+def key() -> str:
+    return f"sk-{secrets.token_hex(8)}"
+
+
+def asked(*args: str | Path, code: int = 0, env: dict[str, str] | None = None) -> Any:
+    done = guard(*args, "--json", env=env)
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("counting", [True, False], ids=["counting", "slots"])
+class TestEachLayout:
+    def test_status_shows_every_key_with_its_slots(self, store: Store, counting: bool) -> None:
+        names = {store.hold(f"sk-{n}", *map(str, range(n)), counting=counting): n for n in (1, 3)}
+        shown = asked("status", "--redis", store.url)
+
+        assert {one["key"]: (one["slots"], one["number"]) for one in shown} == {
+            name: (count, count) for name, count in names.items()
+        }
+        assert {one["limiter"] for one in shown} == {"counting" if counting else "slots"}
+        assert all(25 < one["first_lapses_in_seconds"] <= 30 for one in shown)
+        table = guard("status", "--redis", store.url).stdout
+        assert all(name in table for name in names)
+
+    def test_slots_are_found_by_the_key_its_hash_and_how_that_begins(
+        self, store: Store, key: str, counting: bool
+    ) -> None:
+        name = store.hold(key, "one", "two", counting=counting)
+        for word in (key, name, name[:8]):
+            shown = asked("slots", word, "--redis", store.url)
+            assert (shown["key"], {held["slot"] for held in shown["held"]}) == (name, {"one", "two"})
+        assert key not in guard("slots", key, "--redis", store.url).stdout
+
+    def test_release_gives_back_one_or_all(self, store: Store, server: RedisServer, key: str, counting: bool) -> None:
+        name = store.hold(key, "first", "second", "third", counting=counting)
+
+        assert asked("release", name, "fir", "--redis", store.url, "--yes") == {"released": ["first"], "in_flight": 2}
+        assert asked("release", name, "--redis", store.url, "--yes")["in_flight"] == 0
+        assert server.client.exists(f"{{api_key:{name}}}:max_parallel_requests") == 0
+
+    def test_release_does_nothing_unless_it_is_confirmed(self, store: Store, key: str, counting: bool) -> None:
+        name = store.hold(key, "one", counting=counting)
+        assert guard("release", name, "--redis", store.url).returncode == 1
+        assert asked("slots", name, "--redis", store.url)["slots"] == 1
+        assert guard("release", name, "no-such-slot", "--redis", store.url).returncode == 1
+
+    def test_what_is_right_needs_no_reconciling(self, store: Store, key: str, counting: bool) -> None:
+        store.hold(key, "one", counting=counting)
+        assert asked("reconcile", "--redis", store.url) == {"done": False, "changes": []}
+
+    def test_a_namespace_is_looked_into_alone(self, store: Store, counting: bool) -> None:
+        ours = store.hold("sk-ours", "one", counting=counting, namespace="ours:")
+        store.hold("sk-theirs", "one", counting=counting, namespace="theirs:")
+
+        shown = asked("status", "--redis", store.url, "--namespace", "ours")
+        assert [(one["key"], one["namespace"]) for one in shown] == [(ours, "ours")]
+        assert len(asked("status", "--redis", store.url)) == 2
+
+
+def test_reconcile_shows_first_and_mends_when_told_to(store: Store, server: RedisServer, key: str) -> None:
+    """Up to 1.93 a leaked count of an unguarded worker stands in LiteLLM's number, and in no slot."""
+    name = store.hold(key, "one", "two", counting=True)
+    number = f"{{api_key:{name}}}:max_parallel_requests"
+    server.client.incrby(number, 5)
+
+    dry = asked("reconcile", name, "--redis", store.url, code=1)
+    assert [(change["number"], change["becomes"]) for change in dry["changes"]] == [(7, 2)]
+    assert server.client.get(number) == "7"
+    assert "Repeat it with --yes" in guard("reconcile", "--redis", store.url).stdout
+    done = guard("reconcile", "--redis", store.url, "--yes")
+    assert (done.returncode, server.client.get(number)) == (0, "2")
+    assert "7 is now 2" in done.stdout
+    assert server.client.ttl(number) > 0
+
+
+def test_reconcile_clears_away_what_has_lapsed(store: Store, server: RedisServer, key: str) -> None:
+    name = store.hold(key, "one", "two", counting=False)
+    slots = f"{{api_key:{name}}}:max_parallel_requests"
+    server.client.zincrby(slots, -60, "one")
+
+    assert asked("reconcile", "--redis", store.url, "--yes")["changes"][0]["becomes"] == 1
+    assert server.client.zrange(slots, 0, -1) == ["two"]
+
+
+def test_a_number_that_leaked_without_any_slot_is_found(store: Store, server: RedisServer) -> None:
+    number = f"{{api_key:{'cd' * 32}}}:max_parallel_requests"
+    server.client.set(number, 4, ex=60)
+    assert asked("reconcile", "--redis", store.url, "--yes")["changes"][0]["becomes"] == 0
+    assert server.client.exists(number) == 0
+
+
+def test_a_beginning_that_fits_two_keys_is_refused(store: Store, server: RedisServer) -> None:
+    for end in "ab":
+        server.client.set(f"{{api_key:{'cd' * 31}e{end}}}:max_parallel_requests", 1, ex=60)
+    assert_one_clear_message(guard("slots", "cdcdcd", "--redis", store.url), "more than one")
+
+
+def test_a_key_at_rest_a_key_of_another_type_and_no_redis_are_one_clear_message(
+    store: Store, server: RedisServer
+) -> None:
+    assert_one_clear_message(guard("slots", "sk-nobody", "--redis", store.url), "holds no slot")
+    name = f"{{api_key:{'cd' * 32}}}:max_parallel_requests"
+    server.client.rpush(name, "something else")
+    assert_one_clear_message(guard("status", "--redis", store.url), "is of type list")
+    assert_one_clear_message(guard("status", "--redis", "redis://:secret@127.0.0.1:1"), "can't be asked")
+    assert "secret" not in guard("status", "--redis", "redis://:secret@127.0.0.1:1").stderr
+    assert_one_clear_message(guard("status"), "names no Redis")
+
+
+def test_the_redis_of_a_config_and_of_the_environment_is_found_with_its_password(
+    store: Store, server: RedisServer, tmp_path: Path
+) -> None:
+    server.client.acl_setuser(
+        "operator", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], commands=["+@all"]
+    )
+    name = store.hold("sk-ours", "one", counting=False, namespace="ours:")
+    port = str(server.port)
+    params = {"type": "redis", "host": LOOPBACK, "port": "os.environ/PORT", "password": "os.environ/WORD"}
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "litellm_settings": {
+                    "cache": True,
+                    "cache_params": {**params, "username": "operator", "namespace": "ours"},
+                }
+            }
+        )
+    )
+    shown = asked("status", "--config", config, env={"PORT": port, "WORD": "secret", "REDIS_URL": "redis://elsewhere"})
+    assert [one["key"] for one in shown] == [name]
+    environ = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": port, "REDIS_USERNAME": "operator", "REDIS_PASSWORD": "secret"}
+    assert len(asked("status", env=environ)) == 1
+    assert_one_clear_message(guard("status", env={**environ, "REDIS_PASSWORD": "wrong"}), "can't be asked")
+
+
+def test_a_cluster_is_asked_on_all_its_nodes(tmp_path: Path) -> None:
+    process, port = start_cluster_node(tmp_path, os.environ)
+    try:
+        nodes = json.dumps([{"host": LOOPBACK, "port": port}])
+        cluster = Store(target_of(None, None, {"REDIS_CLUSTER_NODES": nodes}))
+        name = cluster.hold("sk-ours", "one", counting=True)
+        cluster.hold("sk-others", "one", "two", counting=False)
+        environ = {"REDIS_CLUSTER_NODES": nodes}
+        assert sorted(one["slots"] for one in asked("status", env=environ)) == [1, 2]
+        assert asked("release", name, "--yes", env=environ)["in_flight"] == 0
+    finally:
+        process.stop()
+
+
+class TestWhereRedisIs:
+    """As LiteLLM takes it; its own code is caching/redis_cache.py and _redis.py, 1.80 - 1.109."""
+
+    def test_a_url_in_the_config_goes_before_host_and_password(self) -> None:
+        params = {"url": "rediss://u:p@r:1/2", "host": "other", "password": "x"}
+        target = target_of(None, {"litellm_settings": {"cache": True, "cache_params": params}}, {})
+        assert (target.params, str(target)) == ({"url": "rediss://u:p@r:1/2"}, "rediss://r:1/2")
+
+    def test_tls_port_and_database_from_the_environment_are_not_text(self) -> None:
+        target = target_of(None, None, {"REDIS_HOST": "r", "REDIS_PORT": "1", "REDIS_DB": "2", "REDIS_SSL": "True"})
+        assert target.params == {"host": "r", "port": 1, "db": 2, "ssl": True}
+
+    def test_the_coordination_redis_goes_before_the_cache(self) -> None:
+        config = {
+            "general_settings": {"coordination_redis": {"host": "here", "port": 1}},
+            "litellm_settings": {"cache": True, "cache_params": {"host": "there"}},
+        }
+        assert target_of(None, config, {}).params == {"host": "here", "port": 1}
+
+    def test_a_config_without_a_cache_means_no_redis(self) -> None:
+        with pytest.raises(NoRedisError, match="in each worker alone"):
+            target_of(None, {"litellm_settings": {}}, {"REDIS_HOST": "r"})
+
+    def test_nodes_that_are_no_json_are_named(self) -> None:
+        with pytest.raises(NoRedisError, match="startup_nodes is no JSON"):
+            target_of(None, None, {"REDIS_CLUSTER_NODES": "r:1"})
