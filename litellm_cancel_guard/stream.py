@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.completion import begin, finish
+from litellm_cancel_guard.closing import Closer
 from litellm_cancel_guard.lease import Ending
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     End = Callable[[Ending], Awaitable[None]]
 
 log = logging.getLogger("LiteLLM Proxy")
-
-# How long closing the provider's stream may hold up the end of a request whose client has left.
-_CLOSE_SECONDS = 1.0
 
 
 async def guarded(
@@ -33,10 +30,12 @@ async def guarded(
     it is collected (style notes, facts 2 and 3): the request task's end is the backstop for both.
     """
     ending, ended = Ending.CLIENT_LEFT, False
+    closer = Closer(response)
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
             async for chunk in chunks:
+                closer.chunk_came()
                 if is_last is not None and is_last(chunk):
                     await end(Ending.COMPLETED)
                 yield chunk
@@ -49,15 +48,16 @@ async def guarded(
             await end(ending)
             ended = True
             event = await _last_event(outcome, error)
-            await _close(response)
+            await closer.close()
             yield event
     finally:
-        if not ended:
-            await end(ending)
-        if ending is Ending.CLIENT_LEFT:
-            if chunks is not response:
-                await _close(chunks)
-            await _close(response)
+        try:
+            # First, or for a moment the provider would have this request and the one that gets its slot.
+            if ending is Ending.CLIENT_LEFT:
+                await closer.close(chunks)
+        finally:
+            if not ended:
+                await end(ending)
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:
@@ -71,18 +71,3 @@ async def _last_event(outcome: Outcome, error: Exception) -> str:
     except Exception:
         log.exception("cancel_guard: a failed stream got no last event of its own")
         raise error from None
-
-
-async def _close(response: Any) -> None:
-    """Close the provider's stream: nobody will read it any more."""
-    aclose = getattr(response, "aclose", None)
-    if aclose is None:
-        return
-    try:
-        await finish(begin(_closed(aclose)), within=_CLOSE_SECONDS)
-    except Exception as error:
-        log.debug("cancel_guard: closing an abandoned stream raised %r", error)
-
-
-async def _closed(aclose: Callable[[], Awaitable[None]]) -> None:
-    await aclose()

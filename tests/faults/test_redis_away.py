@@ -80,16 +80,19 @@ def fault(request: pytest.FixtureRequest, redis_server: RedisServer) -> Fault:
     return request.param(redis_server)  # type: ignore[no-any-return]
 
 
-async def at_rest(caller: Caller, key: Key, redis_server: RedisServer) -> bool:
+async def at_rest(caller: Caller, key: Key, redis_server: RedisServer) -> None:
     """The gauge is 0, exactly the cap is admitted, and nothing stays."""
-    zero = await settled(lambda: gauge(redis_server.client, key), 0, within=SOON) == 0
+    assert await settled(lambda: gauge(redis_server.client, key), 0, within=SOON) == 0
     await wait_until(lambda: caller.proxy.text().count(AWAY) == caller.proxy.text().count(BACK), "Redis is asked again")
-    exact = await caller.admitted_at_once(key, cap=4) == (4, 2)
-    return zero and exact and lasting(redis_server.client, key) == []
+    assert await caller.admitted_at_once(key, cap=4) == (4, 2)
+    assert lasting(redis_server.client, key) == []
 
 
 async def test_before_a_request_comes(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
-    """Timed to the answer's beginning: at its end LiteLLM waits for a frozen Redis itself, 5 s, guarded or not."""
+    """Timed to the answer's beginning: at its end LiteLLM waits for a frozen Redis itself, 5 s, guarded or not.
+
+    From 1.94 on it also does so between the requests of a worker, so that only the first is a measure of the guard.
+    """
     await caller.plain(CHAT, key)
     fault.begin()
     took = []
@@ -100,9 +103,9 @@ async def test_before_a_request_comes(caller: Caller, key: Key, redis_server: Re
             assert stream.status == 200
             await asyncio.wait_for(stream.read_until(route.terminal), 20)
     fault.end()
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
     assert took[0] < REDIS_TIMEOUT_SECONDS + 1, took
-    assert max(took[1:]) < 1, took
+    assert max(took[1:]) < 1 or caller.proxy.setup.version.at_least(1, 94), took
 
 
 async def test_while_slots_are_held(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
@@ -114,7 +117,7 @@ async def test_while_slots_are_held(caller: Caller, key: Key, redis_server: Redi
         fault.end()
         assert await settled(lambda: gauge(redis_server.client, key), 3, within=SOON) == 3
         assert await streams.finish() == [True] * 3
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
 
 
 async def test_while_slots_are_given_back(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
@@ -124,7 +127,7 @@ async def test_while_slots_are_given_back(caller: Caller, key: Key, redis_server
         assert await streams.finish() == [True] * 3
         took = time.monotonic() - started
         fault.end()
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
     assert took < REDIS_TIMEOUT_SECONDS + 1, took
 
 
@@ -144,7 +147,7 @@ async def test_away_for_longer_than_a_lease_the_cap_is_enforced_on_what_this_wor
             assert await settled(lambda: gauge(redis_server.client, key), 4, within=SOON) == 4
             assert await second.finish() == [True] * 2
         assert await first.finish() == [True] * 2
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
     said = caller.proxy.text()[len(before) :]
     assert (said.count(AWAY), said.count(BACK)) == (1, 1)
 
@@ -164,7 +167,7 @@ async def test_cut_off_and_back_a_proxys_slots_are_counted_again(
             assert await first.finish() == [True] * 3
             assert await settled(lambda: gauge(redis_server.client, key), 2) == 2
             assert await second.finish() == [True] * 2
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
 
 
 async def test_told_to_stay_closed_it_answers_503_and_goes_on_with_what_runs(
@@ -185,7 +188,7 @@ async def test_told_to_stay_closed_it_answers_503_and_goes_on_with_what_runs(
         assert (await caller.plain(CHAT, free)).status == 200, "a key without a cap needs no count"
         redis_server.resume()
         assert await running.finish() == [True]
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
 
 
 async def test_a_slow_release_while_the_client_leaves_is_done_once(
@@ -201,7 +204,7 @@ async def test_a_slow_release_while_the_client_leaves_is_done_once(
     async with held(caller, key, 2):
         pass
     wire.mend()
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)
 
 
 @pytest.mark.parametrize("moment", ["acquire", "release"])
@@ -220,4 +223,4 @@ async def test_an_answer_that_never_arrives_leaves_nothing(
     wire.cut()
     wire.mend()
     assert wire.swallowed > 0
-    assert await at_rest(caller, key, redis_server)
+    await at_rest(caller, key, redis_server)

@@ -1,0 +1,91 @@
+"""Closes what is left of a stream that nobody will read: its iterators, and the provider's connection under them."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.completion import begin, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+log = logging.getLogger("LiteLLM Proxy")
+
+# How long closing may hold up the end of a request whose client has left.
+_CLOSE_SECONDS = 1.0
+# LiteLLM wraps a response in about six iterators; what is found beyond that is no longer a stream.
+_MOST_OBJECTS = 64
+
+
+class Closer:
+    """Knows the provider's connection under a stream, to close both when nobody will read it any more.
+
+    In 1.83 most of LiteLLM's iterators have no ``aclose``, or one that does not reach the connection
+    (litellm_core_utils/streaming_handler.py, responses/streaming_iterator.py): the provider would go on writing, and
+    its customer paying, until the garbage collector comes by.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        """Look for the connection under *stream* before it is read: a generator that was cancelled has nothing left."""
+        self._stream = stream
+        self._parts = list(_reachable([stream]))
+        self._chunk_came = False
+
+    def chunk_came(self) -> None:
+        """Look again at the first chunk, since some streams ask their provider only for that; costs nothing later."""
+        if not self._chunk_came:
+            self._chunk_came = True
+            self._parts = list(_reachable(self._parts))
+
+    async def close(self, *wrappers: Any) -> None:
+        """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""
+        connections = [part for part in _reachable(self._parts) if _is_response(part)]
+        found = {id(found): found for found in (*wrappers, self._stream, *connections)}
+        try:
+            await finish(begin(_close_all(found.values())), within=_CLOSE_SECONDS)
+        except Exception as error:
+            log.debug("cancel_guard: closing an abandoned stream raised %r", error)
+
+
+async def _close_all(streams: Iterable[Any]) -> None:
+    for stream in streams:
+        aclose = getattr(stream, "aclose", None)
+        if aclose is None or getattr(stream, "is_closed", False) is True:
+            continue
+        try:
+            await aclose()
+        except Exception as error:
+            log.debug("cancel_guard: closing an abandoned stream raised %r", error)
+
+
+def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
+    """Return *streams*, what they wrap, and the HTTP responses that they read from."""
+    waiting, seen = list(streams), set[int]()
+    while waiting and len(seen) < _MOST_OBJECTS:
+        found = waiting.pop(0)
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        if not _is_response(found):
+            waiting.extend(value for value in _parts(found) if _is_response(value) or _is_stream(value))
+
+
+def _parts(stream: Any) -> list[Any]:
+    if not inspect.isasyncgen(stream):
+        return list(getattr(stream, "__dict__", {}).values())
+    # What an `async for` iterates over is in no local variable; only the collector sees it.
+    frame = stream.ag_frame
+    return [*gc.get_referents(stream), *(gc.get_referents(frame) if frame is not None else ())]
+
+
+def _is_stream(value: Any) -> bool:
+    return hasattr(type(value), "__anext__") or hasattr(type(value), "__aiter__")
+
+
+def _is_response(value: Any) -> bool:
+    kind = type(value)
+    return kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response"

@@ -1,0 +1,79 @@
+"""The connection under a stream is found through whatever wraps it, and closed with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from litellm_cancel_guard.closing import Closer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Wire(httpx.AsyncByteStream):
+    """One chunk, and then silence."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"data: 1\n"
+        await asyncio.Event().wait()
+
+
+class Wrapper:
+    """As the iterators of LiteLLM 1.83: no aclose, and asks only for its first chunk."""
+
+    def __init__(self, response: httpx.Response, *, lazy: bool) -> None:
+        self._response_of = {"provider": response}
+        self.completion_stream: Any = None if lazy else response.aiter_lines()
+
+    def __aiter__(self) -> Wrapper:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self.completion_stream is None:
+            self.completion_stream = self._response_of["provider"].aiter_lines()
+        return await self.completion_stream.__anext__()
+
+
+async def through(stream: Any) -> AsyncIterator[Any]:
+    async for chunk in stream:
+        yield chunk
+
+
+async def read_on(stream: Any, closer: Closer, first: asyncio.Event) -> None:
+    async for _ in stream:
+        closer.chunk_came()
+        first.set()
+
+
+async def closed_after_a_cancelled_read(*, lazy: bool) -> bool:
+    response = httpx.Response(200, stream=Wire())
+    stream = through(through(Wrapper(response, lazy=lazy)))
+    closer, first = Closer(stream), asyncio.Event()
+    reading = asyncio.create_task(read_on(stream, closer, first))
+    await first.wait()
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.wait((reading,))
+    await closer.close()
+    return response.is_closed
+
+
+async def test_it_is_closed_although_nothing_is_left_of_the_generators_above_it() -> None:
+    assert await closed_after_a_cancelled_read(lazy=False)
+
+
+async def test_it_is_found_where_the_provider_was_asked_only_for_the_first_chunk() -> None:
+    assert await closed_after_a_cancelled_read(lazy=True)
+
+
+async def test_a_stream_that_cannot_be_closed_hides_nothing_and_keeps_the_others_from_nothing() -> None:
+    class Broken:
+        async def aclose(self) -> None:
+            raise RuntimeError("aclose(): asynchronous generator is already running")
+
+    response = httpx.Response(200, stream=Wire())
+    await Closer(response).close(Broken())
+    assert response.is_closed
