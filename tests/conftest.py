@@ -32,7 +32,7 @@ LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("litellm")
-    group.addoption("--litellm", default="installed", help="LiteLLM versions: installed, all, or 1.83.14,1.109.1")
+    group.addoption("--litellm", default="installed", help="LiteLLM versions: installed, all, latest, or 1.83.14,1.109.1")
     group.addoption(
         "--terminal-table", default="", help="write what clients see of failures, without and with the guard"
     )
@@ -119,7 +119,8 @@ def key() -> Key:
 
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    limits = httpx.Limits(max_connections=None)
+    # uvicorn closes an idle connection after 5 s, as httpx does: expired sooner, none is used as it is being closed.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, verify=False) as client:
         yield client
 

@@ -20,7 +20,7 @@ F8. The limiter raises its 429 from the first status of the response whose ``cod
     (``_handle_rate_limit_error``), and the ``x-ratelimit-*`` headers come from the statuses of an admission.
 F9. Callbacks of config.yaml come before the limiter in ``litellm.callbacks``, those added at run time after it; the
     pre-call hooks run in that order. 1.80 - 1.109, proxy_server.py, proxy/utils.py.
-F11. The slot limiter gives back what it holds by ``_release_parallel_request_slots(acquisition)``, 1.94 - 1.109, and
+F10. The slot limiter gives back what it holds by ``_release_parallel_request_slots(acquisition)``, 1.94 - 1.109, and
     from its log events, since 1.105, by ``_defer_parallel_slot_release(acquisition, span)``; an ``acquisition`` is a
     dict with the ``slot_id`` that ``should_rate_limit`` was given.
 F11. An ``HTTPException`` from ``should_rate_limit`` reaches the client with its status, in its route's error shape;

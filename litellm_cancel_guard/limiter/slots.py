@@ -38,7 +38,7 @@ class Covered:
 
 
 def save_releases(limiter: Any, covered: Covered) -> None:
-    """Answer LiteLLM's releases of covered ids without asking Redis (F11); a limiter without them is left alone."""
+    """Answer LiteLLM's releases of covered ids without asking Redis (F10); a limiter without them is left alone."""
     _answer(limiter, "_release_parallel_request_slots", covered, None)
     _answer(limiter, "_defer_parallel_slot_release", covered, answer=True)
 

@@ -93,6 +93,16 @@ class Caller:
         return await self.whole(route, key, script, stream=True)
 
     @asynccontextmanager
+    async def holding(self, key: Key, count: int, route: Route = ROUTES["chat"]) -> AsyncIterator[str]:
+        """So many requests at the provider, which holds them until the block is left; they then succeed."""
+        script = replace(self.script(), stall="headers")
+        held = [asyncio.create_task(self.plain(route, key, script)) for _ in range(count)]
+        await self.provider.wait(script.run, stalled=count)
+        yield script.run
+        await self.provider.release(script.run)
+        assert [answer.status for answer in await asyncio.gather(*held)] == [200] * count
+
+    @asynccontextmanager
     async def opened(self, route: Route, key: Key, script: Script, *, stream: bool = True) -> AsyncIterator[OpenStream]:
         """A stream to read bit by bit; leaving the block hangs up."""
         path, body, headers = route.request(key, str(script), stream=stream)
@@ -137,15 +147,15 @@ class Caller:
         if not self.proxy.setup.version.notices_hang_ups:
             await self._finish(run)
 
-    async def admitted_at_once(self, key: Key, cap: int, route: Route = ROUTES["chat"]) -> Admission:
-        """Two more than the cap at once, held open until each is either at the provider or refused."""
+    async def admitted_at_once(self, key: Key, cap: int, route: Route = ROUTES["chat"], *, above: int = 2) -> Admission:
+        """So many more than the cap at once, held open until each is either at the provider or refused."""
         script = replace(self.script(), stall="headers")
-        asking = [asyncio.create_task(self.plain(route, key, script)) for _ in range(cap + 2)]
+        asking = [asyncio.create_task(self.plain(route, key, script)) for _ in range(cap + above)]
         admitted = await asyncio.wait_for(self._all_decided(script.run, asking), 20)
         await self.provider.release(script.run)
         statuses = sorted([answer.status for answer in await asyncio.gather(*asking)])
         await self.provider.wait(script.run, open=0)
-        refused = cap + 2 - admitted
+        refused = cap + above - admitted
         assert statuses == [200] * admitted + [429] * refused, f"{admitted} were admitted, but answered: {statuses}"
         return Admission(admitted, refused)
 

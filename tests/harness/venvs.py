@@ -55,6 +55,13 @@ def library(name: str) -> Path:
     return folder
 
 
+def add_program(version: Version, program: str) -> None:
+    """Install what LiteLLM's command line offers to run and its own requirements leave out."""
+    python = python_of(version)
+    if not python.with_name(program).exists():
+        _run(_uv(), "pip", "install", "--python", str(python), program)
+
+
 def build_all(versions: Iterable[Version]) -> dict[Version, Future[Path]]:
     """Build side by side; each future holds its interpreter, or the reason why there is none."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

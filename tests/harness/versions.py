@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Version:
         return self.at_least(1, 90)
 
     @property
+    def accuses_done(self) -> bool:
+        """Newer releases take an answer of OpenAI's that has no finish_reason for a cut one, [DONE] or not."""
+        return self.at_least(1, 103)
+
+    @property
     def spins(self) -> bool:
         """Older releases never come back from a Gemini stream that ends in half an event (#26015)."""
         return not self.at_least(1, 95)
@@ -76,14 +86,37 @@ def installed() -> Version | None:
 
 
 def named(number: str) -> Version:
-    """The version of that number; one that is not listed yet is tried as it comes."""
-    return next((version for version in VERSIONS if version.number == number), Version(number))
+    """The version of that number; one that is not listed yet is tried with what the newest listed one needs."""
+    newest = VERSIONS[-1]
+    unlisted = Version(number, newest.overrides if Version(number).release > newest.release else ())
+    return next((version for version in VERSIONS if version.number == number), unlisted)
+
+
+def newest_on_the_index() -> str:
+    """The number of the newest release that this Python can install."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or "uv"
+    command = [
+        uv,
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-deps",
+        "--no-header",
+        "--no-annotate",
+        "--python",
+        sys.executable,
+        "-",
+    ]
+    done = subprocess.run(command, input="litellm", capture_output=True, text=True, check=True)
+    return done.stdout.strip().removeprefix("litellm==")
 
 
 def chosen(option: str) -> list[Version]:
-    """What `--litellm` asks for: `installed`, `all`, or numbers with commas between them."""
+    """What `--litellm` asks for: `installed`, `all`, `latest`, or numbers with commas between them."""
     if option == "all":
         return list(VERSIONS)
+    if option == "latest":
+        return [named(newest_on_the_index())]
     if option != "installed":
         return [named(number.strip()) for number in option.split(",")]
     here = installed()

@@ -38,12 +38,18 @@ class Cell:
     ending: str
     cancelling: bool = False
 
+    @classmethod
+    def named(cls, name: str) -> Cell:
+        """The cell whose name that is."""
+        route, ending, *cancelling = name.split("-")
+        return cls(route, ending, bool(cancelling))
+
     def __str__(self) -> str:
         return f"{self.route}-{self.ending}{'-cancelling' if self.cancelling else ''}"
 
 
 # Before, LiteLLM does not heed x-litellm-timeout on the route.
-_SINCE = {Cell("chat_gem", "timeout"): (1, 84), Cell("messages_claude", "timeout"): (1, 84)}
+_SINCE = {Cell("chat_gem", "timeout"): (1, 97), Cell("messages_claude", "timeout"): (1, 94)}
 
 
 def _all() -> list[Cell]:

@@ -98,17 +98,19 @@ class Table:
     async def _cell(self, caller: Caller, cell: Cell) -> Result:
         async with self._gate:
             key, result = fresh_key(cap=CAP), Result()
-            try:
-                await self._ended(caller, cell, key, result)
-            except (AssertionError, httpx.HTTPError, TimeoutError, asyncio.TimeoutError) as fault:
-                result.fault = f"{type(fault).__name__}: {str(fault)[:600]}"
-            finally:
+            for step in (self._end, self._measure):
+                try:
+                    await step(caller, cell, key, result)
+                except (AssertionError, httpx.HTTPError, TimeoutError, asyncio.TimeoutError) as fault:
+                    result.fault = result.fault or f"{type(fault).__name__}: {str(fault)[:600]}"
                 await caller.let_go()
             return result
 
-    async def _ended(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
+    async def _end(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
         for _ in range(REQUESTS):
             await ENDINGS[cell.ending](caller, ROUTES[cell.route], key)
+
+    async def _measure(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
         result.left = await settled(lambda: gauge(self._store, key), 0)
         result.held = (await caller.probed())["held"].get(f"api_key:{key.name}", 0)
         result.admitted = (await caller.admitted_at_once(key, cap=CAP)).admitted

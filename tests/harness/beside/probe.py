@@ -84,7 +84,8 @@ async def report(request: Any) -> JSONResponse:
         for lease, _ in guard._worker.registry.leases():
             held[lease.gauge] = held.get(lease.gauge, 0) + 1
     requests = sum(len(guard._worker.registry) for guard in guards)
-    return JSONResponse({"pid": os.getpid(), "requests": requests, "held": held, "at_work": _tasks_of_the_guard()})
+    found = {"pid": os.getpid(), "requests": requests, "held": held, "at_work": _tasks_of_the_guard()}
+    return JSONResponse({**found, "callbacks": [type(callback).__name__ for callback in litellm.callbacks]})
 
 
 def _tasks_of_the_guard() -> int:

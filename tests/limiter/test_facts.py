@@ -1,0 +1,111 @@
+"""Each fact of limiter/facts.py, asked of the real LiteLLM of each version: one that expires says so here."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from litellm_cancel_guard.limiter import facts
+from tests.harness import venvs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.config import Setup
+    from tests.harness.proxy import Proxies
+    from tests.harness.redis_server import RedisServer
+    from tests.harness.versions import Version
+
+PROBE = Path(__file__).with_name("facts_probe.py")
+
+
+@pytest.fixture(scope="session")
+def seen_by(redis_server: RedisServer) -> Callable[[Version], dict[str, Any]]:
+    """What the probe sees in a version, once for all tests."""
+    seen: dict[Version, dict[str, Any]] = {}
+
+    def of(version: Version) -> dict[str, Any]:
+        if version not in seen:
+            command = [str(venvs.python_of(version)), str(PROBE), str(redis_server.port)]
+            env = {"PATH": "/usr/bin:/bin", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+            assert done.returncode == 0, done.stderr[-3000:]
+            seen[version] = json.loads(done.stdout.splitlines()[-1])
+        return seen[version]
+
+    return of
+
+
+@pytest.fixture
+def seen(seen_by: Callable[[Version], dict[str, Any]], litellm_version: Version) -> dict[str, Any]:
+    return seen_by(litellm_version)
+
+
+@pytest.fixture
+def slots(litellm_version: Version) -> bool:
+    """Whether the version is to have the slot limiter."""
+    return litellm_version.at_least(1, 94)
+
+
+def test_every_fact_has_a_test() -> None:
+    stated = re.findall(r"^(F\d+)\.", facts.__doc__ or "", re.MULTILINE)
+    tested = re.findall(r"^(?:async )?def test_(f\d+)_", Path(__file__).read_text(), re.MULTILINE)
+    assert sorted(stated) == sorted(name.upper() for name in tested)
+
+
+def test_f1_the_limiter_is_found_by_its_name(seen: dict[str, Any]) -> None:
+    assert seen["F1"] == "_PROXY_MaxParallelRequestsHandler_v3"
+
+
+def test_f2_the_pre_call_hook_asks_the_instance(seen: dict[str, Any]) -> None:
+    assert [one["key"] for one in seen["F2"]][:1] == [facts.CAPPED_DESCRIPTOR]
+
+
+def test_f3_slots_are_members_where_there_is_a_slot_id(seen: dict[str, Any], slots: bool) -> None:
+    assert seen["F3"] == {"parameter": slots, "type": "zset" if slots else "string"}
+
+
+def test_f4_only_the_key_itself_has_a_cap(seen: dict[str, Any]) -> None:
+    capped = [one["key"] for one in seen["F2"] if one["cap"] is not None]
+    assert (capped, len(seen["F2"]) > 1) == ([facts.CAPPED_DESCRIPTOR], True)
+
+
+def test_f5_a_slot_is_pruned_by_its_age(seen: dict[str, Any], slots: bool) -> None:
+    assert seen["F5"] == ({"ttl": 3600, "past": False, "near": True} if slots else None)
+
+
+def test_f6_the_counting_limiter_counts_down_in_two_ways(seen: dict[str, Any], slots: bool) -> None:
+    ways = [["async_increment_tokens_with_ttl_preservation", -1], ["async_increment_cache_pipeline", -1]]
+    assert seen["F6"] == ([] if slots else ways)
+
+
+def test_f7_the_namespace_is_before_the_keys_of_scripts(seen: dict[str, Any], litellm_version: Version) -> None:
+    namespaced = litellm_version.release >= facts.NAMESPACED_SCRIPTS_SINCE
+    assert seen["F7"] == ["tenant:{api_key:" if namespaced else "{api_key:"]
+
+
+def test_f8_the_first_status_over_its_limit_is_the_refusal(seen: dict[str, Any]) -> None:
+    assert seen["F8"] == {"status": 429, "cap": True, "header": True}
+
+
+def test_f9_the_guard_comes_before_the_limiter(proxies: Proxies, setup: Setup) -> None:
+    proxy = proxies.shared(replace(setup, guarded=True, callbacks=("probe.probe",), beside=("probe.py",)))
+    names = httpx.get(f"{proxy.url}/_probe", trust_env=False).json()["callbacks"]
+    order = [name for name in names if name in {"_PROXY_CancelGuard", "Late"} or "MaxParallelRequests" in name]
+    assert order == ["_PROXY_CancelGuard", "_PROXY_MaxParallelRequestsHandler_v3", "Late"]
+
+
+def test_f10_a_slot_is_given_back_by_its_id(seen: dict[str, Any], slots: bool, litellm_version: Version) -> None:
+    deferred = "acquisition" if litellm_version.at_least(1, 105) else None
+    assert seen["F10"] == ({"first": "acquisition", "left": 0, "deferred": deferred} if slots else None)
+
+
+def test_f11_an_http_exception_passes_through_the_hook(seen: dict[str, Any]) -> None:
+    assert seen["F11"] == 503
