@@ -20,13 +20,17 @@ __all__ = ["__version__", "handler"]
 
 def __getattr__(name: str) -> Any:
     if name == "handler":
-        from litellm_cancel_guard.entry import handler
-
-        return handler
+        return _handler()
     if name == "__version__":
         from importlib.metadata import version
 
         return version("litellm-cancel-guard")
     from litellm_cancel_guard.naming import misnamed
 
-    return misnamed(name)
+    return misnamed(name, _handler)
+
+
+def _handler() -> Any:
+    from litellm_cancel_guard.entry import handler
+
+    return handler

@@ -13,4 +13,4 @@ handler = _PROXY_CancelGuard()
 
 
 def __getattr__(name: str) -> Any:
-    return misnamed(name)
+    return misnamed(name, lambda: handler)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("LiteLLM Proxy")
 
 RIGHT_LINE = "litellm_settings: callbacks: [litellm_cancel_guard.handler]"
 
 
-def misnamed(name: str) -> Any:
-    """Return the handler for a *name* that LiteLLM's loader asks for and that does not exist; the log says so.
+def misnamed(name: str, handler: Callable[[], Any]) -> Any:
+    """Return the *handler* for a *name* that LiteLLM's loader asks for and that does not exist; the log says so.
 
     LiteLLM would refuse to start with a traceback, or, up to 1.97, take the class for an instance and never call it
     (proxy/common_utils/callback_utils.py). Which callback is meant is beyond doubt.
@@ -28,6 +31,4 @@ def misnamed(name: str) -> Any:
         name,
         RIGHT_LINE,
     )
-    from litellm_cancel_guard.entry import handler
-
-    return handler
+    return handler()
