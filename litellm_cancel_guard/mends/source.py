@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.settings import Settings
 
-# The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many turns of which the
-# source took none itself: 16,384 chunks that say nothing. Real ones come in network reads, which suspend.
+# The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many that said nothing and
+# of which none suspended. Real ones come in network reads, which do.
 _PULLS_PER_TURN = 64
-_TURNS = 256
+_SAID_NOTHING = 16_384
 # Providers whose whole streams were seen to end with a finish_reason, or with [DONE] (tests/terminal).
 _TELL_THEIR_END = frozenset(
     {"openai", "azure", "anthropic", "gemini", "vertex_ai", "vertex_ai_beta", "text-completion-openai"}
@@ -36,12 +36,12 @@ def mend(settings: Settings) -> bool:
     """Wrap the source of every chat stream. A wrapper that a router puts around another is left alone."""
     from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
-    _watch_init(CustomStreamWrapper, settings.on_truncation == "error")
-    _watch_fetch(CustomStreamWrapper, settings.on_truncation == "error")
+    _watch_init(CustomStreamWrapper, tell_truncation=settings.on_truncation == "error")
+    _watch_fetch(CustomStreamWrapper, tell_truncation=settings.on_truncation == "error")
     return True
 
 
-def _watch_init(wrapper_class: Any, tell_truncation: bool) -> None:
+def _watch_init(wrapper_class: Any, *, tell_truncation: bool) -> None:
     original = wrapper_class.__init__
 
     @functools.wraps(original)
@@ -50,25 +50,25 @@ def _watch_init(wrapper_class: Any, tell_truncation: bool) -> None:
         # What another stream of this request reported is over: a fallback has taken its place.
         saw(None)
         if type(self) is wrapper_class:
-            self.completion_stream = watched(self.completion_stream, self, tell_truncation)
+            self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
 
     wrapper_class.__init__ = init
 
 
-def _watch_fetch(wrapper_class: Any, tell_truncation: bool) -> None:
+def _watch_fetch(wrapper_class: Any, *, tell_truncation: bool) -> None:
     """Watch a source that is only made when the first chunk is asked for (Gemini, Vertex, Bedrock)."""
     original = wrapper_class.fetch_stream
 
     @functools.wraps(original)
     async def fetch_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
         fetched = await original(self, *args, **kwargs)
-        self.completion_stream = watched(self.completion_stream, self, tell_truncation)
+        self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
         return fetched
 
     wrapper_class.fetch_stream = fetch_stream
 
 
-def watched(stream: Any, wrapper: Any, tell_truncation: bool) -> Any:
+def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     """Return *stream* as a source that can't spin, or as it is where it is pulled in another way."""
     if isinstance(stream, Source) or not hasattr(stream, "__aiter__"):
         return stream
@@ -110,7 +110,7 @@ class _Pulls:
         self._source = source
         self._stream = stream
         self._pulls = 0
-        self._turns = 0
+        self._said_nothing = 0
         self._suspended = True
 
     def __aiter__(self) -> _Pulls:
@@ -124,17 +124,20 @@ class _Pulls:
 
     async def _pull(self) -> Any:
         try:
-            return await self._stream.__anext__()
+            chunk = await self._stream.__anext__()
         except StopAsyncIteration:
             failure = self._source.cut()
             if failure is None:
                 raise
             raise ProviderStreamError(failure) from None
+        self._said_nothing = self._said_nothing + 1 if chunk is None else 0
+        return chunk
 
     async def _after_a_turn(self) -> Any:
         """Let the loop serve others; and end a source which never let it do so by itself."""
-        self._turns = 0 if self._suspended else self._turns + 1
-        if self._turns > _TURNS:
+        if self._suspended:
+            self._said_nothing = 0
+        if self._said_nothing > _SAID_NOTHING:
             raise ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
         await asyncio.sleep(0)
         self._suspended = False

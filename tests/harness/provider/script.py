@@ -20,6 +20,9 @@ class Script:
     only: str = ""
     """Act on requests for this model alone; the next mark is for the others (fallbacks)."""
 
+    shape: str = ""
+    """What else a whole stream holds, or how else it ends: a name of `shapes`."""
+
     stall: str = ""
     """Hold the answer until it is released: before the `headers`, or at this step."""
     delay: float = 0.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
-from tests.harness.provider import misshapen
+from tests.harness.provider import misshapen, shapes
 from tests.harness.provider import script as scripts
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.runs import Run
@@ -111,9 +111,10 @@ class _Act:
         return response
 
     def _frame(self, step: int) -> bytes:
-        opening = b"" if step else self._wire.opening()
+        shape, wire = self._script.shape, self._wire
+        before = wire.opening() if step == 0 else shapes.inside(shape, wire) if step == 1 else b""
         last = step == self._script.chunks
-        return opening + (self._wire.closing(step) if last else self._wire.chunk(step))
+        return before + (shapes.ending(shape, wire, step) if last else wire.chunk(step))
 
     async def _mishap(self, step: int, response: web.StreamResponse) -> bool:
         if step == self._script.error_step:

@@ -1,0 +1,66 @@
+"""A healthy stream is, byte for byte, the one that LiteLLM alone sends."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.harness.keys import fresh_key
+from tests.harness.provider.script import Script
+
+if TYPE_CHECKING:
+    from tests.harness.config import Setup
+    from tests.harness.proxy import Proxies, Proxy
+
+# What differs from one request to the next with LiteLLM alone: ids, and the time of day.
+_IDS = "id|item_id|response_id|previous_response_id|created|created_at|completed_at|system_fingerprint"
+_OWN = re.compile(
+    rf"""(?P<name>"(?:{_IDS})": ?)(?:"[^"]*"|[\d.]+)|\b(?:resp|msg|chatcmpl|rs|fc|call)_?-?[\w=-]{{8,}}"""
+)
+SHAPES = ("", "tools", "reasoning", "choices", "pings", "length", "filtered", "blocked")
+ROUTES: dict[str, tuple[str, Any]] = {
+    "chat": ("/v1/chat/completions", lambda text: {"messages": [{"role": "user", "content": text}], "n": 1}),
+    "usage": (
+        "/v1/chat/completions",
+        lambda text: {"messages": [{"role": "user", "content": text}], "stream_options": {"include_usage": True}},
+    ),
+    "messages": ("/v1/messages", lambda text: {"messages": [{"role": "user", "content": text}], "max_tokens": 64}),
+    "responses": ("/v1/responses", lambda text: {"input": text}),
+}
+ASKED = [(route, model) for route in ROUTES for model in ("openai", "anthropic", "gemini", "vertex")]
+
+
+async def asked(proxy: Proxy, route: str, model: str, shape: str) -> str:
+    path, body = ROUTES[route]
+    text = str(Script("healthy", chunks=4, shape=shape))
+    # A session without a pool: each answer ends where its connection says so.
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}", "anthropic-version": "2023-06-01"}
+        asking = {"model": model, "stream": True, **body(text)}
+        answer = await client.post(f"{proxy.url}{path}", json=asking, headers=headers)
+    return f"{answer.status_code} {_OWN.sub(lambda found: found['name'] or '', answer.text)}"
+
+
+@pytest.mark.timeout(180)
+async def test_it_is_the_stream_that_litellm_alone_sends(proxies: Proxies, failing: Setup) -> None:
+    guarded, bare = (proxies.shared(dataclasses.replace(failing, guarded=state)) for state in (True, False))
+    differing = []
+    for route, model in ASKED:
+        for shape in SHAPES:
+            one, other = await asyncio.gather(asked(guarded, route, model, shape), asked(bare, route, model, shape))
+            assert one.startswith("200 "), (route, model, shape, one)
+            if one != other:
+                differing.append((route, model, shape, one, other))
+    assert differing == []
+
+
+async def test_a_server_that_ends_with_done_alone_is_believed(failing_proxy: Proxy) -> None:
+    """Servers that speak OpenAI's protocol may leave the finish_reason out; LiteLLM accuses them from 1.103 on."""
+    if failing_proxy.setup.version.accuses_done:
+        pytest.skip("LiteLLM takes it for a cut stream")
+    assert "error" not in await asked(failing_proxy, "chat", "openai", "done")

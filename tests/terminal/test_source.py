@@ -1,0 +1,197 @@
+"""The general guard at a chat stream's source, in LiteLLM's own wrapper: what would spin ends, the loop turns."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, MagicMock
+
+import pytest
+from litellm import CustomStreamWrapper
+
+from litellm_cancel_guard.failure import ProviderStreamError, failure_of
+from litellm_cancel_guard.mends import source as mends_source
+from litellm_cancel_guard.mends.source import Source, watched
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Stuck:
+    """As the exhausted iterator of #26015: never suspends, never ends, says nothing."""
+
+    def __init__(self, says: Any = None, after: tuple[Any, ...] = ()) -> None:
+        self.says = says
+        self.after = list(after)
+        self.asked = 0
+
+    def __aiter__(self) -> Stuck:
+        return self
+
+    async def __anext__(self) -> Any:
+        self.asked += 1
+        return self.after.pop(0) if self.after else self.says
+
+
+class Slow(Stuck):
+    """Says nothing for a long time, but lets the loop turn: a provider that thinks."""
+
+    def __init__(self, chunks: int) -> None:
+        super().__init__()
+        self.left = chunks
+
+    async def __anext__(self) -> Any:
+        await asyncio.sleep(0)
+        self.left -= 1
+        return None if self.left else "at last"
+
+
+class Wrapper:
+    """What the guard asks of LiteLLM's wrapper."""
+
+    def __init__(self, provider: str = "openai", **said: Any) -> None:
+        self.custom_llm_provider = provider
+        self.__dict__.update(said)
+
+
+wrapper = Wrapper
+
+
+async def pull(source: Any) -> Any:
+    """As `CustomStreamWrapper.__anext__` does."""
+    async for chunk in source:
+        if chunk is None:
+            continue
+        return chunk
+    raise StopAsyncIteration
+
+
+async def test_an_iterator_that_returns_none_for_ever_ends_as_a_failure_and_the_loop_goes_on() -> None:
+    holder, turns = wrapper(), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    stuck = Stuck()
+    with pytest.raises(ProviderStreamError, match="no progress") as raised:
+        await asyncio.wait_for(pull(watched(stuck, holder, tell_truncation=True)), 10)
+    task.cancel()
+    assert failure_of(raised.value).status == 502
+    assert turns > 100
+    assert stuck.asked < 20_000
+
+
+async def test_a_source_that_is_only_slow_is_waited_for() -> None:
+    assert await pull(watched(Slow(40_000), wrapper(), tell_truncation=True)) == "at last"
+
+
+async def test_many_chunks_that_say_nothing_in_one_read_are_no_spin() -> None:
+    source = watched(Stuck(after=(*[None] * 10_000, "word")), wrapper(), tell_truncation=True)
+    assert await pull(source) == "word"
+
+
+async def test_a_cancelled_pull_is_cancelled_within_a_turn() -> None:
+    task = asyncio.create_task(pull(watched(Stuck(), wrapper(), tell_truncation=True)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def ended() -> AsyncIterator[Any]:
+    for _ in ():
+        yield _
+
+
+CUT = {
+    "nothing was said": ({}, True),
+    "a reason was given": ({"received_finish_reason": "stop"}, False),
+    "a reason on the way": ({"intermittent_finish_reason": "tool_calls"}, False),
+    "the last chunk is out": ({"sent_last_chunk": True}, False),
+}
+
+
+@pytest.mark.parametrize(("said", "cut"), CUT.values(), ids=CUT.keys())
+async def test_a_source_that_ends_without_a_reason_was_cut(said: dict[str, Any], cut: bool) -> None:
+    holder = wrapper(**said)
+    with pytest.raises(ProviderStreamError if cut else StopAsyncIteration):
+        await anext(aiter(watched(ended(), holder, tell_truncation=True)))
+
+
+async def test_a_provider_that_was_not_measured_is_not_accused() -> None:
+    holder = wrapper("petals")
+    with pytest.raises(StopAsyncIteration):
+        await anext(aiter(watched(ended(), holder, tell_truncation=True)))
+
+
+async def test_an_answer_that_ends_with_done_alone_is_whole() -> None:
+    class SdkStream:
+        async def _iter_events(self) -> AsyncIterator[Any]:
+            yield SimpleNamespace(data="[DONE]")
+
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            async for event in self._iter_events():
+                if event.data.startswith("[DONE]"):
+                    break
+                yield event
+
+    holder = wrapper()
+    with pytest.raises(StopAsyncIteration):
+        await anext(aiter(watched(SdkStream(), holder, tell_truncation=True)))
+
+
+def test_what_is_pulled_in_another_way_is_left_alone() -> None:
+    for stream in (None, "text", b"bytes", iter(())):
+        assert watched(stream, wrapper(), tell_truncation=True) is stream
+    once = watched(ended(), wrapper(), tell_truncation=True)
+    assert watched(once, wrapper(), tell_truncation=True) is once
+
+
+def test_a_source_answers_as_the_stream_it_is() -> None:
+    stream = Stuck()
+    stream.response = "headers"  # type: ignore[attr-defined]
+    assert watched(stream, wrapper(), tell_truncation=True).response == "headers"
+
+
+def test_a_source_does_not_keep_its_wrapper() -> None:
+    assert isinstance(watched(Stuck(), wrapper(), tell_truncation=True), Source)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydantic")
+async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure() -> None:
+    class Mended(CustomStreamWrapper):  # type: ignore[misc]
+        """A class of its own: the mend of the real one would stay for all tests."""
+
+    for name in ("__init__", "fetch_stream"):
+        setattr(Mended, name, getattr(CustomStreamWrapper, name))
+    mends_source._watch_init(Mended, tell_truncation=True)
+    log = MagicMock(model_call_details={}, completion_start_time=None, _on_deferred_stream_complete=None)
+    log.dispatch_attempt_failure_handlers = AsyncMock()
+    stream = Mended(completion_stream=Stuck(), model="m", custom_llm_provider="openai", logging_obj=log)
+
+    with pytest.raises(Exception, match="no progress") as raised:
+        await asyncio.wait_for(anext(stream), 20)
+    assert failure_of(raised.value).status == 502
+
+
+async def test_a_chunk_costs_no_time_that_shows() -> None:
+    async def chunks(count: int) -> AsyncIterator[int]:
+        for index in range(count):
+            yield index
+
+    async def seconds(stream: Any) -> float:
+        begun = time.perf_counter()
+        async for _ in stream:
+            pass
+        return time.perf_counter() - begun
+
+    holder = wrapper(sent_last_chunk=True)
+    plain = min([await seconds(chunks(20_000)) for _ in range(3)])
+    guarded = min([await seconds(watched(chunks(20_000), holder, tell_truncation=True)) for _ in range(3)])
+    assert (guarded - plain) / 20_000 < 50e-6
