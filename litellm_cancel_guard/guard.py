@@ -33,6 +33,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         super().__init__()
         self._worker = Worker()
         self._terminals = Terminals()
+        self._worker.when_changed(self._terminals.adopt)
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""

@@ -66,6 +66,10 @@ class Outage:
         self._changed: set[asyncio.Future[None]] = set()
         self._when_begun: Callable[[], None] = lambda: None
 
+    def choose(self, on_redis_error: str) -> None:
+        """Say of the next outage what the operator has chosen since."""
+        self._meanwhile = _MEANWHILE[on_redis_error]
+
     def when_begun(self, act: Callable[[], None]) -> None:
         """Have *act* called whenever one begins: the heartbeat is to beat faster."""
         self._when_begun = act

@@ -85,6 +85,7 @@ class Settings(BaseModel):
 
 
 ENV_PREFIX = "CANCEL_GUARD_"
+_ENVIRON = "os.environ/"
 
 
 def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
@@ -103,6 +104,17 @@ def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(problem, environ) for problem in error.errors())) from None
+
+
+def resolved(value: Any, environ: Mapping[str, str]) -> Any:
+    """Return *value* with each ``os.environ/NAME`` in it replaced, None where there is no such variable."""
+    if isinstance(value, dict):
+        return {name: resolved(part, environ) for name, part in value.items()}
+    if isinstance(value, list):
+        return [resolved(part, environ) for part in value]
+    if isinstance(value, str) and value.startswith(_ENVIRON):
+        return environ.get(value.removeprefix(_ENVIRON))
+    return value
 
 
 def sources(block: Any, environ: Mapping[str, str]) -> dict[str, str]:

@@ -46,11 +46,16 @@ class Terminals:
         seen.guarded = True
         return _outcome(protocol, settings, seen, user_api_key_dict, request_data)
 
-    def _start(self) -> Settings:
-        self._settings = settings = _load()
+    def adopt(self, settings: Settings) -> None:
+        """Go by *settings* from the next request on."""
+        self._settings = settings
         if settings.enabled:
             mends.mend(settings)
             watchdog.watch(settings.loop_stall_seconds, settings.on_loop_stall)
+
+    def _start(self) -> Settings:
+        settings = _load()
+        self.adopt(settings)
         return settings
 
 

@@ -16,11 +16,14 @@ from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.observer import TimedGauge
 from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
 from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litellm_cancel_guard.lease import Admission
     from litellm_cancel_guard.registry import Request
 
@@ -35,10 +38,12 @@ class Worker:
 
     def __init__(self) -> None:
         self.registry = Registry()
-        self.settings = Settings()
+        self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
         self._heartbeat: Heartbeat | None = None
         self._limiter: Any = None
+        self._watch: ConfigWatch | None = None
+        self._when_changed: Callable[[Settings], None] = lambda _: None
 
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
@@ -46,10 +51,17 @@ class Worker:
         task = asyncio.current_task()
         if self.ledger is None or task is None:
             return
+        if not self.settings.enabled:
+            self.registry.leave_context()
+            return
         request = self.registry.current()
         if route == NESTED_ROUTE and request is not None and request.ending is None:
             return
         self.registry.open(task, route, self._task_ended)
+
+    def when_changed(self, act: Callable[[Settings], None]) -> None:
+        """Have *act* called with the settings whenever they have changed in the config."""
+        self._when_changed = act
 
     def stand_aside(self, guard: Any) -> None:
         """Have nothing to do with the request that is served now: its key has no cap."""
@@ -97,11 +109,41 @@ class Worker:
         limiter = upstream.find_limiter()
         if limiter is None or limiter is self._limiter:
             return
-        self._limiter = limiter
-        self.settings = _settings()
+        self._limiter, ledger = limiter, self.ledger
+        block = _block()
+        self.settings = InForce(_settings(block))
+        if self._watch is None and (path := config_path()) is not None:
+            self._watch = ConfigWatch(path, block, lambda settings: self._adopt(settings, guard))
+            self._watch.look()
+            self._watch.start()
         if not self.settings.enabled:
             log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
+        elif self.ledger is ledger:
+            self._attach(limiter, guard)
+
+    def _adopt(self, settings: Settings, guard: Any) -> None:
+        """Go by *settings* from now on; requests in flight keep their slots and give them back in any case."""
+        settings = self.settings.adopt(settings)
+        log.warning(
+            "cancel_guard: the config has changed; %s",
+            f"in force now: {settings!r}" if settings.enabled else "the guard stands aside, LiteLLM counts alone",
+        )
+        self._when_changed(settings)
+        if self.ledger is None or self._heartbeat is None:
+            if settings.enabled:
+                self._attach(self._limiter, guard)
             return
+        retime = getattr(self.ledger.gauge, "retime", None)
+        if retime is not None:
+            retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
+        self.ledger.outage.choose(settings.on_redis_error)
+        self._heartbeat.hurry()
+
+    def _covers(self) -> bool:
+        """Tell whether LiteLLM's own count of the request that is served now is the guard's to keep."""
+        return bool(self.settings.enabled) or self.registry.current() is not None
+
+    def _attach(self, limiter: Any, guard: Any) -> None:
         try:
             recognised = upstream.recognise(limiter)
         except upstream.UnknownLimiterError as error:
@@ -112,7 +154,7 @@ class Worker:
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
         self._observe(self.ledger, self._heartbeat)
         self.ledger.outage.when_begun(self._heartbeat.hurry)
-        upstream.attach(recognised, self)
+        upstream.attach(recognised, self, self._covers)
         upstream.precede(_callbacks(), guard, limiter)
         log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))
 
@@ -130,10 +172,14 @@ def _callbacks() -> list[Any]:
     return getattr(sys.modules.get("litellm"), "callbacks", [])
 
 
-def _settings() -> Settings:
+def _block() -> Any:
     blocks = getattr(sys.modules.get("litellm"), "callback_settings", None)
+    return blocks.get("cancel_guard") if isinstance(blocks, dict) else None
+
+
+def _settings(block: Any) -> Settings:
     try:
-        return load_settings(blocks.get("cancel_guard") if isinstance(blocks, dict) else None, os.environ)
+        return load_settings(block, os.environ)
     except SettingsError as error:
         log.error("cancel_guard: %s. The guard runs with its defaults", error)  # noqa: TRY400 - no traceback at the operator
         return Settings()

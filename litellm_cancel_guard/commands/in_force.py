@@ -12,8 +12,7 @@ from rich.table import Table
 
 from litellm_cancel_guard import setup_files
 from litellm_cancel_guard.commands.redis_options import Refusal, say_json
-from litellm_cancel_guard.gauge.connect import resolved
-from litellm_cancel_guard.settings import Settings, SettingsError, load_settings, sources
+from litellm_cancel_guard.settings import Settings, SettingsError, load_settings, resolved, sources
 
 _EXIT_CODES = """\b
 Exit codes:

@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.settings import resolved
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ENVIRON = "os.environ/"
 # LiteLLM takes REDIS_<NAME> for each parameter of redis-py; these are the ones that make a connection.
 _NAMES = (
     *("url", "host", "port", "db", "username", "password", "ssl", "startup_nodes"),
@@ -93,17 +94,6 @@ def target_of(url: str | None, config: Mapping[str, Any] | None, environ: Mappin
     if not any(params.get(name) for name in _TARGETS):
         raise NoRedisError(f"{source} names no Redis: give --redis URL, --config, or REDIS_HOST in the environment.")
     return Target(_plain(params), namespace, source)
-
-
-def resolved(value: Any, environ: Mapping[str, str]) -> Any:
-    """Return *value* with each ``os.environ/NAME`` in it replaced, None where there is no such variable."""
-    if isinstance(value, dict):
-        return {name: resolved(part, environ) for name, part in value.items()}
-    if isinstance(value, list):
-        return [resolved(part, environ) for part in value]
-    if isinstance(value, str) and value.startswith(_ENVIRON):
-        return environ.get(value.removeprefix(_ENVIRON))
-    return value
 
 
 def _of_config(config: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], str]:

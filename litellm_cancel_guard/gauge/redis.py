@@ -64,6 +64,10 @@ class RedisGauge:
         self._timeout_seconds = timeout_seconds
         self._by_sha = True
 
+    def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
+        """Go by other times from the next call on; both in seconds."""
+        self._lease_seconds, self._timeout_seconds = lease_seconds, timeout_seconds
+
     async def acquire(self, lease: Lease, limit: int) -> Admission:
         """Hold a slot for *lease* if fewer than *limit* are held."""
         admitted, in_flight = await self._run(self._layout.acquire(lease, limit, self._lease_seconds))

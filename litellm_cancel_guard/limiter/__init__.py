@@ -18,6 +18,8 @@ from litellm_cancel_guard.limiter.seam import install
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litellm_cancel_guard.limiter.seam import Admits
 
 __all__ = [
@@ -33,10 +35,10 @@ __all__ = [
 ]
 
 
-def attach(recognised: Recognised, admits: Admits) -> None:
-    """Put the guard into the limiter, once however often it is called."""
+def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -> None:
+    """Put the guard into the limiter, once however often it is called; *covers* is for `silence_decrements`."""
     if recognised.shape == "counting":
-        silence_decrements(recognised.limiter)
+        silence_decrements(recognised.limiter, covers)
     covered = Covered()
     if recognised.shape == "slots":
         save_releases(recognised.limiter, covered)

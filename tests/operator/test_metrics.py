@@ -243,7 +243,7 @@ async def test_two_workers_are_summed_and_a_key_is_a_label_only_where_asked_for(
 ) -> None:
     (tmp_path / "prometheus").mkdir()
     env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "prometheus")), ("CANCEL_GUARD_METRICS_PER_KEY", "true"))
-    proxy = metered(workers=2, env=env)
+    proxy = metered(workers=2, arguments=("--run_gunicorn",), env=env)
     try:
         await call_on(proxy).admitted_at_once(key, cap=4)
 

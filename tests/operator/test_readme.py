@@ -1,0 +1,41 @@
+"""The README's table of settings is what the model says; `python -m tests.operator.test_readme` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from litellm_cancel_guard.reload import AT_THE_START
+from litellm_cancel_guard.settings import Settings
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- settings:begin -->\n", "<!-- settings:end -->"
+
+
+def table() -> str:
+    lines = ["| setting | default | |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "a third of the lease" if name == "heartbeat_seconds" else f"`{_plain(field.default)}`"
+        restart = " Takes a restart." if name in AT_THE_START else ""
+        lines.append(f"| `{name}` | {default} | {field.description}{restart} |")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def rewritten(text: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table()}{END}{after}"
+
+
+def test_the_readme_has_every_setting_as_the_model_says() -> None:
+    text = README.read_text()
+    assert rewritten(text) == text, "write it with: python -m tests.operator.test_readme"
+
+
+if __name__ == "__main__":
+    README.write_text(rewritten(README.read_text()))
