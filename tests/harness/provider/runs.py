@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class Counts:
     """The proxy closed the connection before the answer was whole."""
     answered: int = 0
     """Played to the end of the script, whether that was a whole answer, an error or a break."""
+    longest: dict[str, float] = field(default_factory=dict)
+    """For each number of open requests, how long there were at least so many without a pause, in seconds."""
 
     def meet(self, wanted: Mapping[str, int]) -> bool:
         """Counts of the moment are met exactly, the growing ones at least."""
@@ -32,6 +35,7 @@ class Counts:
 class Run:
     def __init__(self) -> None:
         self.counts = Counts()
+        self._since: dict[int, float] = {}
         self._released = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -40,10 +44,14 @@ class Run:
         self.counts.open += 1
         self.counts.total += 1
         self.counts.peak = max(self.counts.peak, self.counts.open)
+        self._since[self.counts.open] = time.monotonic()
         self._tell()
         return self.counts.total
 
     def leave(self, *, answered: bool) -> None:
+        lasted = time.monotonic() - self._since.pop(self.counts.open)
+        longest = self.counts.longest
+        longest[str(self.counts.open)] = max(longest.get(str(self.counts.open), 0), lasted)
         self.counts.open -= 1
         self.counts.answered += answered
         self.counts.hung_up += not answered

@@ -1,0 +1,214 @@
+"""The soak: a storm, faults all the while, and what must be true throughout and in the end.
+
+Throughout, while Redis is available: of one key, the provider never has more requests open than its cap. A request
+counts for the epoch in which it began; an epoch ends with the next fault of Redis, and the following one begins when
+every worker has said that Redis answers again. During a fault of Redis, each worker by itself holds the cap (`local`),
+and the provider may have as many times the cap as there are workers: that is not checked here.
+In the end, one lease after the last client has left: every gauge is 0, every registry is empty, no key would live for
+ever, and the worker that was never killed has grown by no more than a fifth since a third of the time was over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.harness.config import Setup
+from tests.harness.provider.handle import Control, Provider
+from tests.harness.proxy import Proxy
+from tests.harness.redis_server import RedisServer
+from tests.harness.witness import gauge, lasting, settled
+from tests.soak.storm import Storm
+
+if TYPE_CHECKING:
+    from tests.harness.versions import Version
+
+LEASE_SECONDS = 3.0
+CLIENTS = 16
+STEADY, MORTAL = "steady", "mortal"
+AWAY, BACK = "cannot count slots in Redis", "Redis answers again"
+GROWTH = 1.2
+# A provider learns of a closed connection a moment after the proxy has closed it, on a busy machine later.
+OVERLAP_SECONDS = 0.25
+# Before this, LiteLLM is still importing and filling its caches.
+LONG_ENOUGH_FOR_MEMORY_SECONDS = 240
+
+
+class Soak:
+    """One run, all of whose decisions come from its seed."""
+
+    def __init__(self, version: Version, python: Path, folder: Path, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._folder = folder
+        self._python = python
+        self._redis = RedisServer(_new(folder / "redis"))
+        self._provider = Provider(_new(folder / "provider"))
+        self._setup = Setup(
+            version,
+            guarded=True,
+            provider=self._provider.url,
+            redis_port=self._redis.port,
+            callbacks=("probe.probe",),
+            beside=("probe.py",),
+            env=(("CANCEL_GUARD_LEASE_SECONDS", f"{LEASE_SECONDS:g}"), ("CANCEL_GUARD_REDIS_TIMEOUT", "1")),
+        )
+        self._proxies: dict[str, Proxy | None] = {STEADY: None, MORTAL: None}
+        self._epoch, self._stable, self._started = 0, True, 0
+        self._memory: list[tuple[float, int]] = []
+        self._violations: list[str] = []
+        self._worst = 0.0
+        self._began = time.monotonic()
+        self._say(f"seed {seed}, LiteLLM {version}")
+
+    async def run(self, seconds: float) -> list[str]:
+        """Soak for so many seconds; returns what was violated."""
+        for name in self._proxies:
+            await self._start(name)
+        self._began = time.monotonic()
+        storm = Storm(self._chance, self._proxies, STEADY, self._tag)
+        async with httpx.AsyncClient(timeout=20, trust_env=False) as http:
+            provider = Control(self._provider, http)
+            raging = [asyncio.create_task(work) for work in (storm.rage(CLIENTS), self._watch(storm, provider))]
+            await self._faults(self._began + seconds)
+            for task in raging:
+                task.cancel()
+            await asyncio.wait(raging)
+            self._violations += [str(task.exception()) for task in raging if not task.cancelled() and task.exception()]
+            await storm.close()
+            await self._rest(storm, http)
+        self._violations += storm.told.wrong
+        self._check_memory(seconds)
+        self._say(f"{len(self._violations)} violations", *self._violations[:20])
+        return self._violations
+
+    def close(self) -> None:
+        for proxy in self._proxies.values():
+            if proxy is not None:
+                proxy.kill()
+        self._provider.stop()
+        self._redis.close()
+
+    def _tag(self) -> str:
+        return f"{'e' if self._stable else 'fault'}{self._epoch}"
+
+    async def _faults(self, until: float) -> None:
+        acts = (self._kill, self._pause, self._restart_redis, self._flush_scripts)
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, self._chance.uniform(5, 15)))
+            if time.monotonic() < until:
+                await self._chance.choice(acts)()
+
+    async def _kill(self) -> None:
+        proxy, self._proxies[MORTAL] = self._proxies[MORTAL], None
+        if proxy is not None:
+            self._say("kill -9")
+            await asyncio.to_thread(proxy.kill)
+        await self._start(MORTAL)
+
+    async def _pause(self) -> None:
+        seconds = self._chance.uniform(0.2, LEASE_SECONDS * 2)
+        self._say(f"Redis frozen for {seconds:.1f} s")
+        self._stable = False
+        self._redis.pause()
+        await asyncio.sleep(seconds)
+        self._redis.resume()
+        await self._stable_again()
+
+    async def _restart_redis(self) -> None:
+        self._say("Redis restarted, empty")
+        self._stable = False
+        await asyncio.to_thread(self._redis.restart)
+        await self._stable_again()
+
+    async def _flush_scripts(self) -> None:
+        self._say("SCRIPT FLUSH")
+        self._redis.client.script_flush()
+
+    async def _stable_again(self) -> None:
+        # A beat after which every worker has written again what it holds, and noticed an outage at the latest.
+        await asyncio.sleep(LEASE_SECONDS / 3 + 2)
+        while any(said.count(AWAY) > said.count(BACK) for said in self._logs()):  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.1)
+        self._epoch += 1
+        self._stable = True
+
+    def _logs(self) -> list[str]:
+        return [proxy.text() for proxy in self._proxies.values() if proxy is not None]
+
+    async def _start(self, name: str) -> None:
+        self._started += 1
+        folder = _new(self._folder / f"{name}-{self._started}")
+        self._proxies[name] = await asyncio.to_thread(Proxy, self._setup, self._python, folder)
+        self._say(f"{name} proxy started")
+
+    async def _watch(self, storm: Storm, provider: Control) -> None:
+        said: set[str] = set()
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(1)
+            for key in storm.keys:
+                run = storm.run_of(key, f"e{self._epoch}")
+                lasted = (await provider.counts(run)).longest.get(str((key.cap or 0) + 1), 0)
+                self._worst = max(self._worst, lasted)
+                if lasted > OVERLAP_SECONDS and run not in said:
+                    said.add(run)
+                    self._violations.append(
+                        f"the provider had more than {key.cap} requests of a key for {lasted:.3f} s: {run}"
+                    )
+                    self._say(self._violations[-1])
+            self._weigh()
+            if time.monotonic() - last > 10:
+                last = time.monotonic()
+                told = storm.told
+                said_of = f"{told.left} left, {told.broken_off} broken off, {self._worst:.3f} s above a cap at most"
+                self._say(f"answers {dict(told.statuses)}, {said_of}")
+
+    def _weigh(self) -> None:
+        proxy = self._proxies[STEADY]
+        if proxy is not None:
+            pages = int(Path(f"/proc/{proxy.workers[0]}/statm").read_text().split()[1])
+            self._memory.append((time.monotonic() - self._began, pages * 4096 // 2**20))
+
+    async def _rest(self, storm: Storm, http: httpx.AsyncClient) -> None:
+        self._say("the clients have left")
+        await asyncio.sleep(LEASE_SECONDS + 2)
+        for key in storm.keys:
+            left = await settled(lambda key=key: gauge(self._redis.client, key), 0, within=3)  # type: ignore[misc]
+            if left:
+                self._violations.append(f"the gauge of a key with a cap of {key.cap} is {left}")
+            self._violations += [f"{name} would live for ever" for name in lasting(self._redis.client, key)]
+        for name, proxy in self._proxies.items():
+            if proxy is not None:
+                found = (await http.get(f"{proxy.url}/_probe")).json()
+                holds = {what: found[what] for what in ("requests", "held", "at_work")}
+                self._say(f"the {name} proxy holds {holds}")
+                # A task that watches the loop stays for good.
+                if holds["requests"] or holds["held"] or holds["at_work"] > 1:
+                    self._violations.append(f"the {name} proxy still holds {holds}")
+
+    def _check_memory(self, seconds: float) -> None:
+        if not self._memory:
+            return
+        early = [size for at, size in self._memory if seconds / 3 < at < seconds / 2]
+        late = [size for at, size in self._memory if at > seconds * 0.9]
+        if not early or not late:
+            return
+        before, after = statistics.median(early), statistics.median(late)
+        self._say(f"memory of the steady worker: {before:.0f} MiB at a third of the time, {after:.0f} MiB in the end")
+        if seconds >= LONG_ENOUGH_FOR_MEMORY_SECONDS and after > before * GROWTH:
+            self._violations.append(f"the steady worker grew from {before:.0f} to {after:.0f} MiB")
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
