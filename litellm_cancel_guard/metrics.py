@@ -16,6 +16,8 @@ from litellm_cancel_guard.observer import Observer
 if TYPE_CHECKING:
     from litellm_cancel_guard.registry import Request
 
+log = logging.getLogger("LiteLLM Proxy")
+
 PREFIX = "litellm_cancel_guard_"
 KEY_LABEL = "hashed_api_key"
 
@@ -28,12 +30,17 @@ _made: dict[str, Any] = {}
 
 
 def observer(*, per_key: bool) -> Observer | None:
-    """Return what counts for Prometheus, or None where prometheus_client is not installed."""
+    """Return what counts for Prometheus, or None where prometheus_client is not installed or can't be used."""
     try:
         import prometheus_client
     except ImportError:
         return None
-    return Metrics(prometheus_client, per_key=per_key)
+    try:
+        return Metrics(prometheus_client, per_key=per_key)
+    except Exception:
+        # PROMETHEUS_MULTIPROC_DIR may name a folder that isn't there: slots are given back all the same.
+        log.exception("cancel_guard: nothing is counted for Prometheus")
+        return None
 
 
 class Metrics(Observer):
@@ -66,7 +73,7 @@ class Metrics(Observer):
             self._given_back.labels(ending.value)
         if "fault filter" not in _made:
             _made["fault filter"] = self._count_faults
-            logging.getLogger("LiteLLM Proxy").addFilter(self._count_faults)
+            log.addFilter(self._count_faults)
 
     def acquired(self, request: Request) -> None:  # noqa: D102 - as in Observer
         self._of(self._acquired, request).inc()

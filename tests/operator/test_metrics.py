@@ -115,6 +115,20 @@ def test_without_prometheus_client_nothing_counts(monkeypatch: pytest.MonkeyPatc
     assert metrics.observer(per_key=False) is None
 
 
+def test_a_registry_that_cannot_be_used_is_told_and_breaks_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PROMETHEUS_MULTIPROC_DIR names a folder that is not there."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise FileNotFoundError("no such folder")
+
+    monkeypatch.setattr(metrics, "_made", {})
+    monkeypatch.setattr(prometheus_client, "Gauge", gone)
+    assert metrics.observer(per_key=False) is None
+    assert "nothing is counted for Prometheus" in caplog.text
+
+
 def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Observer):
         def gave_back(self, request: Request, held_for: float) -> None:

@@ -1,0 +1,77 @@
+"""What is in deploy/, as far as it can be checked without an engine, a cluster and a Grafana."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from litellm_cancel_guard import metrics
+from litellm_cancel_guard.settings import load_settings
+from litellm_cancel_guard.setup_files import SHIM, SHIM_NAME, read_config
+from tests.cli.command import environ
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+NAMES = re.compile(r"litellm_cancel_guard_\w+")
+
+
+def queries() -> list[str]:
+    dashboard = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+def promtool(*args: str, cwd: Path) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    done = subprocess.run([program, *args], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_alert_rules_are_valid_and_fire_when_they_should() -> None:
+    promtool("check", "rules", "alerts.yaml", cwd=DEPLOY)
+    promtool("test", "rules", "alerts.test.yaml", cwd=DEPLOY)
+
+
+def test_every_query_of_the_dashboard_is_valid(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "5m").replace("$job", ".*")}
+        for number, query in enumerate(queries())
+    ]
+    (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", "queries.yaml", cwd=tmp_path)
+
+
+def test_the_rules_and_the_dashboard_ask_only_for_metrics_that_there_are() -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    assert metrics.observer(per_key=False) is not None
+    there = set(NAMES.findall(prometheus_client.generate_latest().decode()))
+    rules: Any = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
+    asked = [rule["expr"] for group in rules["groups"] for rule in group["rules"]] + queries()
+    # A histogram without an observation shows no bucket by the name alone; its families are in the text all the same.
+    assert {name for query in asked for name in NAMES.findall(query)} <= there
+
+
+def test_the_charts_values_name_the_guard_and_set_it_validly(tmp_path: Path) -> None:
+    values = yaml.safe_load((DEPLOY / "helm-values.yaml").read_text())
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(values["proxy_config"]))
+    reading = read_config(config)
+
+    assert (reading.present, reading.wrong, reading.misplaced) == (True, [], [])
+    assert load_settings(values["proxy_config"]["callback_settings"]["cancel_guard"], {}).enabled
+
+
+def test_the_images_last_step_writes_the_file_that_an_old_litellm_needs(tmp_path: Path) -> None:
+    step = re.search(r'^RUN python -c "(.+)"$', (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert step
+    code = step[1].replace("'/app'", repr(str(tmp_path)))
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ())
+    assert (tmp_path / SHIM_NAME).read_text() == SHIM
