@@ -30,6 +30,7 @@ from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.outage import Outage, asked_twice, stood_still
 from litellm_cancel_guard.releases import Releases
+from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
 
 log = logging.getLogger("LiteLLM Proxy")
+
+# A request task ends within this time of its last byte, on a busy worker too.
+_ELSEWHERE_SECONDS = 0.05
 
 # How often Redis is asked during an outage, at most.
 _PROBE_SECONDS = 1.0
@@ -92,9 +96,24 @@ class Ledger:
         admission = await self._acquire(request, gauge, limit, deadline)
         if admission.admitted or deadline - time.monotonic() < self.settings.redis_timeout / 2:
             return admission
-        if self._releases.freed(gauge) != freed or await self._releases.came_free(gauge, under_way):
+        if (
+            self._releases.freed(gauge) != freed
+            or await self._releases.came_free(gauge, under_way)
+            or await self._may_be_free_elsewhere(request, gauge, admission)
+        ):
             admission = await self._acquire(request, gauge, limit, deadline)
         return admission
+
+    async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:
+        """Give another worker a moment to free the slot whose request this client has just seen end.
+
+        Only on the routes where no release is awaited before the last byte: a client of theirs that goes on at once
+        with another worker would otherwise be refused because of its own request.
+        """
+        if request.route not in UNHOOKED_ROUTES or refused.in_flight <= self.registry.held(gauge):
+            return False
+        await asyncio.sleep(_ELSEWHERE_SECONDS)
+        return True
 
     async def end(self, request: Request, ending: Ending) -> None:
         """End *request* and wait, within ``redis_timeout`` seconds, until its slot is free.
