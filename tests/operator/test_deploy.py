@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import yaml
 
@@ -17,6 +18,16 @@ from litellm_cancel_guard import metrics
 from litellm_cancel_guard.settings import load_settings
 from litellm_cancel_guard.setup_files import SHIM, SHIM_NAME, read_config
 from tests.cli.command import environ
+from tests.harness.keys import fresh_key
+from tests.harness.process import Process, free_port
+from tests.harness.routes import ROUTES
+from tests.harness.witness import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.clients import Caller
+    from tests.harness.proxy import Proxy
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMES = re.compile(r"litellm_cancel_guard_\w+")
@@ -47,6 +58,48 @@ def test_every_query_of_the_dashboard_is_valid(tmp_path: Path) -> None:
     ]
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
     promtool("check", "rules", "queries.yaml", cwd=tmp_path)
+
+
+@pytest.mark.timeout(300)
+async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scrapes_two_workers(
+    metered: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is not installed: apt-get install prometheus")
+    (tmp_path / "workers").mkdir()
+    env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "workers")),)
+    proxy = metered(workers=2, arguments=("--run_gunicorn",), env=env)
+    target = {"targets": [proxy.url.removeprefix("http://")]}
+    scrape = {"job_name": "litellm", "scrape_interval": "1s", "static_configs": [target]}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
+    port = free_port()
+    argv = [program, f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+    server = Process("prometheus", [*argv, f"--web.listen-address=127.0.0.1:{port}"], env=environ(), folder=tmp_path)
+    try:
+        caller, key = call_on(proxy), fresh_key(cap=4)
+
+        async def unanswered() -> list[str]:
+            missing = []
+            for query in queries():
+                asked = query.replace("$__rate_interval", "1m").replace("$job", ".*")
+                answer = await http.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": asked})
+                assert answer.status_code == 200, answer.text
+                missing += [] if answer.json()["data"]["result"] else [query]
+            return missing
+
+        async def all_answered() -> bool:
+            await caller.admitted_at_once(key, cap=4)
+            await caller.hang_up_mid(ROUTES["chat"], key)
+            try:
+                return await unanswered() == []
+            except httpx.TransportError:
+                return False
+
+        await wait_until(all_answered, "every query has a series", within=60, every=1)
+    finally:
+        server.stop()
+        proxy.stop()
 
 
 def test_the_rules_and_the_dashboard_ask_only_for_metrics_that_there_are() -> None:

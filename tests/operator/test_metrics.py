@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import re
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.observer import Observer, Observers
 from litellm_cancel_guard.registry import Registry, Request
-from tests.harness import venvs
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
 
@@ -25,9 +23,8 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.harness.clients import Caller
-    from tests.harness.config import Setup
     from tests.harness.keys import Key
-    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.proxy import Proxy
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
@@ -193,23 +190,6 @@ class TestLeaks:
             registry.end(admitted(registry), Ending.CLIENT_LEFT)
         assert lines == 10
         assert "gave back 15 more such slots" in caplog.text
-
-
-@pytest.fixture
-def metered(proxies: Proxies, setup: Setup, tmp_path: Path) -> Callable[..., Proxy]:
-    """Start a proxy that has prometheus_client and shows its registry at /metrics."""
-
-    def start(**changes: object) -> Proxy:
-        usual = dataclasses.replace(
-            setup,
-            callbacks=("prometheus",),
-            libraries=str(venvs.library("prometheus-client")),
-            settings="litellm_settings: {require_auth_for_metrics_endpoint: false}",
-            env=(("LITELLM_LOG", "INFO"),),
-        )
-        return proxies.start(dataclasses.replace(usual, **changes))  # type: ignore[arg-type]
-
-    return start
 
 
 async def scraped(http: httpx.AsyncClient, proxy: Proxy) -> dict[str, float]:
