@@ -46,6 +46,8 @@ _ELSEWHERE_SECONDS = 0.05
 _PROBE_SECONDS = 1.0
 # Leases written again at once: each takes a connection of LiteLLM's pool, which requests wait for.
 _WRITTEN_AT_ONCE = 16
+# What a beat may take for each lease on top, which is this process's own work: no silence of Redis.
+_SECONDS_PER_LEASE = 0.0005
 # For a lease that is written again: it was admitted under the cap when its request came in.
 _NO_LIMIT = 2**31 - 1
 
@@ -157,7 +159,8 @@ class Ledger:
         asked_before, self._asked_at = self._asked_at, time.monotonic()
         held = {lease: request for lease, request in self.registry.leases() if lease not in self._asking}
         try:
-            with anyio.fail_after(min(self.settings.redis_timeout, self.settings.heartbeat_seconds)):
+            patience = min(self.settings.redis_timeout, self.settings.heartbeat_seconds)
+            with anyio.fail_after(patience + len(held) * _SECONDS_PER_LEASE):
                 lost = await self._ask(held)
         except (GaugeUnavailableError, TimeoutError) as error:
             gauge = next(iter(held)).gauge if held else self.outage.gauge

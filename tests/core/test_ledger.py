@@ -137,3 +137,25 @@ async def test_a_lease_released_while_it_is_renewed_is_neither_lost_nor_written_
 
     await asyncio.gather(ledger.renew(), ledger.end(request, Ending.COMPLETED))
     assert (gauge.slots, request.ending) == (set(), Ending.COMPLETED)
+
+
+async def test_a_slow_release_is_done_once_although_its_client_leaves_twice(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    gauge.hold_release = asyncio.Event()
+    leaving = asyncio.create_task(ledger.end(request, Ending.CLIENT_LEFT))
+    while not gauge.releases:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    for _ in range(2):
+        leaving.cancel()
+        await asyncio.sleep(0)
+    assert (leaving.done(), len(gauge.slots)) == (False, 1)
+    ledger.end_soon(request, Ending.TASK_ENDED)
+    gauge.hold_release.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await quiet(ledger)
+    assert (gauge.slots, gauge.releases) == (set(), 1)
