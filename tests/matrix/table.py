@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.harness.versions import named
-from tests.matrix.cells import Cell, exists
+from tests.matrix.cells import BARE, Cell, exists
 from tests.matrix.play import CAP, REQUESTS, Result
 
 README = Path(__file__).parents[2] / "README.md"
@@ -23,7 +23,8 @@ Each cell: LiteLLM alone → with the guard. {requests} requests of a key with `
 A number is what they leave in Redis: above 0 lost, below 0 given back too often. `L`: Redis is at 0, but the worker
 admits another number than {cap}. `.`: 0 left, exactly {cap} of {above} at once admitted, nothing in the guard's
 registry, no Redis key without an expiry. An empty cell: that version can't end a request so. Rows in which no version
-alone is wrong are left out. With the guard {right} of all {cells} cells are balanced.
+alone is wrong are left out; routes that do the same share a row. **With the guard {right} of all {cells} cells are
+balanced.** It was written by `pytest -m matrix --litellm all` without and with the guard, and `tests.matrix.table`.
 """
 
 Row = tuple[str, str]
@@ -35,6 +36,7 @@ class Runs:
 
     bare: dict[str, dict[Row, Result]] = field(default_factory=lambda: defaultdict(dict))
     guarded: dict[str, dict[Row, Result]] = field(default_factory=lambda: defaultdict(dict))
+    bare_cells: dict[str, dict[Cell, Result]] = field(default_factory=lambda: defaultdict(dict))
 
     def read(self, path: Path) -> None:
         said = json.loads(path.read_text())
@@ -43,6 +45,8 @@ class Runs:
             for cell, result in ((Cell.named(name), result) for name, result in cells.items()):
                 if exists(cell, named(version)):
                     runs[version][_row(cell)] = Result(**result)
+                    if not said["guarded"]:
+                        self.bare_cells[version][cell] = Result(**result)
 
     @property
     def versions(self) -> list[str]:
@@ -93,8 +97,16 @@ def table(runs: Runs) -> str:
         f"| route | ending | {' | '.join(versions)} |",
         f"| --- | --- |{' --- |' * len(versions)}",
     ]
-    lines += [f"| {row[0]} | {row[1]} | {' | '.join(_cells(runs, row))} |" for row in runs.wrong_rows()]
+    lines += [f"| {routes} | {ending} | {cells} |" for (ending, cells), routes in _merged(runs).items()]
     return "\n".join(lines)
+
+
+def _merged(runs: Runs) -> dict[tuple[str, str], str]:
+    """The rows, those routes in one that have the same cells."""
+    routes: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for route, ending in runs.wrong_rows():
+        routes[ending, " | ".join(_cells(runs, (route, ending)))].append(route)
+    return {row: ", ".join(names) for row, names in routes.items()}
 
 
 def _cells(runs: Runs, row: Row) -> list[str]:
@@ -105,10 +117,20 @@ def _arrow(bare: str, guarded: str) -> str:
     return bare if bare == guarded else f"{bare} → {guarded}"
 
 
+def write_bare(runs: Runs) -> None:
+    """Keep what tells one version from another for those runs that afford only what differs."""
+    wrong = {
+        version: {str(cell): mark(result) for cell, result in runs.bare_cells[version].items() if not result.balanced}
+        for version in runs.versions
+    }
+    BARE.write_text(json.dumps(wrong, indent=1) + "\n")
+
+
 def main(paths: list[str]) -> None:
     runs = Runs()
     for path in paths:
         runs.read(Path(path))
+    write_bare(runs)
     text = README.read_text()
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
