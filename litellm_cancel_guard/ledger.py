@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -180,10 +181,8 @@ class Ledger:
             lost = await asked_twice(lambda: self.gauge.renew(held.keys()), self.settings.redis_timeout)
             return {lease: held[lease] for lease in lost}
         if self.outage.on:
-            try:
+            with suppress(GaugeCorruptError):
                 await self.gauge.count(self.outage.gauge)
-            except GaugeCorruptError:
-                return {}
         return {}
 
     def _note_overdue(self, held: dict[Lease, Request], asked_before: float) -> None:

@@ -3,7 +3,8 @@
 Throughout, while Redis is available: of one key, the provider never has more requests open than its cap. A request
 counts for the epoch in which it began; an epoch ends with the next fault of Redis, and the following one begins when
 every worker has said that Redis answers again. During a fault of Redis, each worker by itself holds the cap (`local`),
-and the provider may have as many times the cap as there are workers: that is not checked here.
+and the provider may have as many times the cap as there are workers: that is not checked here. Nor are pass-through
+requests: 1.83 lets go of the provider of an abandoned one when it is collected, and hands the guard no stream to close.
 In the end, one lease after the last client has left: every gauge is 0, every registry is empty, no key would live for
 ever, and the worker that was never killed has grown by no more than a fifth since a third of the time was over.
 """

@@ -60,8 +60,8 @@ class Storm:
             timeout=60, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), trust_env=False
         )
 
-    def run_of(self, key: Key, tag: str) -> str:
-        return f"{key.name[:12]}-{tag}"
+    def run_of(self, key: Key, tag: str, *, passed: bool = False) -> str:
+        return f"{key.name[:12]}-{'pass' if passed else ''}{tag}"
 
     async def rage(self, clients: int) -> None:
         """Until cancelled; each client then leaves whatever it is reading."""
@@ -91,18 +91,18 @@ class Storm:
 
     async def _ask(self, proxy: Proxy, key: Key) -> None:
         route = ROUTES[self._chance.choice(STORMED)]
-        script = self._script(key)
+        script = self._script(key, passed=route.name.startswith("pass_"))
         path, body, headers = route.request(key, str(script), stream=self._chance.random() < 0.75)
         async with self._http.stream("POST", f"{proxy.url}{path}", json=body, headers=headers) as response:
             self._judge(route, script, response.status_code)
             async for _ in response.aiter_raw():
                 pass
 
-    def _script(self, key: Key) -> Script:
+    def _script(self, key: Key, *, passed: bool) -> Script:
         chunks = self._chance.randint(2, 8)
         mishap = self._chance.choice([{}] * 8 + [{"status": 500}, {"error_step": 1}, {"break_step": 1}, {"delay": 1.5}])
         gap = self._chance.choice([0.0, 0.02, 0.2])
-        return Script(self.run_of(key, self._tag()), chunks=chunks, gap=gap, **mishap)  # type: ignore[arg-type]
+        return Script(self.run_of(key, self._tag(), passed=passed), chunks=chunks, gap=gap, **mishap)  # type: ignore[arg-type]
 
     def _judge(self, route: Route, script: Script, status: int) -> None:
         self.told.statuses[status] += 1
