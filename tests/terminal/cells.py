@@ -12,8 +12,11 @@ from tests.harness.provider.script import Script
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.harness.versions import Version
+
 BACKUP = "backup"
 OVERLOADED = 529
+CUT = 502
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,23 @@ class Cell:
     def model(self) -> str:
         return self.provider.name if self.fallback == "none" else f"{self.provider.name}-fb"
 
-    @property
-    def status(self) -> int:
-        """What the client must be told: OpenAI's Responses events have a word for a 529, and no number."""
+    def statuses(self, version: Version) -> set[int]:
+        """What the client may be told; where LiteLLM keeps the number from everybody, a 500 is as true."""
+        told = {self.failure.status}
         bridged = self.provider.name == "openai" and self.sdk in ("messages", "responses")
-        return 500 if bridged and self.failure.status == OVERLOADED else self.failure.status
+        if bridged and self.failure.status == OVERLOADED:
+            # OpenAI's Responses events have a word for it, and no number.
+            told.add(500)
+        if bridged and self.failure.status == CUT and not version.at_least(1, 83):
+            # It raises a ValidationError of its own at the end of a cut one.
+            told.add(500)
+        # A fallback that is limited as well was the last to fail, where it was asked.
+        return told | {429} if self.fallback == "limited" else told
 
-    @property
-    def fallback_must_run(self) -> bool:
-        """Whether LiteLLM's fallback takes this failure in every version: it does so without the guard."""
+    def fallback_must_run(self, version: Version) -> bool:
+        """Whether LiteLLM's own fallback takes this failure, as it does without the guard."""
         eager = self.failure.name == "http429" and self.provider.name in ("openai", "anthropic")
-        return eager or (self.sdk == "chat" and not self.failure.begun)
+        return eager or (self.sdk == "chat" and not self.failure.begun and version.at_least(1, 83))
 
     def text(self, run: str) -> str:
         """What the program asks: the script of the one that fails, then that of whoever comes after it."""

@@ -41,8 +41,9 @@ def libraries() -> str:
 
 @pytest.fixture
 def failing(setup: Setup, failing_settings: str, libraries: str) -> Setup:
-    """The setup of a proxy with every provider, and a fallback for each."""
-    return dataclasses.replace(setup, settings=failing_settings, libraries=libraries)
+    """The setup of a proxy with every provider, a fallback for each, and a logger of the operator's own."""
+    recording = dataclasses.replace(setup, callbacks=("recording.recorder",), beside=("recording.py",))
+    return dataclasses.replace(recording, settings=failing_settings, libraries=libraries)
 
 
 @pytest.fixture

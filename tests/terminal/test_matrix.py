@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.harness.provider.handle import Control
     from tests.harness.proxy import Proxies, Proxy
     from tests.harness.redis_server import RedisServer
+    from tests.harness.versions import Version
     from tests.terminal.cells import Cell
 
 # google-genai leaves its connections to the garbage collector when it raises.
@@ -71,7 +72,7 @@ async def test_every_failure_is_one_to_the_sdk(  # noqa: PLR0917 - pytest passes
     wrong = [
         f"{cell}: {problem}; {outcome}, {outcome.text!r}, {outcome.message[:200]!r}"
         for cell, (outcome, attempts) in zip(asked, outcomes, strict=True)
-        if (problem := complaint(cell, outcome, attempts))
+        if (problem := complaint(cell, version, outcome, attempts))
     ]
     assert wrong == []
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
@@ -110,25 +111,24 @@ async def ask_all(proxy: Proxy, asked: list[Cell], key: Key, control: Control) -
     return list(await asyncio.gather(*(one(cell) for cell in asked)))
 
 
-def complaint(cell: Cell, outcome: Outcome, attempts: int) -> str:
+def complaint(cell: Cell, version: Version, outcome: Outcome, attempts: int) -> str:
     """What is wrong with an outcome; empty if it is as it must be."""
     partial = words(3) if cell.failure.begun else ""
     if cell.fallback == "good" and not outcome.raised:
-        whole = (words(5), partial + words(5))
-        return "" if outcome.text in whole and attempts == 2 else f"not what the fallback answered, {attempts} attempts"
-    if cell.fallback == "good" and cell.fallback_must_run:
+        ended_well = outcome.text.endswith(words(5)) and partial.startswith(outcome.text.removesuffix(words(5)))
+        return "" if ended_well and attempts == 2 else f"not what the fallback answered, {attempts} attempts"
+    if cell.fallback == "good" and cell.fallback_must_run(version):
         return "the fallback did not run"
     if not outcome.raised or outcome.raised == "hang":
         return "no error"
-    if outcome.text != partial:
+    # A reset overtakes what the proxy's kernel has received and nobody has read yet: on a busy machine a word or two.
+    if outcome.text != partial and not (cell.failure.name == "reset" and partial.startswith(outcome.text)):
         return f"not the text that came before: {partial!r}"
-    return _wrong_error(cell, outcome)
+    return _wrong_error(cell, version, outcome)
 
 
-def _wrong_error(cell: Cell, outcome: Outcome) -> str:
-    # A fallback that is limited as well was the last to fail, where it was asked.
-    statuses = {cell.status, 429} if cell.fallback == "limited" else {cell.status}
-    complaints = [_differs(cell, outcome, status) for status in sorted(statuses)]
+def _wrong_error(cell: Cell, version: Version, outcome: Outcome) -> str:
+    complaints = [_differs(cell, outcome, status) for status in sorted(cell.statuses(version))]
     return "" if "" in complaints else complaints[-1]
 
 
