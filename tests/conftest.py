@@ -32,7 +32,7 @@ LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("litellm")
-    group.addoption("--litellm", default="installed", help="LiteLLM versions: installed, all, latest, or 1.83.14,1.109.1")
+    group.addoption("--litellm", default="installed", help="LiteLLM: installed, all, latest, or 1.83.14,1.109.1")
     group.addoption(
         "--terminal-table", default="", help="write what clients see of failures, without and with the guard"
     )
