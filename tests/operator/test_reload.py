@@ -7,6 +7,7 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import yaml
 
@@ -154,7 +155,11 @@ async def test_every_worker_stands_aside_and_comes_back_without_a_restart(
         caller, key = call_on(proxy), fresh_key(cap=4)
 
         async def both_attached() -> bool:
-            await asyncio.gather(*(caller.plain(CHAT, fresh_key(cap=4)) for _ in range(16)))
+            # A connection that is kept alive would stay with the worker that has it.
+            body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
+            headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}"}
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as fresh:
+                await fresh.post(f"{proxy.url}/v1/chat/completions", headers=headers, json=body)
             return proxy.text().count("limiter of LiteLLM") >= 2
 
         await wait_until(both_attached, "both workers have served", within=120)
