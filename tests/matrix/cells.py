@@ -57,7 +57,7 @@ class Cell:
 
 
 # Before, LiteLLM does not heed x-litellm-timeout on the route.
-_SINCE = {Cell("chat_gem", "timeout"): (1, 97), Cell("messages_claude", "timeout"): (1, 94)}
+_SINCE = {Cell("chat_gem", "timeout"): (1, 104), Cell("messages_claude", "timeout"): (1, 94)}
 
 
 def _all() -> list[Cell]:
