@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
 import redis
 
 from tests.harness.process import LOOPBACK, Process, free_port
+from tests.harness.programs import required
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def require_redis_server() -> str:
-    """The program; where it is missing, CI fails and a developer's run says what to install."""
-    program = shutil.which("redis-server")
-    if program:
-        return program
-    message = "redis-server is not installed: apt-get install redis-server"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+    return required("redis-server", "redis-server")
 
 
 class RedisServer:

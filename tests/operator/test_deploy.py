@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from litellm_cancel_guard.setup_files import SHIM, SHIM_NAME, read_config
 from tests.cli.command import environ
 from tests.harness.keys import fresh_key
 from tests.harness.process import Process, free_port
+from tests.harness.programs import required
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
 
@@ -39,9 +39,7 @@ def queries() -> list[str]:
 
 
 def promtool(*args: str, cwd: Path) -> None:
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is not installed: apt-get install prometheus")
+    program = required("promtool", "prometheus")
     done = subprocess.run([program, *args], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -64,9 +62,7 @@ def test_every_query_of_the_dashboard_is_valid(tmp_path: Path) -> None:
 async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scrapes_two_workers(
     metered: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("prometheus is not installed: apt-get install prometheus")
+    program = required("prometheus", "prometheus")
     (tmp_path / "workers").mkdir()
     env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "workers")),)
     proxy = metered(workers=2, arguments=("--run_gunicorn",), env=env)
