@@ -155,7 +155,7 @@ class Worker:
         self._observe(self.ledger, self._heartbeat)
         self.ledger.outage.when_begun(self._heartbeat.hurry)
         upstream.attach(recognised, self, self._covers)
-        upstream.precede(_callbacks(), guard, limiter)
+        _put(upstream.precede(_callbacks(), guard, limiter))
         log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))
 
     def _observe(self, ledger: Ledger, heartbeat: Heartbeat) -> None:
@@ -170,6 +170,12 @@ class Worker:
 
 def _callbacks() -> list[Any]:
     return getattr(sys.modules.get("litellm"), "callbacks", [])
+
+
+def _put(callbacks: list[Any] | None) -> None:
+    litellm = sys.modules.get("litellm")
+    if callbacks is not None and litellm is not None:
+        litellm.callbacks = callbacks  # type: ignore[attr-defined]
 
 
 def _block() -> Any:

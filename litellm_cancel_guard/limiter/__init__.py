@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.limiter.counting import silence_decrements
+from litellm_cancel_guard.limiter.counting import counted_by_litellm, silence_decrements
 from litellm_cancel_guard.limiter.detection import (
     Recognised,
     UnknownLimiterError,
@@ -46,14 +46,17 @@ def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -
     install(recognised.limiter, admits, covered)
 
 
-def precede(callbacks: list[Any], guard: Any, limiter: Any) -> bool:
-    """Move *guard* before *limiter* in LiteLLM's callbacks (F9); return whether it had to be moved."""
+def precede(callbacks: list[Any], guard: Any, limiter: Any) -> list[Any] | None:
+    """Return LiteLLM's callbacks with *guard* before *limiter* (F9), or None where they are in that order already.
+
+    A new list: a request whose hooks are being run through the old one would come to the limiter twice.
+    """
     try:
         here, there = callbacks.index(guard), callbacks.index(limiter)
     except ValueError:
-        return False
+        return None
     if here < there:
-        return False
-    del callbacks[here]
-    callbacks.insert(there, guard)
-    return True
+        return None
+    counted_by_litellm()
+    others = [*callbacks[:here], *callbacks[here + 1 :]]
+    return [*others[:there], guard, *others[there:]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from contextvars import ContextVar
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.limiter import facts
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _MARK = "_cancel_guard_silenced"
+
+_older: ContextVar[bool] = ContextVar("litellm_cancel_guard_older", default=False)
 
 
 def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
@@ -21,6 +25,36 @@ def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
     _drop_from(limiter, "async_increment_tokens_with_ttl_preservation", "pipeline_operations", covers)
     cache = limiter.internal_usage_cache.dual_cache
     _drop_from(cache, "async_increment_cache_pipeline", "increment_list", covers)
+    now = datetime.now()  # noqa: DTZ005 - LiteLLM's start_time has no time zone either
+    for name in ("async_log_success_event", "async_log_failure_event"):
+        _tell_older(limiter, name, now)
+
+
+def counted_by_litellm() -> None:
+    """Say of the request that is served now that LiteLLM has counted it itself: its log events see this context."""
+    _older.set(True)
+
+
+def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:
+    """Have LiteLLM uncount the requests that began before *attached_at*: it has counted those itself.
+
+    Without this, a guard that comes while requests are in flight leaves each of them counted until its window ends.
+    """
+    original: Callable[..., Awaitable[Any]] = getattr(limiter, name)
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    async def log_event(kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> Any:
+        began_before = isinstance(start_time, datetime) and start_time.tzinfo is None and start_time < attached_at
+        token = _older.set(began_before or _older.get())
+        try:
+            return await original(kwargs, response_obj, start_time, end_time)
+        finally:
+            _older.reset(token)
+
+    setattr(log_event, _MARK, True)
+    setattr(limiter, name, log_event)
 
 
 def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool]) -> None:
@@ -31,7 +65,7 @@ def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool]
     @functools.wraps(original)
     async def without_slots(*args: Any, **kwargs: Any) -> Any:
         operations = args[0] if args else kwargs.pop(parameter)
-        kept = [operation for operation in operations if not (_counts_slots(operation) and covers())]
+        kept = [operation for operation in operations if _older.get() or not _counts_slots(operation) or not covers()]
         return await original(kept, *args[1:], **kwargs) if kept else None
 
     setattr(without_slots, _MARK, True)

@@ -142,6 +142,11 @@ class Caller:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def ordered(self, path: str) -> None:
+        """Ask for what a file beside the config does when it is posted to."""
+        answer = await self._http.post(f"{self.proxy.url}{path}")
+        assert answer.status_code == 200, answer.text
+
     async def left(self, run: str) -> None:
         """To be called when a stream was dropped: a proxy that can't notice it goes on, so its provider lets go."""
         if not self.proxy.setup.version.notices_hang_ups:

@@ -41,14 +41,15 @@ def test_it_goes_before_the_limiter_also_when_it_was_added_at_run_time() -> None
     first, limiter, last = object(), object(), object()
     callbacks = [first, limiter, "prometheus", last, handler]
 
-    assert precede(callbacks, handler, limiter)
-    assert callbacks == [first, handler, limiter, "prometheus", last]
-    assert not precede(callbacks, handler, limiter)
+    moved = precede(callbacks, handler, limiter)
+    assert moved == [first, handler, limiter, "prometheus", last]
+    assert moved is not callbacks, "a request may be in the middle of it"
+    assert precede(moved, handler, limiter) is None
 
 
 def test_a_list_without_it_or_without_the_limiter_is_left_as_it_is() -> None:
-    assert not precede([object()], handler, object())
-    assert not precede([handler], handler, object())
+    assert precede([object()], handler, object()) is None
+    assert precede([handler], handler, object()) is None
 
 
 class Legacy:

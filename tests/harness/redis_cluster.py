@@ -1,0 +1,68 @@
+"""Three masters of a Redis Cluster on loopback."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from tests.gauge.stores import free_port_with_bus
+from tests.harness.process import LOOPBACK, Process
+from tests.harness.redis_server import require_redis_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HASH_SLOTS = 16384
+
+
+class RedisCluster:
+    """Each master serves a third of the hash slots; there are no replicas."""
+
+    def __init__(self, folder: Path, masters: int = 3) -> None:
+        self.ports = [free_port_with_bus() for _ in range(masters)]
+        self._processes = [_start(port, folder) for port in self.ports]
+        self._join()
+        self.client: Any = redis.RedisCluster(host=LOOPBACK, port=self.ports[0], decode_responses=True)
+
+    def close(self) -> None:
+        self.client.close()
+        for process in self._processes:
+            process.stop()
+
+    def _join(self) -> None:
+        nodes: list[Any] = [redis.Redis(port=port, decode_responses=True) for port in self.ports]
+        share = _HASH_SLOTS // len(nodes) + 1
+        for number, node in enumerate(nodes):
+            first = number * share
+            node.execute_command("CLUSTER ADDSLOTSRANGE", first, min(first + share, _HASH_SLOTS) - 1)
+            node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            node.execute_command("CLUSTER MEET", LOOPBACK, self.ports[0])
+
+        def serves() -> bool:
+            infos = [node.execute_command("CLUSTER INFO") for node in nodes]
+            wanted = ("ok", str(len(nodes)), str(_HASH_SLOTS))
+            names = ("cluster_state", "cluster_known_nodes", "cluster_slots_assigned")
+            return all(tuple(info[name] for name in names) == wanted for info in infos)
+
+        self._processes[0].wait_ready(serves, within=30)
+        for node in nodes:
+            node.close()
+
+
+def _start(port: int, folder: Path) -> Process:
+    (folder / str(port)).mkdir()
+    argv = [require_redis_server(), "--port", str(port), "--bind", LOOPBACK, "--save", "", "--cluster-enabled", "yes"]
+    argv += ["--cluster-announce-ip", LOOPBACK, "--dir", str(folder / str(port))]
+    process = Process(f"redis-cluster-{port}", argv, env=os.environ, folder=folder)
+
+    def answers() -> bool:
+        with redis.Redis(port=port, socket_timeout=5) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
+
+    process.wait_ready(answers, within=10)
+    return process
