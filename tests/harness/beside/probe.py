@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import litellm
@@ -16,6 +17,8 @@ from litellm.proxy.proxy_server import app, proxy_logging_obj
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+# What runs for as long as the worker does.
+LASTING = ("heartbeat.py", "reload.py")
 # A list, so that whoever reads first takes the task out for all copies of the context.
 _cancel_at_read: ContextVar[list[asyncio.Task[Any]]] = ContextVar("cancel_at_read")
 
@@ -91,7 +94,7 @@ async def report(request: Any) -> JSONResponse:
 def _tasks_of_the_guard() -> int:
     codes = [getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()]
     files = [code.co_filename for code in codes if code is not None]
-    return sum("litellm_cancel_guard" in file and not file.endswith("heartbeat.py") for file in files)
+    return sum("litellm_cancel_guard" in file and Path(file).name not in LASTING for file in files)
 
 
 app.router.routes.insert(0, Route("/_probe", report))
