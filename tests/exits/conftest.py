@@ -5,26 +5,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.proxy import Proxy
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.clients import Caller
     from tests.harness.config import Setup
-    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.proxy import Proxies
 
 
 @pytest.fixture
 def start(proxies: Proxies, setup: Setup, call_on: Callable[[Proxy], Caller]) -> Iterator[Callable[..., Caller]]:
     """A caller of a proxy that differs from the usual one in the fields given, for this test alone."""
-    running: list[Proxy] = []
-
-    def start(**changes: object) -> Caller:
-        running.append(proxies.start(dataclasses.replace(setup, **changes)))  # type: ignore[arg-type]
-        return call_on(running[-1])
-
-    yield start
-    for proxy in running:
-        proxy.stop()
+    with proxies.alone(setup, Proxy.stop) as start:
+        yield lambda **changes: call_on(start(**changes))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.open_streams import SHORT_LEASE
 from tests.harness.delay_proxy import DelayProxy
+from tests.harness.proxy import Proxy
 from tests.harness.redis_server import RedisServer
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.harness.clients import Caller
     from tests.harness.config import Setup
-    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.proxy import Proxies
 
 
 @pytest.fixture(scope="package")
@@ -55,12 +56,5 @@ def setup(setup: Setup, redis_server: RedisServer) -> Setup:
 @pytest.fixture
 def start(proxies: Proxies, setup: Setup, call_on: Callable[[Proxy], Caller]) -> Iterator[Callable[..., Caller]]:
     """Start a proxy for this test alone, that differs from the usual one in the fields given, and call on it."""
-    running: list[Proxy] = []
-
-    def start(**changes: object) -> Caller:
-        running.append(proxies.start(dataclasses.replace(setup, **changes)))  # type: ignore[arg-type]
-        return call_on(running[-1])
-
-    yield start
-    for proxy in running:
-        proxy.kill()
+    with proxies.alone(setup, Proxy.kill) as start:
+        yield lambda **changes: call_on(start(**changes))

@@ -9,8 +9,10 @@ import os
 import urllib.error
 import urllib.request
 from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.harness import config
 from tests.harness.keys import fresh_key
@@ -18,7 +20,7 @@ from tests.harness.process import LOOPBACK, Process, free_port
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.harness.config import Setup
     from tests.harness.versions import Version
@@ -146,6 +148,19 @@ class Proxies:
         except RuntimeError as broken:
             self._broken[setup] = broken
             raise
+
+    @contextmanager
+    def alone(self, usual: Setup, end: Callable[[Proxy], object]) -> Iterator[Callable[..., Proxy]]:
+        """Start proxies that differ from the usual one in the fields given; each is ended with the block."""
+        running: list[Proxy] = []
+
+        def start(**changes: Any) -> Proxy:
+            running.append(self.start(replace(usual, **changes)))
+            return running[-1]
+
+        yield start
+        for proxy in running:
+            end(proxy)
 
     def stop(self) -> None:
         while self._shared:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
+from tests.harness.proxy import Proxy
 from tests.harness.routes import ROUTES
 from tests.harness.witness import gauge, keys_of, settled, wait_until
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.config import Setup
     from tests.harness.keys import Key
-    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.proxy import Proxies
     from tests.harness.redis_server import RedisServer
 
 CHAT, PASS = ROUTES["chat"], ROUTES["pass_custom"]
@@ -30,15 +30,8 @@ StartProxy = "Callable[..., Proxy]"
 @pytest.fixture
 def start(proxies: Proxies, setup: Setup) -> Iterator[Callable[..., Proxy]]:
     """Start a proxy that differs from the usual one in the fields given, for this test alone."""
-    running: list[Proxy] = []
-
-    def start(**changes: object) -> Proxy:
-        running.append(proxies.start(dataclasses.replace(setup, **changes)))  # type: ignore[arg-type]
-        return running[-1]
-
-    yield start
-    for proxy in running:
-        proxy.stop()
+    with proxies.alone(setup, Proxy.stop) as start:
+        yield start
 
 
 async def slots_come_back(caller: Caller, key: Key) -> None:
