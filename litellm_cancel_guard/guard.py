@@ -10,7 +10,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.routes import LAST_FRAME
 from litellm_cancel_guard.stream import guarded
-from litellm_cancel_guard.terminals import Terminals
+from litellm_cancel_guard.terminal.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:

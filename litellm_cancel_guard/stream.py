@@ -11,8 +11,8 @@ from litellm_cancel_guard.lease import Ending
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
-    from litellm_cancel_guard.outcome import Outcome
     from litellm_cancel_guard.routes import IsLast
+    from litellm_cancel_guard.terminal.outcome import Outcome
 
     End = Callable[[Ending], Awaitable[None]]
 

@@ -1,7 +1,7 @@
 """A watch over the event loop, from outside of it: a loop that stands still can tell nobody.
 
-Known ways to stall it: an iterator that returns None for ever (mends/source.py), and tiktoken 0.12, which counts an
-unbroken run of letters in quadratic time (LiteLLM 1.83 pins it; 128 s for 500 kB, synchronously on the loop).
+Known ways to stall it: an iterator that returns None for ever (terminal/mends/source.py), and tiktoken 0.12, which
+counts an unbroken run of letters in quadratic time (LiteLLM 1.83 pins it; 128 s for 500 kB, synchronously on the loop).
 """
 
 from __future__ import annotations

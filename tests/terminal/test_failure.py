@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litellm_cancel_guard.failure import Failure, ProviderStreamError, failure_in, failure_in_text, failure_of
-from litellm_cancel_guard.wording import cleaned, default_message
+from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in, failure_in_text, failure_of
+from litellm_cancel_guard.terminal.wording import cleaned, default_message
 
 
 class Error(Exception):

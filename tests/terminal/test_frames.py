@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litellm_cancel_guard.failure import Failure
-from litellm_cancel_guard.terminal import Begun, Protocol, anthropic_body, opening_error, terminal_error
-from litellm_cancel_guard.wording import cleaned
+from litellm_cancel_guard.terminal.events import Begun, Protocol, anthropic_body, opening_error, terminal_error
+from litellm_cancel_guard.terminal.failure import Failure
+from litellm_cancel_guard.terminal.wording import cleaned
 from tests.harness.process import LOOPBACK
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.wire import Anthropic, Chat, Gemini

@@ -11,9 +11,9 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 from litellm import CustomStreamWrapper
 
-from litellm_cancel_guard.failure import ProviderStreamError, failure_of
-from litellm_cancel_guard.mends import source as mends_source
-from litellm_cancel_guard.mends.source import Source, watched
+from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
+from litellm_cancel_guard.terminal.mends import source as mends_source
+from litellm_cancel_guard.terminal.mends.source import Source, watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,11 +10,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.failure import failure_in, failure_in_text
-from litellm_cancel_guard.terminal import Begun, Protocol
+from litellm_cancel_guard.terminal.events import Begun, Protocol
+from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
 
 if TYPE_CHECKING:
-    from litellm_cancel_guard.failure import Failure
+    from litellm_cancel_guard.terminal.failure import Failure
 
 # The lines that name an event: a text that speaks of one has its line breaks escaped and does not look so.
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)

@@ -7,15 +7,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import mends, sighting, upstream_errors, watchdog
-from litellm_cancel_guard.outcome import Outcome
-from litellm_cancel_guard.reading import protocol_of
+from litellm_cancel_guard import watchdog
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
-from litellm_cancel_guard.terminal import Protocol
+from litellm_cancel_guard.terminal import mends, sighting, upstream_errors
+from litellm_cancel_guard.terminal.events import Protocol
+from litellm_cancel_guard.terminal.outcome import Outcome
+from litellm_cancel_guard.terminal.reading import protocol_of
 
 if TYPE_CHECKING:
-    from litellm_cancel_guard.sighting import Sighting
+    from litellm_cancel_guard.terminal.sighting import Sighting
 
 log = logging.getLogger("LiteLLM Proxy")
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litellm_cancel_guard.failure import Failure
+    from litellm_cancel_guard.terminal.failure import Failure
 
 Json = dict[str, Any]
 

@@ -10,8 +10,8 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.failure import failure_in, failure_of
-from litellm_cancel_guard.sighting import current, saw
+from litellm_cancel_guard.terminal.failure import failure_in, failure_of
+from litellm_cancel_guard.terminal.sighting import current, saw
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings

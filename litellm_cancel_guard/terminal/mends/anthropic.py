@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.failure import ProviderStreamError, failure_in
+from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings

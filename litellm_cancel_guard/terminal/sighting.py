@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from litellm_cancel_guard.failure import Failure
+    from litellm_cancel_guard.terminal.failure import Failure
 
 _current: ContextVar[Sighting | None] = ContextVar("litellm_cancel_guard_sighting", default=None)
 

@@ -13,9 +13,9 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text
-from litellm_cancel_guard.sighting import saw
-from litellm_cancel_guard.wording import default_message
+from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text
+from litellm_cancel_guard.terminal.sighting import saw
+from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

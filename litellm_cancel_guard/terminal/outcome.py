@@ -6,8 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import upstream_errors
-from litellm_cancel_guard.failure import (
+from litellm_cancel_guard.terminal import upstream_errors
+from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
+from litellm_cancel_guard.terminal.failure import (
     BAD_GATEWAY,
     OVERLOADED,
     RATE_LIMITED,
@@ -15,17 +16,16 @@ from litellm_cancel_guard.failure import (
     ProviderStreamError,
     failure_of,
 )
-from litellm_cancel_guard.frames import Frames, before_error
-from litellm_cancel_guard.pulling import NotYetError, Pulling
-from litellm_cancel_guard.reading import Reading, reading_of
-from litellm_cancel_guard.terminal import Protocol, opening_error, terminal_error
-from litellm_cancel_guard.wording import default_message
+from litellm_cancel_guard.terminal.frames import Frames, before_error
+from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
+from litellm_cancel_guard.terminal.reading import Reading, reading_of
+from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
     from litellm_cancel_guard.settings import Settings
-    from litellm_cancel_guard.sighting import Sighting
+    from litellm_cancel_guard.terminal.sighting import Sighting
 
 log = logging.getLogger("LiteLLM Proxy")
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import wording
+from litellm_cancel_guard.terminal import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

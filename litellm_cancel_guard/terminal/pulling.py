@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from litellm_cancel_guard.completion import finish
-from litellm_cancel_guard.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
+from litellm_cancel_guard.terminal.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

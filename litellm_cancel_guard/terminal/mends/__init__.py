@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.mends import anthropic, gemini, headers, responses, source
+from litellm_cancel_guard.terminal.mends import anthropic, gemini, headers, responses, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.failure import Failure, ProviderStreamError, failure_in, failure_in_text
+from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in, failure_in_text
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings

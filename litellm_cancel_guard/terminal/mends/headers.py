@@ -11,7 +11,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import sighting
+from litellm_cancel_guard.terminal import sighting
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
