@@ -1,4 +1,7 @@
-"""Child processes of a test session: each in a process group of its own, with its output kept in a file."""
+"""Child processes of a test session: each in a process group of its own, with its output kept in a file.
+
+However the session ends, they end with it: where it runs no more code, the reaper does it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import time
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
@@ -50,6 +55,7 @@ class Process:
             )
         self.pid = self._child.pid
         Process.running.append(self)
+        _tell_the_reaper(f"+{self.pid}")
 
     @property
     def alive(self) -> bool:
@@ -84,6 +90,7 @@ class Process:
     def _forget(self) -> int:
         # A worker that outlived its master would hold the port and the memory of the next proxy.
         self.signal(signal.SIGKILL)
+        _tell_the_reaper(f"-{self.pid}")
         if self in Process.running:
             Process.running.remove(self)
         return self._child.returncode
@@ -97,6 +104,20 @@ class Process:
                 self.kill()
                 raise RuntimeError(f"{self.name} {state} within {within:g} s; its log:\n{self.text()[-6000:]}")
             time.sleep(0.05)
+
+
+@cache
+def _reaper() -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(Path(__file__).with_name("reaper.py"))]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, bufsize=0
+    )
+
+
+def _tell_the_reaper(line: str) -> None:
+    pipe = _reaper().stdin
+    assert pipe is not None
+    pipe.write(f"{line}\n".encode())
 
 
 @atexit.register

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -18,9 +19,6 @@ from tests.harness.redis_server import RedisServer
 from tests.harness.versions import Version
 from tests.harness.witness import gauge, lasting, wait_until
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def test_a_process_ends_with_all_that_it_started(tmp_path: Path) -> None:
     program = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
@@ -31,6 +29,34 @@ def test_a_process_ends_with_all_that_it_started(tmp_path: Path) -> None:
     state = subprocess.run(["ps", "-o", "stat=", "-p", parent.text().strip()], capture_output=True, check=False)
     assert state.stdout.strip()[:1] in (b"", b"Z")
     assert parent not in Process.running
+
+
+def test_a_session_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    program = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    session = f"""
+import os, sys, time
+from pathlib import Path
+from tests.harness.process import Process
+child = Process("child", [sys.executable, "-c", {program!r}], env=os.environ, folder=Path({str(tmp_path)!r}))
+child.wait_ready(lambda: "\\n" in child.text(), within=10)
+print(child.text(), flush=True)
+time.sleep(60)
+"""
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", session], cwd=root, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        grandchild = killed.stdout.readline()
+        assert "sleep" in _state(grandchild)
+        killed.kill()
+    deadline = time.monotonic() + 20
+    while "sleep" in _state(grandchild):
+        assert time.monotonic() < deadline, "the grandchild has outlived the session"
+        time.sleep(0.02)
+
+
+def _state(pid: str) -> str:
+    found = subprocess.run(["ps", "-o", "stat=,comm=", "-p", pid.strip()], capture_output=True, check=False, text=True)
+    return "" if found.stdout.startswith("Z") else found.stdout
 
 
 def test_a_process_that_dies_at_once_shows_its_log(tmp_path: Path) -> None:
