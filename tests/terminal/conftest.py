@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.provider.handle import Control
+from tests.harness.proxy import Proxy
 from tests.terminal import vertex
 from tests.terminal.cells import settings
 from tests.terminal.table import TABLE
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.harness.config import Setup
     from tests.harness.provider.handle import Provider
-    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.proxy import Proxies
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -59,12 +60,5 @@ def failing_proxy(proxies: Proxies, failing: Setup) -> Proxy:
 @pytest.fixture
 def start(proxies: Proxies, failing: Setup) -> Iterator[Callable[..., Proxy]]:
     """Start such a proxy for this test alone; the fields given differ."""
-    running: list[Proxy] = []
-
-    def start(**changes: object) -> Proxy:
-        running.append(proxies.start(dataclasses.replace(failing, **changes)))  # type: ignore[arg-type]
-        return running[-1]
-
-    yield start
-    for proxy in running:
-        proxy.stop()
+    with proxies.alone(failing, Proxy.stop) as start:
+        yield start
