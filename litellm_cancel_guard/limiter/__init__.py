@@ -12,7 +12,7 @@ from litellm_cancel_guard.limiter.detection import (
     litellm_version,
     recognise,
 )
-from litellm_cancel_guard.limiter.gauges import describe, gauge_for
+from litellm_cancel_guard.limiter.gauges import describe, gauge_for, survey_of
 from litellm_cancel_guard.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.limiter.seam import install
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
@@ -32,6 +32,7 @@ __all__ = [
     "litellm_version",
     "precede",
     "recognise",
+    "survey_of",
 ]
 
 

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.gauge.layout import Layout
+    from litellm_cancel_guard.gauge.records import Record
+    from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
     from litellm_cancel_guard.limiter.detection import Recognised
     from litellm_cancel_guard.settings import Settings
 
 
-def gauge_for(recognised: Recognised, settings: Settings) -> Gauge:
-    """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process."""
+def gauge_for(recognised: Recognised, settings: Settings, record: Callable[[], Record]) -> Gauge:
+    """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process.
+
+    *record* returns what this worker says of itself there.
+    """
     if recognised.redis_cache is None:
         from litellm_cancel_guard.gauge.local import LocalGauge
 
@@ -28,7 +33,19 @@ def gauge_for(recognised: Recognised, settings: Settings) -> Gauge:
         _layout(recognised),
         lease_seconds=settings.lease_seconds,
         timeout_seconds=settings.redis_timeout,
+        record=record,
     )
+
+
+def survey_of(recognised: Recognised, gauge: Any, record: Callable[[], Record]) -> Survey | LocalSurvey:
+    """Return what an operator may look at and do by hand where *gauge* counts, for *recognised*."""
+    from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
+
+    cache = recognised.redis_cache
+    if cache is None:
+        return LocalSurvey(gauge, record)
+    namespace = getattr(cache, "namespace", None) or ""
+    return Survey(cache.init_async_client(), namespace=namespace, window_seconds=recognised.window_seconds)
 
 
 def describe(recognised: Recognised, settings: Settings) -> str:

@@ -1,0 +1,89 @@
+"""What ended requests add to the tokens of the minute arrives whole, in few commands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from litellm_cancel_guard.limiter.tokens import TokenCounts
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def increment(key: str, by: float, ttl: int | None = 60) -> dict[str, Any]:
+    return {"key": key, "increment_value": by, "ttl": ttl}
+
+
+class Sent:
+    """Stands for LiteLLM's method; knows when it was called."""
+
+    def __init__(self, fail: int = 0) -> None:
+        self.calls: list[list[dict[str, Any]]] = []
+        self.called = asyncio.Event()
+        self._fail = fail
+
+    async def __call__(self, pipeline_operations: list[dict[str, Any]]) -> None:
+        self.calls.append(pipeline_operations)
+        self.called.set()
+        if len(self.calls) <= self._fail:
+            raise ConnectionError("Redis is away")
+
+    async def next(self) -> list[dict[str, Any]]:
+        with anyio.fail_after(5):
+            await self.called.wait()
+        self.called.clear()
+        return self.calls[-1]
+
+
+async def test_the_counts_of_many_requests_go_out_together_and_nothing_is_lost() -> None:
+    sent = Sent()
+    counts = TokenCounts(sent)
+    for _ in range(50):
+        counts.add([increment("{api_key:a}:tokens", 7), increment("{user:u}:tokens", 7, None)])
+    counts.add([increment("{api_key:b}:tokens", 1)])
+
+    gathered = await sent.next()
+    assert len(sent.calls) == 1
+    assert Counter({one["key"]: one["increment_value"] for one in gathered}) == {
+        "{api_key:a}:tokens": 350,
+        "{user:u}:tokens": 350,
+        "{api_key:b}:tokens": 1,
+    }
+    assert {one["key"]: one["ttl"] for one in gathered}["{user:u}:tokens"] is None
+
+
+async def test_what_comes_later_goes_out_later() -> None:
+    sent = Sent()
+    counts = TokenCounts(sent)
+    counts.add([increment("k", 1)])
+    assert await sent.next() == [increment("k", 1)]
+    counts.add([increment("k", 2)])
+    assert await sent.next() == [increment("k", 2)]
+
+
+async def test_the_callers_own_operations_are_not_changed() -> None:
+    sent, mine = Sent(), increment("k", 3)
+    counts = TokenCounts(sent)
+    counts.add([mine])
+    counts.add([mine])
+
+    assert (await sent.next())[0]["increment_value"] == 6
+    assert mine == increment("k", 3)
+
+
+async def test_nothing_to_count_sends_nothing_and_a_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    sent = Sent(fail=1)
+    counts = TokenCounts(sent)
+    counts.add([])
+    counts.add([increment("k", 1)])
+    await sent.next()
+    counts.add([increment("k", 2)])
+
+    assert await sent.next() == [increment("k", 2)]
+    assert [record.message for record in caplog.records] == [
+        "cancel_guard: LiteLLM could not count the tokens of 1 counters"
+    ]
