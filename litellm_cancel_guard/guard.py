@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.routes import LAST_FRAME
 from litellm_cancel_guard.stream import guarded
@@ -31,8 +32,9 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
 
     def __init__(self) -> None:
         super().__init__()
-        self._worker = Worker()
-        self._terminals = Terminals()
+        configured = Configured()
+        self._worker = Worker(configured)
+        self._terminals = Terminals(configured)
         self._worker.when_changed(self._terminals.adopt)
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,13 @@ from litellm_cancel_guard.observer import TimedGauge
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
+from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from litellm_cancel_guard.configured import Configured
     from litellm_cancel_guard.lease import Admission
     from litellm_cancel_guard.registry import Request
 
@@ -36,7 +36,8 @@ class Worker:
     Until then, and where the limiter is of an unknown shape, it opens no requests and the limiter is left alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, configured: Configured) -> None:
+        self._configured = configured
         self.registry = Registry()
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
@@ -110,10 +111,9 @@ class Worker:
         if limiter is None or limiter is self._limiter:
             return
         self._limiter, ledger = limiter, self.ledger
-        block = _block()
-        self.settings = InForce(_settings(block))
+        self.settings = InForce(self._configured.settings)
         if self._watch is None and (path := config_path()) is not None:
-            self._watch = ConfigWatch(path, block, lambda settings: self._adopt(settings, guard))
+            self._watch = ConfigWatch(path, self._configured.block, lambda settings: self._adopt(settings, guard))
             self._watch.look()
             self._watch.start()
         if not self.settings.enabled:
@@ -176,19 +176,6 @@ def _put(callbacks: list[Any] | None) -> None:
     litellm = sys.modules.get("litellm")
     if callbacks is not None and litellm is not None:
         litellm.callbacks = callbacks  # type: ignore[attr-defined]
-
-
-def _block() -> Any:
-    blocks = getattr(sys.modules.get("litellm"), "callback_settings", None)
-    return blocks.get("cancel_guard") if isinstance(blocks, dict) else None
-
-
-def _settings(block: Any) -> Settings:
-    try:
-        return load_settings(block, os.environ)
-    except SettingsError as error:
-        log.error("cancel_guard: %s. The guard runs with its defaults", error)  # noqa: TRY400 - no traceback at the operator
-        return Settings()
 
 
 def _version() -> str:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import watchdog
 from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
 from litellm_cancel_guard.terminal import mends, sighting, upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.outcome import Outcome
 from litellm_cancel_guard.terminal.reading import protocol_of
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.configured import Configured
+    from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Terminals:
-    """Built with the callback; reads its settings and mends LiteLLM when the first request comes."""
+    """Built with the callback; asks for its settings and mends LiteLLM when the first request comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, configured: Configured) -> None:
+        self._configured = configured
         self._settings: Settings | None = None
 
     def begin(self, call_type: str) -> None:
@@ -55,9 +52,8 @@ class Terminals:
             watchdog.watch(settings.loop_stall_seconds, settings.on_loop_stall)
 
     def _start(self) -> Settings:
-        settings = _load()
-        self.adopt(settings)
-        return settings
+        self.adopt(self._configured.settings)
+        return self._configured.settings
 
 
 def _outcome(
@@ -68,13 +64,3 @@ def _outcome(
         return await upstream_errors.report(error, user_api_key_dict, request_data, claimed=claimed)
 
     return Outcome(protocol, settings, seen, report)
-
-
-def _load() -> Settings:
-    blocks = getattr(sys.modules.get("litellm"), "callback_settings", None)
-    try:
-        return load_settings(blocks.get("cancel_guard") if isinstance(blocks, dict) else None, os.environ)
-    except SettingsError as error:
-        # The worker tells the operator; said twice it would read like two faults.
-        log.debug("cancel_guard: %s", error)
-        return Settings()

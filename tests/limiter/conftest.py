@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.worker import Worker
 
@@ -95,7 +96,7 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Worker]:
 
     def attach(limiter: Any) -> Worker:
         monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: limiter)
-        worker = Worker()
+        worker = Worker(Configured())
         worker.open("acompletion", guard=None)
         assert worker.ledger is not None
         return worker

@@ -11,6 +11,7 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 from litellm_cancel_guard import limiter as upstream
+from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.lease import Ending
@@ -80,7 +81,7 @@ async def test_it_warns_once_and_holds_back_from_an_unknown_limiter(
 ) -> None:
     legacy = Legacy()
     monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: legacy)
-    worker = Worker()
+    worker = Worker(Configured())
     with caplog.at_level(logging.WARNING):
         worker.open("acompletion", handler)
         worker.open("acompletion", handler)

@@ -1,0 +1,32 @@
+"""The settings as LiteLLM has read its config: read once for each worker, whoever asks first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from functools import cached_property
+from typing import Any
+
+from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
+
+log = logging.getLogger("LiteLLM Proxy")
+
+
+class Configured:
+    """Looks only when it is asked: LiteLLM builds its callbacks before it knows their settings."""
+
+    @cached_property
+    def block(self) -> Any:
+        """The guard's block; None where there is none."""
+        blocks = getattr(sys.modules.get("litellm"), "callback_settings", None)
+        return blocks.get("cancel_guard") if isinstance(blocks, dict) else None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What it says, with the environment; the defaults where it is wrong, which the log says once."""
+        try:
+            return load_settings(self.block, os.environ)
+        except SettingsError as error:
+            log.error("cancel_guard: %s. The guard runs with its defaults", error)  # noqa: TRY400 - no traceback at the operator
+            return Settings()
