@@ -34,6 +34,11 @@ class Closer:
         self._parts = list(_reachable([stream]))
         self._chunk_came = False
 
+    @property
+    def open(self) -> bool:
+        """Tell whether a connection under the stream is known that nobody has closed or read to its end."""
+        return any(_is_response(part) and not part.is_closed for part in self._parts)
+
     def chunk_came(self) -> None:
         """Look again at the first chunk, since some streams ask their provider only for that; costs nothing later."""
         if not self._chunk_came:

@@ -14,6 +14,7 @@ from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.observer import TimedGauge
+from litellm_cancel_guard.passthrough import close_abandoned_streams
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
@@ -155,6 +156,7 @@ class Worker:
         self._observe(self.ledger, self._heartbeat)
         self.ledger.outage.when_begun(self._heartbeat.hurry)
         upstream.attach(recognised, self, self._covers)
+        close_abandoned_streams()
         _put(upstream.precede(_callbacks(), guard, limiter))
         log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))
 
