@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
@@ -24,11 +25,30 @@ async def _holds_nothing(ending: Ending) -> None:
     """End a request whose key has no cap."""
 
 
+def _mount(worker: Worker, guard: Any) -> None:
+    """Add the admin routes, where this is a proxy."""
+    app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
+    if app is None:
+        return
+    try:
+        from litellm_cancel_guard.admin import mount
+
+        mount(app, worker, guard)
+    except Exception:
+        log.exception("cancel_guard: the admin routes could not be mounted; everything else works without")
+
+
 # The name must contain _PROXY_: otherwise `no-log` in a client's body switches off the log events of this class
 # (1.80 - 1.109, litellm_core_utils/litellm_logging.py). The hooks must be defined in this very class: LiteLLM looks
 # for them in its __dict__ and passes inherited ones over.
 class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
     """Tracks every admitted request and gives its slot back exactly once, whichever way it ends."""
+
+    # What LiteLLM calls it in its lists of callbacks: /health/readiness by the one, /active/callbacks by the other.
+    __name__ = "litellm_cancel_guard"
+
+    def __repr__(self) -> str:
+        return self.__name__
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +56,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         self._worker = Worker(configured)
         self._terminals = Terminals(configured)
         self._worker.when_changed(self._terminals.adopt)
+        _mount(self._worker, self)
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""

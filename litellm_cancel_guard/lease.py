@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from enum import Enum
+
+from litellm_cancel_guard.slotname import new_slot_id
 
 
 class Ending(str, Enum):
@@ -18,11 +19,6 @@ class Ending(str, Enum):
     LAPSED = "lapsed"
 
 
-def new_lease_id() -> str:
-    """Return an id that no other worker will choose; made before the first await of an acquire."""
-    return uuid.uuid4().hex
-
-
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A hold on one slot of one gauge, for as long as it is renewed.
@@ -30,11 +26,16 @@ class Lease:
     Attributes:
         gauge: what is limited, as LiteLLM writes it between the braces of its
             Redis keys: ``api_key:<hash>``.
-        id: names this hold and no other, in every worker.
+        id: names this hold and no other, in every worker; made before the first await of an acquire.
     """
 
     gauge: str
-    id: str = field(default_factory=new_lease_id)
+    id: str = field(default_factory=new_slot_id)
+
+    @classmethod
+    def new(cls, gauge: str, route: str) -> Lease:
+        """Return a lease whose id says *route* too."""
+        return cls(gauge, new_slot_id(route))
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ class Ledger:
         return admission.admitted
 
     async def _acquire(self, request: Request, gauge: str, limit: int, deadline: float) -> Admission:
-        lease = Lease(gauge)
+        lease = Lease.new(gauge, request.route)
         # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
         # tied to the request first and the acquire finished, so that the release can only come after it.
         self.registry.hold(request, lease, limit)

@@ -5,6 +5,7 @@ Every decision here is made without awaiting; what follows from it in Redis is t
 
 from __future__ import annotations
 
+import itertools
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -111,6 +112,11 @@ class Registry:
     def held(self, gauge: str) -> int:
         """Return how many slots of *gauge* this worker holds."""
         return len(self._held.get(gauge, ()))
+
+    def limits(self, most: int) -> list[tuple[str, int]]:
+        """Return the cap last enforced on each of *most* gauges that this worker holds slots of."""
+        held = itertools.islice(self._held.items(), most)
+        return [(gauge, next(reversed(requests.values())).limit) for gauge, requests in held]
 
     def holds_unhooked(self, gauge: str) -> bool:
         """Tell whether a slot of *gauge* is held by a request that only its task's end will give back."""

@@ -58,7 +58,10 @@ class Settings(BaseModel):
         default="log",
         description="A worker whose loop stands still: `log` says where, `exit` also ends it, to be replaced.",
     )
-
+    admin_routes: bool = Field(
+        default=False,
+        description="True: `/cancel_guard/slots` and `/cancel_guard/release` are there for LiteLLM's admins.",
+    )
     metrics_per_key: bool = Field(
         default=False,
         description="True: metrics of slots carry the key's hash as a label, one series for each key ever used.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard import metrics
 from litellm_cancel_guard.heartbeat import Heartbeat
+from litellm_cancel_guard.identity import Identity, guard_version
 from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.configured import Configured
     from litellm_cancel_guard.lease import Admission
+    from litellm_cancel_guard.overview import Surveyed
     from litellm_cancel_guard.registry import Request
 
 log = logging.getLogger("LiteLLM Proxy")
@@ -42,6 +44,7 @@ class Worker:
         self.registry = Registry()
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
+        self.survey: Callable[[], Surveyed] | None = None
         self._heartbeat: Heartbeat | None = None
         self._limiter: Any = None
         self._watch: ConfigWatch | None = None
@@ -49,7 +52,7 @@ class Worker:
 
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
-        self._attach_once(guard)
+        self.attach_once(guard)
         task = asyncio.current_task()
         if self.ledger is None or task is None:
             return
@@ -67,7 +70,7 @@ class Worker:
 
     def stand_aside(self, guard: Any) -> None:
         """Have nothing to do with the request that is served now: its key has no cap."""
-        self._attach_once(guard)
+        self.attach_once(guard)
         self.registry.leave_context()
 
     def guarded_request(self) -> Request | None:
@@ -107,7 +110,8 @@ class Worker:
         if self.ledger is not None:
             self.ledger.end_soon(request, Ending.TASK_ENDED)
 
-    def _attach_once(self, guard: Any) -> None:
+    def attach_once(self, guard: Any) -> None:
+        """Find LiteLLM's limiter and read the settings, unless that was done."""
         limiter = upstream.find_limiter()
         if limiter is None or limiter is self._limiter:
             return
@@ -150,7 +154,10 @@ class Worker:
         except upstream.UnknownLimiterError as error:
             log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
             return
-        gauge = TimedGauge(upstream.gauge_for(recognised, self.settings), self.registry.observer)
+        identity = Identity(self.registry, self.settings, upstream.litellm_version())
+        store = upstream.gauge_for(recognised, self.settings, identity.record)
+        self.survey = lambda: upstream.survey_of(recognised, store, identity.record)
+        gauge = TimedGauge(store, self.registry.observer)
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
         self._observe(self.ledger, self._heartbeat)
@@ -158,7 +165,7 @@ class Worker:
         upstream.attach(recognised, self, self._covers)
         close_abandoned_streams()
         _put(upstream.precede(_callbacks(), guard, limiter))
-        log.info("cancel_guard %s: %s", _version(), upstream.describe(recognised, self.settings))
+        log.info("cancel_guard %s: %s", guard_version(), upstream.describe(recognised, self.settings))
 
     def _observe(self, ledger: Ledger, heartbeat: Heartbeat) -> None:
         observers = self.registry.observer
@@ -178,12 +185,3 @@ def _put(callbacks: list[Any] | None) -> None:
     litellm = sys.modules.get("litellm")
     if callbacks is not None and litellm is not None:
         litellm.callbacks = callbacks  # type: ignore[attr-defined]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("litellm-cancel-guard")
-    except PackageNotFoundError:
-        return "(not installed)"

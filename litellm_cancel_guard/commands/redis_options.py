@@ -6,7 +6,6 @@ import asyncio
 import functools
 import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,13 @@ import click
 from litellm_cancel_guard import setup_files
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.connect import NoRedisError, Target, target_of
-from litellm_cancel_guard.gauge.survey import Place, Survey
-from litellm_cancel_guard.keyname import key_of
+from litellm_cancel_guard.gauge.survey import Survey
+from litellm_cancel_guard.overview import NotHeldError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 TIMEOUT_SECONDS = 5.0
-_SHORTEST_PREFIX = 4
 
 _OPTIONS = (
     click.option("--redis", "url", metavar="URL", help="The Redis of the proxy, e.g. redis://:password@host:6379/0."),
@@ -71,7 +69,7 @@ def ask(target: Target, act: Callable[[Survey], Awaitable[Any]]) -> Any:
     """Return what *act* finds in *target*.
 
     Raises:
-        Refusal: Redis did not answer, or a key of it is of another type.
+        Refusal: Redis did not answer, a key of it is of another type, or what was asked for is not there.
     """
 
     async def asked() -> Any:
@@ -89,25 +87,8 @@ def ask(target: Target, act: Callable[[Survey], Awaitable[Any]]) -> Any:
         return asyncio.run(asked())
     except GaugeUnavailableError as error:
         raise Refusal(f"Redis at {target} can't be asked: {error}") from error
-    except GaugeCorruptError as error:
+    except (GaugeCorruptError, NotHeldError) as error:
         raise Refusal(str(error)) from error
-
-
-async def place_of(survey: Survey, key: str) -> Place:
-    """Return where the slots of *key* lie; a key (sk-...), LiteLLM's hash of it, or how the hash begins.
-
-    Raises:
-        Refusal: there is none such, or more than one.
-    """
-    wanted = key_of(key.removeprefix("api_key:"))
-    begins = key.lower() if re.fullmatch(rf"[0-9a-fA-F]{{{_SHORTEST_PREFIX},63}}", key) else wanted
-    found = [place for place in await survey.places() if key_of(place.gauge).startswith(begins)]
-    if not found:
-        raise Refusal("That key holds no slot (a key at rest leaves nothing in Redis).")
-    if len(found) > 1:
-        names = ", ".join(f"{place.prefix}{key_of(place.gauge)[:16]}" for place in found)
-        raise Refusal(f"That is more than one: {names}. Give more of the hash, or --namespace.")
-    return found[0]
 
 
 def say_json(value: Any) -> None:

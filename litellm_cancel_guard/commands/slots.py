@@ -11,12 +11,22 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from litellm_cancel_guard.commands.redis_options import Refusal, ask, place_of, redis_options, say_json
+from litellm_cancel_guard.commands.redis_options import ask, redis_options, say_json
 from litellm_cancel_guard.keyname import key_of
+from litellm_cancel_guard.overview import (
+    NotHeldError,
+    all_counts,
+    chosen,
+    count_of,
+    described,
+    detailed,
+    give_back,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.connect import Target
-    from litellm_cancel_guard.gauge.survey import Count, Survey
+    from litellm_cancel_guard.gauge.survey import Count, Slot, Survey
 
 _WATCH_SECONDS = 2.0
 
@@ -45,11 +55,12 @@ Exit codes:
 def status(target: Target, as_json: bool, watch: bool) -> None:
     """Show every key that holds slots.
 
-    A key at rest leaves nothing in Redis and is not shown. Redis does not know a key's cap.
+    A key at rest leaves nothing in Redis and is not shown. The limit is what the workers with its slots say of it, from
+    their next heartbeat on (10 s).
     """
-    counts = ask(target, _all_counts)
+    counts = ask(target, all_counts)
     if as_json:
-        say_json([_described(count) for count in counts])
+        say_json([described(count) for count in counts])
     elif not watch:
         _console().print(_status_table(counts))
     else:
@@ -62,17 +73,17 @@ def status(target: Target, as_json: bool, watch: bool) -> None:
 def slots(key: str, target: Target, as_json: bool) -> None:
     """Show each slot that KEY holds: a key, LiteLLM's hash of it, or how the hash begins.
 
-    A slot that lapses in more than its lease is one of a worker without the guard (LiteLLM 1.94 and newer).
+    A worker is named from its first heartbeat with a slot on; one that is silent was killed, stands still or has no
+    Redis. A slot that lapses in more than its lease is one of a worker without the guard (LiteLLM 1.94 and newer).
     """
-    count = ask(target, lambda survey: _count_of(survey, key))
+    count = ask(target, lambda survey: count_of(survey, key))
     if as_json:
-        say_json(
-            {**_described(count), "held": [{"slot": slot, "lapses_in_seconds": left} for slot, left in count.slots]}
-        )
+        say_json(detailed(count))
         return
-    table = Table("slot", "lapses in", title=f"key {key_of(count.place.gauge)}")
-    for slot, left in count.slots:
-        table.add_row(slot, f"{left:.1f} s")
+    limit = "" if count.limit is None else f", limit {count.limit}"
+    table = Table("slot", "route", "since", "worker", "lapses in", title=f"key {key_of(count.place.gauge)}{limit}")
+    for slot in count.slots:
+        table.add_row(slot.id, slot.route or "-", _ago(slot.age), _worker(slot), _seconds(slot.lapses_in))
     _console().print(table)
 
 
@@ -86,29 +97,19 @@ def release(key: str, slot: str | None, target: Target, as_json: bool, yes: bool
 
     For slots whose request is gone: one that a living worker holds is taken again with its next heartbeat.
     """
-    count = ask(target, lambda survey: _count_of(survey, key))
-    chosen = [name for name, _ in count.slots if slot is None or name.startswith(slot)]
-    if slot is not None and len(chosen) > 1:
-        raise Refusal(f"{len(chosen)} slots begin with {slot}: give more of it.")
-    if not chosen:
-        click.echo("No such slot is held.", err=True)
+    count = ask(target, lambda survey: count_of(survey, key))
+    try:
+        ids = chosen(count, slot)
+    except NotHeldError as error:
+        click.echo(str(error), err=True)
         sys.exit(1)
     if not yes:
-        click.confirm(
-            f"Give back {len(chosen)} of {len(count.slots)} slots of {key_of(count.place.gauge)}?", abort=True
-        )
-
-    async def give_back(survey: Survey) -> int:
-        left = 0
-        for name in chosen:
-            left = await survey.release(count.place, name)
-        return left
-
-    left = ask(target, give_back)
+        click.confirm(f"Give back {len(ids)} of {len(count.slots)} slots of {key_of(count.place.gauge)}?", abort=True)
+    released = ask(target, lambda survey: give_back(survey, count, ids))
     if as_json:
-        say_json({"released": chosen, "in_flight": left})
+        say_json({"released": released.slots, "in_flight": released.in_flight})
     else:
-        click.echo(f"Gave back {len(chosen)}; {left} are in flight.")
+        click.echo(f"Gave back {len(ids)}; {released.in_flight} are in flight.")
 
 
 @click.command(epilog=_RECONCILE_EXIT_CODES)
@@ -124,7 +125,7 @@ def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool
     """
 
     async def counts(survey: Survey) -> list[Count]:
-        return [await _count_of(survey, key)] if key else await _all_counts(survey)
+        return [await count_of(survey, key)] if key else await all_counts(survey)
 
     wrong = [count for count in ask(target, counts) if count.differs]
 
@@ -132,7 +133,7 @@ def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool
         return [await survey.reconcile(count.place) for count in wrong]
 
     after = ask(target, mend) if yes and wrong else [len(count.slots) for count in wrong]
-    changes = [{**_described(count), "becomes": number} for count, number in zip(wrong, after, strict=True)]
+    changes = [{**described(count), "becomes": number} for count, number in zip(wrong, after, strict=True)]
     if as_json:
         say_json({"done": yes, "changes": changes})
     else:
@@ -150,42 +151,46 @@ def _say_changes(changes: list[dict[str, Any]], *, done: bool) -> None:
         click.echo("Nothing was changed. Repeat it with --yes to do so.")
 
 
-async def _all_counts(survey: Survey) -> list[Count]:
-    return [await survey.count(place) for place in await survey.places()]
-
-
-async def _count_of(survey: Survey, key: str) -> Count:
-    return await survey.count(await place_of(survey, key))
-
-
-def _described(count: Count) -> dict[str, Any]:
-    return {
-        "key": key_of(count.place.gauge),
-        "namespace": count.place.prefix.rstrip(":"),
-        "slots": len(count.slots),
-        "number": count.number,
-        "limiter": "counting" if count.place.counting else "slots",
-        "first_lapses_in_seconds": count.slots[0][1] if count.slots else None,
-    }
-
-
 def _status_table(counts: list[Count]) -> Table:
-    table = Table("key", "slots", "LiteLLM's number", "first lapses in", title=f"{len(counts)} keys hold slots")
+    columns = ("key", "slots", "limit", "LiteLLM's number", "oldest", "first lapses in")
+    table = Table(*columns, title=f"{len(counts)} keys hold slots")
     for count in counts:
-        lapses = f"{count.slots[0][1]:.1f} s" if count.slots else "-"
+        lapses = _seconds(count.slots[0].lapses_in) if count.slots else "-"
         number = f"{count.number} (wrong: see reconcile)" if count.differs else str(count.number)
-        table.add_row(f"{count.place.prefix}{key_of(count.place.gauge)}", str(len(count.slots)), number, lapses)
+        silent = sum(state_of(slot) == "silent" for slot in count.slots)
+        held = f"{len(count.slots)} ({silent} of silent workers)" if silent else str(len(count.slots))
+        limit = "-" if count.limit is None else str(count.limit)
+        name = f"{count.place.prefix}{key_of(count.place.gauge)}"
+        table.add_row(name, held, limit, number, _ago(count.oldest), lapses)
     return table
+
+
+def _worker(slot: Slot) -> str:
+    if slot.worker is None:
+        return "without the guard, or an older one"
+    if slot.seen is None:
+        return f"{slot.worker}, not heard of yet"
+    record = slot.seen.record
+    silent = f", silent for {slot.seen.silent_for:.0f} s" if slot.seen.silent else ""
+    return f"{record.host}:{record.pid}{silent}"
+
+
+def _ago(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s ago"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s"
 
 
 def _watch(target: Target, counts: list[Count]) -> None:
     with Live(_status_table(counts), console=_console(), auto_refresh=False) as live:
         while True:
             time.sleep(_WATCH_SECONDS)
-            live.update(_status_table(ask(target, _all_counts)), refresh=True)
+            live.update(_status_table(ask(target, all_counts)), refresh=True)
 
 
 def _console() -> Console:
     # A pipe has no width, and a hash that is cut can't be pasted into the next command.
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=200)

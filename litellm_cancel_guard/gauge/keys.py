@@ -16,7 +16,7 @@ def raw(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of a gauge, all under its hash tag, so that a cluster keeps them on one node.
+    """The keys of a gauge, all under its hash tag, so that a cluster keeps them on one node; and those of a worker.
 
     Attributes:
         namespaced: is given each whole key and returns it as LiteLLM would
@@ -48,3 +48,7 @@ class Keys:
     def mirror(self, gauge: str) -> str:
         """Return the guard's book on what it wrote to LiteLLM's number."""
         return self.namespaced(f"{{{gauge}}}:cancel_guard:mirror")
+
+    def worker(self, name: str) -> str:
+        """Return the guard's record of a worker, which belongs to no gauge."""
+        return self.namespaced(f"cancel_guard:worker:{name}")

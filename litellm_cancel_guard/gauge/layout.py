@@ -58,6 +58,7 @@ class Layout:
         kinds: what each key must hold, in the order of the scripts' KEYS, as
             far as a script reads or writes what is in it.
         keys_of: the keys of a gauge, in that order; the slots come first.
+        record_of: the key of a worker's record, by the worker's name.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Layout:
     horizon_seconds: float
     kinds: tuple[KeyKind, ...]
     keys_of: Callable[[str], tuple[str, ...]]
+    record_of: Callable[[str], str]
 
     def acquire(self, lease: Lease, limit: int, lease_seconds: float) -> Call:
         """Return the call that takes a slot; it answers ``[admitted, in flight]``."""
@@ -108,6 +110,7 @@ def slots_layout(*, horizon_seconds: float = HORIZON_SECONDS, namespaced: Callab
         horizon_seconds=horizon_seconds,
         kinds=(KeyKind("zset", (("string", upgraded),)),),
         keys_of=lambda gauge: (keys.limiter_count(gauge),),
+        record_of=keys.worker,
     )
 
 
@@ -138,4 +141,5 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
             keys.limiter_requests(gauge),
             keys.limiter_tokens(gauge),
         ),
+        record_of=keys.worker,
     )

@@ -51,3 +51,7 @@ class LocalGauge:
     async def count(self, gauge: str) -> int:
         """Return the slots held now."""
         return len(self._held.get(gauge, ()))
+
+    def held(self) -> dict[str, list[str]]:
+        """Return the ids of the slots held, by gauge."""
+        return {gauge: sorted(ids) for gauge, ids in self._held.items()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
     from litellm_cancel_guard.gauge.layout import Call, Layout
+    from litellm_cancel_guard.gauge.records import Record
+
+    Command = tuple[str | int, ...]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +54,7 @@ class RedisGauge:
         layout: how the slots lie in Redis, which LiteLLM's version decides.
         lease_seconds: how long a slot is held without renewal.
         timeout_seconds: how long any one call may take, connecting included.
+        record: returns what this worker says of itself, written with each renewal; whether that works changes nothing.
     """
 
     def __init__(
@@ -58,8 +64,11 @@ class RedisGauge:
         *,
         lease_seconds: float,
         timeout_seconds: float,
+        record: Callable[[], Record] | None = None,
     ) -> None:
         self._client = client_factory
+        self._record = record
+        self._recording: asyncio.Task[None] | None = None
         self._layout = layout
         self._lease_seconds = lease_seconds
         self._timeout_seconds = timeout_seconds
@@ -91,9 +100,11 @@ class RedisGauge:
                 the others may have been renewed.
         """
         lost: set[Lease] = set()
+        beside = self._recorded()
         for batch in _chunks(_by_gauge(leases), _CALLS_PER_PIPELINE):
             calls = [self._layout.renew(gauge, ids, self._lease_seconds) for gauge, ids in batch]
-            for (gauge, ids), positions in zip(batch, await self._run_all(calls), strict=True):
+            answers, beside = await self._run_all(calls, beside), None
+            for (gauge, ids), positions in zip(batch, answers, strict=True):
                 gone = ids if positions is None else [ids[position - 1] for position in positions]
                 lost.update(Lease(gauge, name) for name in gone)
         return lost
@@ -136,11 +147,34 @@ class RedisGauge:
         self._note(refusal)
         return answer
 
-    async def _run_all(self, calls: Sequence[Call]) -> list[Any]:
+    def _recorded(self) -> Command | None:
+        """Return the command that writes this worker's record; on a cluster, let it find its own node."""
+        if self._record is None:
+            return None
+        try:
+            record = self._record()
+        except Exception:
+            logger.exception("cancel_guard: this worker's record could not be made; its slots are renewed without")
+            return None
+        command = ("SET", self._layout.record_of(record.worker), record.text(), "PX", record.lives_for)
+        client = self._client()
+        if not hasattr(client, "nodes_manager"):
+            return command
+        # A pipeline to several nodes fails as a whole with any of them, and this node may have none of our slots.
+        if self._recording is None or self._recording.done():
+            self._recording = asyncio.create_task(self._write(client, command))
+        return None
+
+    async def _write(self, client: Any, command: Command) -> None:
+        with suppress(Exception):
+            async with _deadline(self._timeout_seconds):
+                await client.execute_command(*command)
+
+    async def _run_all(self, calls: Sequence[Call], beside: Command | None) -> list[Any]:
         """Run *calls* in one pipeline; the answer of one whose keys hold another type is None, and logged."""
         try:
             async with _deadline(self._timeout_seconds):
-                answers = await self._evaluate_all(self._client(), calls)
+                answers = await self._evaluate_all(self._client(), calls, beside)
         except Exception as exc:
             raise GaugeUnavailableError(_what(exc)) from exc
         for i, answer in enumerate(answers):
@@ -152,11 +186,12 @@ class RedisGauge:
                 answers[i] = None
         return answers
 
-    async def _evaluate_all(self, client: Any, calls: Sequence[Call]) -> list[Any]:
-        answers = await _pipelined(client, calls, by_sha=self._by_sha)
+    async def _evaluate_all(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
+        answers = await _pipelined(client, calls, beside, by_sha=self._by_sha)
         again = [i for i, answer in enumerate(answers) if self._by_sha and _wants_text(answer)]
         if again:
-            for i, answer in zip(again, await _pipelined(client, [calls[i] for i in again], by_sha=False), strict=True):
+            texts = [calls[i] for i in again]
+            for i, answer in zip(again, await _pipelined(client, texts, None, by_sha=False), strict=True):
                 if not isinstance(answer, Exception):
                     self._note(answers[i])
                 answers[i] = answer
@@ -189,14 +224,17 @@ class RedisGauge:
         return f"One of the Redis keys {', '.join(call.keys)} held another type a moment ago, and no longer does."
 
 
-async def _pipelined(client: Any, calls: Sequence[Call], *, by_sha: bool) -> list[Any]:
+async def _pipelined(client: Any, calls: Sequence[Call], beside: Command | None, *, by_sha: bool) -> list[Any]:
+    """Return the answers of *calls*, errors among them; that of *beside* is nobody's concern."""
     # Not pipe.evalsha: the cluster's pipeline blocks that name, but not the command.
     async with client.pipeline(transaction=False) as pipe:
         for call in calls:
             command = ("EVALSHA", call.script.sha) if by_sha else ("EVAL", call.script.text)
             pipe.execute_command(*command, len(call.keys), *call.keys, *call.args)
+        if beside is not None:
+            pipe.execute_command(*beside)
         answers: list[Any] = await pipe.execute(raise_on_error=False)
-    return answers
+    return answers[: len(calls)]
 
 
 def _by_gauge(leases: Iterable[Lease]) -> list[tuple[str, list[str]]]:

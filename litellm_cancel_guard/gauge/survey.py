@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard import slotname
+from litellm_cancel_guard.gauge import GaugeUnavailableError, records
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.redis import RedisGauge
+from litellm_cancel_guard.keyname import key_of
 from litellm_cancel_guard.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from litellm_cancel_guard.gauge.local import LocalGauge
+    from litellm_cancel_guard.gauge.records import Record, Seen
 
 _OURS = re.compile(r"^(?P<prefix>.*)\{(?P<gauge>api_key:.+)\}:(?P<what>max_parallel_requests|cancel_guard:slots)$")
 
@@ -34,17 +40,50 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """One slot that is held.
+
+    Attributes:
+        lapses_in: seconds; None where no slot lapses.
+        age: seconds since it was asked for, by the clocks of its worker and of this machine; None where its id does
+            not say.
+        route: LiteLLM's call type; None where its id does not say.
+        worker: the name of its worker; None where its id does not say.
+        seen: that worker's record; None where there is none.
+    """
+
+    id: str
+    lapses_in: float | None
+    age: float | None = None
+    route: str | None = None
+    worker: str | None = None
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True)
 class Count:
     """What is in flight for one key.
 
     Attributes:
-        slots: id of each slot and the seconds until it lapses, the first to lapse first.
+        slots: the first to lapse first.
         number: what LiteLLM reads as the number in flight.
     """
 
     place: Place
-    slots: list[tuple[str, float]]
-    number: int
+    slots: list[Slot] = field(default_factory=list)
+    number: int = 0
+
+    @property
+    def limit(self) -> int | None:
+        """The cap, as a worker with one of the slots has last enforced it; None where none of them says."""
+        begins = key_of(self.place.gauge)[: records.HASH_DIGITS]
+        said = [slot.seen.record.limits.get(begins) for slot in self.slots if slot.seen is not None]
+        return max((limit for limit in said if limit is not None), default=None)
+
+    @property
+    def oldest(self) -> float | None:
+        """Age of the slot that was taken first, in seconds; None where no id says."""
+        return max((slot.age for slot in self.slots if slot.age is not None), default=None)
 
     @property
     def differs(self) -> bool:
@@ -52,13 +91,40 @@ class Count:
         return self.number != len(self.slots)
 
 
+class LocalSurvey:
+    """The slots of this process alone, where LiteLLM runs without Redis."""
+
+    scope = "this worker"
+
+    def __init__(self, gauge: LocalGauge, record: Callable[[], Record]) -> None:
+        self._gauge = gauge
+        self._record = record
+
+    async def places(self) -> list[Place]:
+        """Return the keys that hold slots here."""
+        return [Place(gauge, "", counting=False) for gauge in sorted(self._gauge.held())]
+
+    async def count(self, place: Place) -> Count:
+        """Return the slots of *place*, none of which lapses."""
+        seen = records.Seen(self._record(), 0.0)
+        slots = [_slot(slot_id, None, seen) for slot_id in self._gauge.held().get(place.gauge, ())]
+        return Count(place, slots, len(slots))
+
+    async def release(self, place: Place, slot: str) -> int:
+        """Give one slot back; return how many are left."""
+        return await self._gauge.release(Lease(place.gauge, slot))
+
+
 class Survey:
     """Reads and mends by one client, which the caller closes. Every call may raise what a gauge does."""
+
+    scope = "all workers"
 
     def __init__(self, client: Any, *, namespace: str, window_seconds: float = WINDOW_SECONDS) -> None:
         self._client = client
         self._namespace = namespace
         self._window_seconds = window_seconds
+        self._seen: dict[str, Seen | None] = {}
 
     async def places(self) -> list[Place]:
         """Return the keys with slots, those of our namespace only where there is one.
@@ -87,7 +153,8 @@ class Survey:
             GaugeUnavailableError: Redis could not be asked.
             GaugeCorruptError: a key of them holds another type.
         """
-        slots = await self._gauge(place).slots(place.gauge)
+        held = await self._gauge(place).slots(place.gauge)
+        slots = [await self._slot(place, slot_id, left) for slot_id, left in held]
         return Count(place, slots, await self._number(place))
 
     async def release(self, place: Place, slot: str) -> int:
@@ -103,6 +170,22 @@ class Survey:
             keys = Keys(self._named(place))
             await self._ask(self._client.delete(keys.limiter_count(place.gauge), keys.mirror(place.gauge)))
         return await self._gauge(place).count(place.gauge)
+
+    async def _slot(self, place: Place, slot_id: str, lapses_in: float) -> Slot:
+        said = slotname.read(slot_id)
+        if said is None:
+            return Slot(slot_id, lapses_in)
+        key = Keys(self._named(place)).worker(said.worker)
+        if key not in self._seen:
+            self._seen[key] = await self._record(key)
+        return _slot(slot_id, lapses_in, self._seen[key])
+
+    async def _record(self, key: str) -> Seen | None:
+        try:
+            return records.read(await self._client.get(key), await self._client.pttl(key))
+        except Exception:
+            # Without the right to read it, or with another type there: the slots are shown with what their ids say.
+            return None
 
     async def _number(self, place: Place) -> int:
         key = Keys(self._named(place)).limiter_count(place.gauge)
@@ -134,3 +217,10 @@ class Survey:
     @staticmethod
     def _named(place: Place) -> Callable[[str], str]:
         return lambda key: place.prefix + key
+
+
+def _slot(slot_id: str, lapses_in: float | None, seen: Seen | None) -> Slot:
+    said = slotname.read(slot_id)
+    if said is None:
+        return Slot(slot_id, lapses_in)
+    return Slot(slot_id, lapses_in, max(0.0, time.time() - said.since), said.route, said.worker, seen)
