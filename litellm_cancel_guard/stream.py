@@ -63,11 +63,11 @@ async def guarded(
 async def _last_event(outcome: Outcome, error: Exception) -> str:
     """Return the event that ends the stream, or raise where LiteLLM itself answers better, or where there is none."""
     log.warning("cancel_guard: a stream failed: %s", type(error).__name__)
-    better = outcome.better_raised(error)
-    if better is not None:
-        raise better from (None if better is error else error)
     try:
-        return await outcome.last_event(error)
+        better = outcome.better_raised(error)
+        if better is None:
+            return await outcome.last_event(error)
     except Exception:
         log.exception("cancel_guard: a failed stream got no last event of its own")
         raise error from None
+    raise better from (None if better is error else error)

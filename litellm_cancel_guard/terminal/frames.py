@@ -30,10 +30,16 @@ class Frames:
     def __init__(self) -> None:
         self._open = b""
 
+    @property
+    def kept(self) -> list[bytes]:
+        """The open end, which is a stream's last frame where the provider did not close it."""
+        return [self._open] if self._open else []
+
     def push(self, chunk: Any) -> list[Any]:
         """Return what may go out now that *chunk* has come: the very object, if it ends with its last frame."""
         if not isinstance(chunk, bytes):
-            return [*self.rest(), chunk]
+            kept, self._open = self.kept, b""
+            return [*kept, chunk]
         if not self._open and chunk.endswith(_ENDS):
             return [chunk]
         data = self._open + chunk
@@ -42,8 +48,3 @@ class Frames:
             end = len(data)
         self._open = data[end:]
         return [data[:end]] if end else []
-
-    def rest(self) -> list[bytes]:
-        """Return the open end, which is a stream's last frame where the provider did not close it."""
-        left, self._open = self._open, b""
-        return [left] if left else []

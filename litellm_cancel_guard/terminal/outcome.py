@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal import upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import (
-    BAD_GATEWAY,
     OVERLOADED,
     RATE_LIMITED,
     Failure,
     ProviderStreamError,
     failure_of,
 )
-from litellm_cancel_guard.terminal.frames import Frames, before_error
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
-from litellm_cancel_guard.terminal.reading import Reading, reading_of
-from litellm_cancel_guard.terminal.wording import default_message
+from litellm_cancel_guard.terminal.sorting import Sorter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
-
-log = logging.getLogger("LiteLLM Proxy")
 
 # Opening frames are held back this long, and this many bytes or chunks of them, so that a failure before the first
 # content is a plain answer with its own status. A keep-alive is late by so much at most, the first content never.
@@ -49,13 +43,11 @@ class Outcome:
         report: Callable[[Exception], Awaitable[Exception | None]],
     ) -> None:
         self._protocol = protocol
-        self._settings = settings
+        self._idle_timeout = settings.idle_timeout
         self._sighting = sighting
         self._report = report
-        self._reading = reading_of(protocol)
-        self._frames = Frames() if protocol in (Protocol.MESSAGES, Protocol.GENAI) else None
+        self._sorter = Sorter(protocol, sighting, tell_truncation=settings.on_truncation == "error")
         self._begun = False
-        self._failed: Failure | None = None
 
     async def chunks(self, response: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Yield the chunks of *response*, the very objects, until it ends or fails.
@@ -64,30 +56,30 @@ class Outcome:
             ProviderStreamError: the stream reported a failure, was cut or was silent for too long.
             Exception: what *response* raised.
         """
-        pulling = Pulling(response, self._settings.idle_timeout)
+        pulling = Pulling(response, self._idle_timeout)
         try:
             async for chunk in self._pulled(pulling):
                 self._begun = True
                 yield chunk
-            if self._failed is not None:
-                raise ProviderStreamError(self._failed)
+            if self._sorter.failed is not None:
+                raise ProviderStreamError(self._sorter.failed)
         finally:
             await pulling.cancel()
 
     async def _pulled(self, pulling: Pulling) -> AsyncGenerator[Any, None]:
         """Yield what may go out, up to where the stream ends or reports a failure."""
         held, ended = await self._opening(pulling)
-        if self._failed is not None and not self._reading.content:
+        if self._sorter.failed is not None and not self._sorter.content:
             return
         for chunk in held:
             yield chunk
-        while not ended and self._failed is None:
+        while not ended and self._sorter.failed is None:
             try:
                 pulled = await pulling.next()
             except StopAsyncIteration:
-                pulled, ended = self._rest(), True
+                pulled, ended = self._sorter.end(), True
             else:
-                pulled = self._read(pulled)
+                pulled = self._sorter.push(pulled)
             for chunk in pulled:
                 yield chunk
 
@@ -109,56 +101,22 @@ class Outcome:
         failure = self._failure(error if replaced is None else replaced)
         self._sighting.retry_after = failure.retry_after
         if self._begun:
-            return terminal_error(self._protocol, failure, self._reading.begun)
+            return terminal_error(self._protocol, failure, self._sorter.begun)
         return opening_error(failure)
 
     async def _opening(self, pulling: Pulling) -> tuple[list[Any], bool]:
         """Return the chunks up to the first content, or as many as can be held, and whether that is all."""
         held: list[Any] = []
         try:
-            held += self._read(await pulling.first())
+            held += self._sorter.push(await pulling.first())
             until = time.monotonic() + HOLD_SECONDS
-            while not self._reading.content and self._failed is None and _may_hold(held):
-                held += self._read(await pulling.within(max(until - time.monotonic(), 0)))
+            while not self._sorter.content and self._sorter.failed is None and _may_hold(held):
+                held += self._sorter.push(await pulling.within(max(until - time.monotonic(), 0)))
         except NotYetError:
             return held, False
         except StopAsyncIteration:
-            return held + self._rest(), True
+            return held + self._sorter.end(), True
         return held, False
-
-    def _read(self, pulled: Any) -> list[Any]:
-        """Return what of a pulled chunk may go out, and note a failure that it reports."""
-        if self._frames is None:
-            self._failed = self._seen(pulled)
-            return [] if self._failed else [pulled]
-        healthy: list[Any] = []
-        for chunk in self._frames.push(pulled):
-            self._failed = self._seen(chunk)
-            if self._failed is not None:
-                return [*healthy, *before_error(chunk)]
-            healthy.append(chunk)
-        return healthy
-
-    def _seen(self, chunk: Any) -> Failure | None:
-        try:
-            failure = self._reading.read(chunk)
-        except Exception:
-            log.exception("cancel_guard: a chunk could not be read; its stream goes on unread")
-            self._reading = Reading()
-            return None
-        sighted = self._sighting.failure
-        if sighted is None or self._protocol is not Protocol.MESSAGES:
-            return failure
-        return sighted if failure is not None or self._reading.ending else None
-
-    def _rest(self) -> list[Any]:
-        """Return what is left when *response* has ended, if it ended as a whole stream does."""
-        rest: list[Any] = [] if self._frames is None else list(self._frames.rest())
-        for chunk in rest:
-            self._failed = self._failed or self._seen(chunk)
-        if self._failed is None and self._reading.cut and self._settings.on_truncation == "error":
-            self._failed = self._sighting.failure or Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
-        return [] if self._failed else rest
 
     def _failure(self, error: Exception) -> Failure:
         failure, sighted = failure_of(error), self._sighting.failure

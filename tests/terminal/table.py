@@ -74,7 +74,8 @@ def markdown(runs: dict[str, _Told]) -> str:
         if fallback == "none":
             seen = tuple(runs[version]["bare"].get(name, "") for version in versions)
             guarded = dict.fromkeys(told for version in versions if (told := runs[version]["guarded"].get(name)))
-            rows[(sdk, *seen, " / ".join(guarded))][provider].append(failure)
+            row = (sdk, *seen, " / ".join(guarded))
+            rows[row][provider].append(failure)
     lines = [
         _LEGEND.format(**_count(runs)),
         f"| SDK | provider: failure | {' | '.join(f'{version} alone' for version in versions)} | guarded |",

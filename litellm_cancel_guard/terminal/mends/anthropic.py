@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
+from litellm_cancel_guard.terminal.mends.found import class_with
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
 def mend(_settings: Settings) -> bool:
     """Mend the parser of Anthropic's events."""
-    from litellm.llms.anthropic.chat import handler
-
-    iterator = getattr(handler, "ModelResponseIterator", None)
-    if iterator is None or not hasattr(iterator, "chunk_parser"):
+    iterator = class_with("llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser")
+    if iterator is None:
         return False
     original = iterator.chunk_parser
 
@@ -32,7 +31,9 @@ def mend(_settings: Settings) -> bool:
             failure = failure_in(chunk) if isinstance(chunk, dict) and chunk.get("type") == "error" else None
             if failure is None:
                 raise
-            raise handler.AnthropicError(status_code=failure.status, message=failure.message) from _named(
+            from litellm.llms.anthropic.common_utils import AnthropicError
+
+            raise AnthropicError(status_code=failure.status, message=failure.message) from _named(
                 ProviderStreamError(failure), error
             )
 

@@ -12,10 +12,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in, failure_in_text
+from litellm_cancel_guard.terminal.mends.found import class_with
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
 
+_MODULE = "llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
 # How much of a text that no parser understood is kept, to look for a 429 in it.
 _KEPT = 8192
 # What is left of a whole stream that was framed as an array.
@@ -24,10 +26,8 @@ _HARMLESS = " \r\n\t,]"
 
 def mend(_settings: Settings) -> bool:
     """Mend the iterator where LiteLLM has one that accumulates."""
-    from litellm.llms.vertex_ai.gemini import vertex_and_google_ai_studio_gemini as module
-
-    iterator = getattr(module, "ModelResponseIterator", None)
-    if iterator is None or not hasattr(iterator, "handle_accumulated_json_chunk"):
+    iterator = class_with(_MODULE, "ModelResponseIterator", "handle_accumulated_json_chunk", "chunk_parser")
+    if iterator is None:
         return False
     _mend_buffer(iterator)
     _mend_parser(iterator)

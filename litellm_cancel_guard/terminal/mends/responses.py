@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import failure_in, failure_of
+from litellm_cancel_guard.terminal.mends.found import class_with
 from litellm_cancel_guard.terminal.sighting import current, saw
 
 if TYPE_CHECKING:
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 
 def mend(_settings: Settings) -> bool:
     """Look at every event of a provider's Responses stream; change none."""
-    from litellm.responses import streaming_iterator
-
-    base = getattr(streaming_iterator, "BaseResponsesAPIStreamingIterator", None)
-    if base is None or not hasattr(base, "_process_chunk"):
+    base = class_with("responses.streaming_iterator", "BaseResponsesAPIStreamingIterator", "_process_chunk")
+    if base is None:
         return False
     _forget_others(base)
     _see_events(base)

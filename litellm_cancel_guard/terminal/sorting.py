@@ -1,0 +1,90 @@
+"""What of the chunks that were pulled may go out, and the failure that one of them reports."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.terminal.events import Begun, Protocol
+from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
+from litellm_cancel_guard.terminal.frames import Frames, before_error
+from litellm_cancel_guard.terminal.reading import reading_of
+from litellm_cancel_guard.terminal.wording import default_message
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.terminal.sighting import Sighting
+
+log = logging.getLogger("LiteLLM Proxy")
+
+
+class Sorter:
+    """One stream. A fault in here leaves the stream as LiteLLM serves it from there on, with nothing lost.
+
+    Attributes:
+        failed: what the stream has reported, or that it was cut; None while it is healthy.
+    """
+
+    def __init__(self, protocol: Protocol, sighting: Sighting, *, tell_truncation: bool) -> None:
+        self._protocol = protocol
+        self._sighting = sighting
+        self._tell_truncation = tell_truncation
+        self._reading = reading_of(protocol)
+        self._frames = Frames() if protocol in (Protocol.MESSAGES, Protocol.GENAI) else None
+        self._aside = False
+        self.failed: Failure | None = None
+
+    @property
+    def content(self) -> bool:
+        """Whether something has come that a client waits for, more than opening frames."""
+        return self._aside or self._reading.content
+
+    @property
+    def begun(self) -> Begun:
+        """What a Responses stream has said of itself."""
+        return self._reading.begun
+
+    def push(self, pulled: Any) -> list[Any]:
+        """Return what may go out now that *pulled* has come: the very object, where that can be."""
+        if self._aside:
+            return [pulled]
+        kept = self._frames.kept if self._frames is not None else []
+        try:
+            return self._sorted(pulled)
+        except Exception as fault:
+            self._stand_aside(fault)
+            return [*kept, pulled]
+
+    def end(self) -> list[Any]:
+        """Return what is left when the stream has ended, if it ended as a whole one does."""
+        rest: list[Any] = self._frames.kept if self._frames is not None and not self._aside else []
+        try:
+            for chunk in rest:
+                self.failed = self.failed or self._seen(chunk)
+            if self.failed is None and self._tell_truncation and not self._aside and self._reading.cut:
+                self.failed = self._sighting.failure or Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+        except Exception as fault:
+            self._stand_aside(fault)
+        return [] if self.failed else rest
+
+    def _stand_aside(self, fault: Exception) -> None:
+        log.error("cancel_guard: a stream goes on as LiteLLM serves it", exc_info=fault)
+        self._aside, self.failed = True, None
+
+    def _sorted(self, pulled: Any) -> list[Any]:
+        if self._frames is None:
+            self.failed = self._seen(pulled)
+            return [] if self.failed else [pulled]
+        healthy: list[Any] = []
+        for chunk in self._frames.push(pulled):
+            self.failed = self._seen(chunk)
+            if self.failed is not None:
+                return [*healthy, *before_error(chunk)]
+            healthy.append(chunk)
+        return healthy
+
+    def _seen(self, chunk: Any) -> Failure | None:
+        failure = self._reading.read(chunk)
+        sighted = self._sighting.failure
+        if sighted is None or self._protocol is not Protocol.MESSAGES:
+            return failure
+        return sighted if failure is not None or self._reading.ending else None
