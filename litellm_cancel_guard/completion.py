@@ -57,20 +57,31 @@ async def finish(task: asyncio.Future[Any], *, within: float) -> bool:
         asyncio.CancelledError: the cancellation that arrived meanwhile, raised afterwards and never lost.
         Exception: what the task raised, if it is done and no cancellation arrived.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
+    deadline = asyncio.get_running_loop().time() + within
     cancellation: asyncio.CancelledError | None = None
-    # A cancelled anyio scope cancels again at every turn of the loop, so waiting alone would spin; the shield stops
-    # that. It does not stop a native Task.cancel(), of which there may be several: the loop outlives those.
-    with anyio.CancelScope(shield=True):
-        while not task.done() and (left := deadline - loop.time()) > 0:
-            try:
-                await asyncio.wait((task,), timeout=left)
-            except asyncio.CancelledError as error:
-                cancellation = error
+    try:
+        if not task.done() and within > 0:
+            await asyncio.wait((task,), timeout=within)
+    except asyncio.CancelledError as error:
+        cancellation = await _sit_out(task, deadline, error)
     failure = task.exception() if task.done() and not task.cancelled() else None
     if cancellation is not None:
         raise cancellation from failure
     if failure is not None:
         raise failure
     return task.done()
+
+
+async def _sit_out(
+    task: asyncio.Future[Any], deadline: float, cancellation: asyncio.CancelledError
+) -> asyncio.CancelledError:
+    """Wait for *task* until *deadline* on the monotonic clock, and return the cancellation to raise then."""
+    # A cancelled anyio scope cancels again at every turn of the loop, so waiting alone would spin; the shield stops
+    # that. It does not stop a native Task.cancel(), of which there may be several: the loop outlives those.
+    with anyio.CancelScope(shield=True):
+        while not task.done() and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            try:
+                await asyncio.wait((task,), timeout=left)
+            except asyncio.CancelledError as error:
+                cancellation = error
+    return cancellation
