@@ -25,6 +25,10 @@ _RELEASE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _LATENESS_BUCKETS = (0.005, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60)
 _GIVEN_BACK = tuple(ending for ending in Ending if ending is not Ending.LAPSED)
 
+# The protocols of terminal errors, and the statuses that they come with; of another one its class is shown.
+ROUTES = ("chat", "messages", "responses", "genai")
+_STATUSES = (400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 529)
+
 # A registry takes each name once, and a second worker object in one process (LiteLLM reloading its config) asks again.
 _made: dict[str, Any] = {}
 
@@ -61,6 +65,11 @@ class Metrics(Observer):
         self._lapsed = self._counter(
             "leases_lapsed", "Slots that lapsed while their request ran: its loop stood still."
         )
+        self._reclaimed = self._counter(
+            "leases_reclaimed",
+            "Slots of other workers that had lapsed: they were killed, or cut off from Redis.",
+        )
+        self._failed = self._counter("terminal_errors", "Streams that were ended in an error.", ("route", "status"))
         self._release = self._histogram(
             "release_seconds", "How long the store took to confirm a release.", _RELEASE_BUCKETS
         )
@@ -71,6 +80,8 @@ class Metrics(Observer):
         self._faults = self._counter("faults", "Faults inside the guard; the request went on as LiteLLM serves it.")
         for ending in _GIVEN_BACK:
             self._given_back.labels(ending.value)
+        for route in ROUTES:
+            self._failed.labels(route, "429")
         if "fault filter" not in _made:
             _made["fault filter"] = self._count_faults
             log.addFilter(self._count_faults)
@@ -90,6 +101,13 @@ class Metrics(Observer):
             self._lapsed.inc()
         elif request.ending is not None:
             self._given_back.labels(request.ending.value).inc()
+
+    def reclaimed(self, slots: int) -> None:  # noqa: D102 - as in Observer
+        self._reclaimed.inc(slots)
+
+    def stream_failed(self, route: str, status: int) -> None:  # noqa: D102 - as in Observer
+        said = str(status) if status in _STATUSES else f"{status // 100}xx" if status // 100 in (4, 5) else "other"
+        self._failed.labels(route if route in ROUTES else "other", said).inc()
 
     def released(self, seconds: float) -> None:  # noqa: D102 - as in Observer
         self._release.observe(seconds)

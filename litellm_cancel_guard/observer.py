@@ -33,6 +33,12 @@ class Observer:
     def released(self, seconds: float) -> None:
         """Redis has confirmed a release after *seconds*."""
 
+    def reclaimed(self, slots: int) -> None:
+        """So many slots of other workers had lapsed and were dropped: those workers were killed, or cut off."""
+
+    def stream_failed(self, route: str, status: int) -> None:
+        """A stream has ended in an error in the protocol of *route*, with this HTTP status or what would be it."""
+
     def beat(self, late: float) -> None:
         """The heartbeat beats, *late* seconds after it was due."""
 
@@ -74,6 +80,12 @@ class Observers(Observer):
 
     def released(self, seconds: float) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.released(seconds))
+
+    def reclaimed(self, slots: int) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.reclaimed(slots))
+
+    def stream_failed(self, route: str, status: int) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.stream_failed(route, status))
 
     def beat(self, late: float) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.beat(late))

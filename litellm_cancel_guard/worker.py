@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard import metrics
+from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.heartbeat import Heartbeat
 from litellm_cancel_guard.identity import Identity, guard_version
 from litellm_cancel_guard.leaks import Leaks
@@ -121,6 +122,7 @@ class Worker:
             self._watch = ConfigWatch(path, self._configured.block, lambda settings: self._adopt(settings, guard))
             self._watch.look()
             self._watch.start()
+        self._observe()
         if not self.settings.enabled:
             log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
         elif self.ledger is ledger:
@@ -155,21 +157,21 @@ class Worker:
             log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
             return
         identity = Identity(self.registry, self.settings, upstream.litellm_version())
-        store = upstream.gauge_for(recognised, self.settings, identity.record)
+        aside = Aside(identity.record, self.registry.observer.reclaimed)
+        store = upstream.gauge_for(recognised, self.settings, aside)
         self.survey = lambda: upstream.survey_of(recognised, store, identity.record)
         gauge = TimedGauge(store, self.registry.observer)
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
-        self._observe(self.ledger, self._heartbeat)
+        self.ledger.outage.observer = self._heartbeat.observer = self.registry.observer
         self.ledger.outage.when_begun(self._heartbeat.hurry)
         upstream.attach(recognised, self, self._covers)
         close_abandoned_streams()
         _put(upstream.precede(_callbacks(), guard, limiter))
         log.info("cancel_guard %s: %s", guard_version(), upstream.describe(recognised, self.settings))
 
-    def _observe(self, ledger: Ledger, heartbeat: Heartbeat) -> None:
+    def _observe(self) -> None:
         observers = self.registry.observer
-        ledger.outage.observer = heartbeat.observer = observers
         if observers.empty:
             observers.add(Leaks())
             counting = metrics.observer(per_key=self.settings.metrics_per_key)

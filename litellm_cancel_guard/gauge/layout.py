@@ -69,15 +69,15 @@ class Layout:
     record_of: Callable[[str], str]
 
     def acquire(self, lease: Lease, limit: int, lease_seconds: float) -> Call:
-        """Return the call that takes a slot; it answers ``[admitted, in flight]``."""
+        """Return the call that takes a slot; it answers ``[admitted, in flight, lapsed]``."""
         return self._call("acquire", lease.gauge, lease_seconds, limit, lease.id)
 
     def release(self, lease: Lease) -> Call:
-        """Return the call that gives a slot back; it answers the slots in flight."""
+        """Return the call that gives a slot back; it answers ``[in flight, lapsed]``."""
         return self._call("release", lease.gauge, lease.id)
 
     def renew(self, gauge: str, ids: Sequence[str], lease_seconds: float) -> Call:
-        """Return the call that renews *ids*; it answers the positions, from 1, of those not held."""
+        """Return the call that renews *ids*; it answers ``[lapsed, positions from 1 of those not held]``."""
         return self._call("renew", gauge, lease_seconds, *ids)
 
     def count(self, gauge: str) -> Call:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # Above this many keys the limits of the others are left out: the record stays within a few kilobytes.
 MOST_LIMITS = 200
@@ -65,6 +65,19 @@ class Seen:
     def silent(self) -> bool:
         """Whether it should have said so again: it was killed, its event loop stands still, or it has no Redis."""
         return self.silent_for > self.record.beat_seconds * _BEATS_UNTIL_SILENT + 1
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What goes along with a gauge's calls; whether any of it works changes nothing for them.
+
+    Attributes:
+        record: returns what this worker says of itself, to be written with each renewal.
+        reclaimed: is told how many slots of others a call has dropped, because they had lapsed.
+    """
+
+    record: Callable[[], Record] | None = None
+    reclaimed: Callable[[int], None] = lambda _: None
 
 
 def read(text: str | bytes | None, milliseconds_left: int) -> Seen | None:

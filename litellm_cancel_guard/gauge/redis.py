@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.layout import NOT_OURS
+from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
 if sys.version_info >= (3, 11):
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
     from litellm_cancel_guard.gauge.layout import Call, Layout
-    from litellm_cancel_guard.gauge.records import Record
 
     Command = tuple[str | int, ...]
 
@@ -54,7 +54,7 @@ class RedisGauge:
         layout: how the slots lie in Redis, which LiteLLM's version decides.
         lease_seconds: how long a slot is held without renewal.
         timeout_seconds: how long any one call may take, connecting included.
-        record: returns what this worker says of itself, written with each renewal; whether that works changes nothing.
+        aside: what goes along with its calls.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class RedisGauge:
         *,
         lease_seconds: float,
         timeout_seconds: float,
-        record: Callable[[], Record] | None = None,
+        aside: Aside = Aside(),  # noqa: B008 - it can't be changed
     ) -> None:
         self._client = client_factory
-        self._record = record
+        self._aside = aside
         self._recording: asyncio.Task[None] | None = None
         self._layout = layout
         self._lease_seconds = lease_seconds
@@ -80,13 +80,15 @@ class RedisGauge:
 
     async def acquire(self, lease: Lease, limit: int) -> Admission:
         """Hold a slot for *lease* if fewer than *limit* are held."""
-        admitted, in_flight = await self._run(self._layout.acquire(lease, limit, self._lease_seconds))
+        admitted, in_flight, lapsed = await self._run(self._layout.acquire(lease, limit, self._lease_seconds))
+        self._tell(lapsed)
         return Admission(admitted=admitted == 1, in_flight=in_flight)
 
     async def release(self, lease: Lease) -> int:
         """Give the slot of *lease* back, if it is held; return the slots still held."""
-        in_flight: int = await self._run(self._layout.release(lease))
-        return in_flight
+        in_flight, lapsed = await self._run(self._layout.release(lease))
+        self._tell(lapsed)
+        return int(in_flight)
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         """Hold each of *leases* for another lease time; return those that were no longer held.
@@ -104,9 +106,11 @@ class RedisGauge:
         for batch in _chunks(_by_gauge(leases), _CALLS_PER_PIPELINE):
             calls = [self._layout.renew(gauge, ids, self._lease_seconds) for gauge, ids in batch]
             answers, beside = await self._run_all(calls, beside), None
-            for (gauge, ids), positions in zip(batch, answers, strict=True):
-                gone = ids if positions is None else [ids[position - 1] for position in positions]
-                lost.update(Lease(gauge, name) for name in gone)
+            for (gauge, ids), answer in zip(batch, answers, strict=True):
+                lapsed, *positions = answer or (0, *range(1, len(ids) + 1))
+                lost.update(Lease(gauge, ids[position - 1]) for position in positions)
+                # Those that are lost here may be among the lapsed, and are no other worker's.
+                self._tell(lapsed - len(positions))
         return lost
 
     async def count(self, gauge: str) -> int:
@@ -126,6 +130,10 @@ class RedisGauge:
         found = await self._run(self._layout.listing(gauge))
         pairs = zip(found[::2], found[1::2], strict=True)
         return [(_text(name), milliseconds / 1000) for name, milliseconds in pairs]
+
+    def _tell(self, lapsed: int) -> None:
+        if lapsed > 0:
+            self._aside.reclaimed(lapsed)
 
     async def _run(self, call: Call) -> Any:
         try:
@@ -149,10 +157,10 @@ class RedisGauge:
 
     def _recorded(self) -> Command | None:
         """Return the command that writes this worker's record; on a cluster, let it find its own node."""
-        if self._record is None:
+        if self._aside.record is None:
             return None
         try:
-            record = self._record()
+            record = self._aside.record()
         except Exception:
             logger.exception("cancel_guard: this worker's record could not be made; its slots are renewed without")
             return None

@@ -11,17 +11,14 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.gauge.layout import Layout
-    from litellm_cancel_guard.gauge.records import Record
+    from litellm_cancel_guard.gauge.records import Aside, Record
     from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
     from litellm_cancel_guard.limiter.detection import Recognised
     from litellm_cancel_guard.settings import Settings
 
 
-def gauge_for(recognised: Recognised, settings: Settings, record: Callable[[], Record]) -> Gauge:
-    """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process.
-
-    *record* returns what this worker says of itself there.
-    """
+def gauge_for(recognised: Recognised, settings: Settings, aside: Aside) -> Gauge:
+    """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process."""
     if recognised.redis_cache is None:
         from litellm_cancel_guard.gauge.local import LocalGauge
 
@@ -33,7 +30,7 @@ def gauge_for(recognised: Recognised, settings: Settings, record: Callable[[], R
         _layout(recognised),
         lease_seconds=settings.lease_seconds,
         timeout_seconds=settings.redis_timeout,
-        record=record,
+        aside=aside,
     )
 
 

@@ -12,7 +12,7 @@
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  limit: slots that may be held at once
 -- ARGV[4]  id of the slot
--- Returns {1, slots in flight, this one included}, or {0, slots in flight} if refused.
+-- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; 0 first, and without it, if refused.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
 if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
@@ -21,7 +21,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
-redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
 local admitted = 1
 if not redis.call('ZSCORE', slots, slot) and redis.call('ZCARD', slots) + seen.unguarded + 1 > limit then
   admitted = 0
@@ -32,4 +32,4 @@ else
     redis.call('PEXPIRE', slots, keep)
   end
 end
-return { admitted, mirror.write(seen) }
+return { admitted, mirror.write(seen), lapsed }

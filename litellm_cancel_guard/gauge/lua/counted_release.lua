@@ -9,7 +9,7 @@
 -- KEYS[6]  LiteLLM's tokens in it, {api_key:<hash>}:tokens
 -- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
 -- ARGV[2]  id of the slot
--- Returns the slots still in flight, those of workers without the guard included.
+-- Returns {slots still in flight, those of workers without the guard included, slots dropped that had lapsed}.
 -- Again with the same id: nothing is there to remove, no other slot has this
 -- id, and the number is written from the slots, not counted down.
 if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
@@ -18,5 +18,5 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
 redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now))
-return mirror.write(seen)
+local lapsed = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now))
+return { mirror.write(seen), lapsed }

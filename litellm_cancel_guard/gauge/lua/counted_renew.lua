@@ -11,7 +11,7 @@
 -- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  ids of the slots, from here on
--- Returns the positions, from 1, of the ids that are not held.
+-- Returns {slots dropped that had lapsed, and then the positions, from 1, of the ids that are not held}.
 -- Again with the same ids: the lease counts from the later call.
 if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
 local slots, lease = KEYS[1], tonumber(ARGV[2])
@@ -19,8 +19,8 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
-redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
-local lapses, lost = string.format('%.6f', now + lease), {}
+local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+local lapses, lost = string.format('%.6f', now + lease), { lapsed }
 for i = 3, #ARGV do
   if redis.call('ZSCORE', slots, ARGV[i]) then
     redis.call('ZADD', slots, 'XX', lapses, ARGV[i])

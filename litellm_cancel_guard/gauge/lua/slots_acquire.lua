@@ -11,7 +11,7 @@
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  limit: slots that may be held at once
 -- ARGV[4]  id of the slot
--- Returns {1, slots in flight, this one included}, or {0, slots in flight} if refused.
+-- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; 0 first, and without it, if refused.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
 if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
@@ -20,12 +20,12 @@ local horizon, lease, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARG
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
-redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
+local lapsed = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
 local others = redis.call('ZCARD', key)
 if redis.call('ZSCORE', key, slot) then
   others = others - 1
 elseif others + 1 > limit then
-  return { 0, others }
+  return { 0, others, lapsed }
 end
 redis.call('ZADD', key, string.format('%.6f', now + lease - horizon), slot)
 
@@ -37,4 +37,4 @@ end
 if ttl < keep then
   redis.call('PEXPIRE', key, keep)
 end
-return { 1, others + 1 }
+return { 1, others + 1, lapsed }

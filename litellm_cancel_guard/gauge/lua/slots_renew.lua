@@ -9,15 +9,15 @@
 -- ARGV[1]  horizon: a slot whose score is this old has lapsed; seconds
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  ids of the slots, from here on
--- Returns the positions, from 1, of the ids that are not held.
+-- Returns {slots dropped that had lapsed, and then the positions, from 1, of the ids that are not held}.
 -- Again with the same ids: the lease counts from the later call.
 if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
 local key, horizon, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
-redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
-local score, lost, held = string.format('%.6f', now + lease - horizon), {}, 0
+local lapsed = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
+local score, lost, held = string.format('%.6f', now + lease - horizon), { lapsed }, 0
 for i = 3, #ARGV do
   if redis.call('ZSCORE', key, ARGV[i]) then
     redis.call('ZADD', key, 'XX', score, ARGV[i])

@@ -1,0 +1,56 @@
+"""Slots that another worker left behind are told to whoever drops them, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from litellm_cancel_guard.gauge.records import Aside
+from litellm_cancel_guard.gauge.redis import RedisGauge
+from litellm_cancel_guard.lease import Lease
+from tests.gauge.stores import GAUGE, LAYOUTS, LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.gauge.stores import Store
+
+MINE = Lease(GAUGE, "mine")
+CALLS: dict[str, Callable[[RedisGauge], Any]] = {
+    "acquire": lambda gauge: gauge.acquire(Lease(GAUGE, "another"), 10),
+    "refused": lambda gauge: gauge.acquire(Lease(GAUGE, "another"), 0),
+    "renew": lambda gauge: gauge.renew([MINE]),
+    "release": lambda gauge: gauge.release(MINE),
+}
+
+
+def telling(store: Store, layout: str, told: list[int]) -> RedisGauge:
+    aside = Aside(reclaimed=told.append)
+    return RedisGauge(lambda: store.client, LAYOUTS[layout], lease_seconds=30, timeout_seconds=5, aside=aside)
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_each_call_tells_of_the_slots_that_it_has_dropped(store: Store, layout: str, call: str) -> None:
+    told: list[int] = []
+    gauge = RedisGauge(
+        lambda: store.client, LAYOUTS[layout], lease_seconds=30, timeout_seconds=5, aside=Aside(reclaimed=told.append)
+    )
+    for name in ("mine", "dead", "dead too"):
+        await gauge.acquire(Lease(GAUGE, name), 10)
+    for name in ("dead", "dead too"):
+        await store.age(layout, name, LEASE_SECONDS + 1)
+    await CALLS[call](gauge)
+    await CALLS[call](gauge)
+    assert told == [2]
+
+
+async def test_own_slots_that_lapsed_are_nobody_elses(store: Store, layout: str) -> None:
+    told: list[int] = []
+    gauge = RedisGauge(
+        lambda: store.client, LAYOUTS[layout], lease_seconds=30, timeout_seconds=5, aside=Aside(reclaimed=told.append)
+    )
+    await gauge.acquire(MINE, 10)
+    await store.age(layout, "mine", LEASE_SECONDS + 1)
+    assert await gauge.renew([MINE]) == {MINE}
+    assert told == []
