@@ -1,8 +1,7 @@
 """Admits requests and gives their slots back: what the registry decides, done in the gauge.
 
-A slot is released at its request's ending; if that call is lost, it is tried again until the lease has lapsed; if
-this worker dies, the heartbeat stops and the lease lapses in Redis. Each of the three is the backstop of the one
-before it.
+A slot is released at its request's ending; if that call is lost, it is tried again until Redis confirms it; if this
+worker dies, the heartbeat stops and the lease lapses in Redis. Each of the three is the backstop of the one before it.
 
 A lease that Redis no longer has at a beat was lost in one of three ways, and what follows differs:
 

@@ -93,14 +93,15 @@ class Outage:
         log.warning("cancel_guard: Redis answers again; slots are counted there")
         self._tell()
 
-    async def change(self, within: float) -> None:
-        """Wait for the next beginning or end, at most *within* seconds."""
-        changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._changed.add(changed)
-        try:
-            await asyncio.wait((changed,), timeout=within)
-        finally:
-            self._changed.discard(changed)
+    async def end_of_it(self) -> None:
+        """Wait until Redis answers again; return at once if it does."""
+        while self.on:
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._changed.add(changed)
+            try:
+                await changed
+            finally:
+                self._changed.discard(changed)
 
     def _tell(self) -> None:
         self.observer.degraded(self.on)

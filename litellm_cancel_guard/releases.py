@@ -1,4 +1,4 @@
-"""The releases that this worker has under way: kept until Redis confirms them or the lease has lapsed."""
+"""The releases that this worker has under way: kept until Redis confirms them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Releases:
     def begin(self, lease: Lease) -> asyncio.Future[None]:
         """Give *lease* back; the future is done once Redis was asked, whatever came of it.
 
-        Nobody has to wait any longer: what Redis did not confirm is asked again when it answers, until the lease has
-        lapsed, and what this worker counts itself is right from now on.
+        Nobody has to wait any longer: what Redis did not confirm is asked again when it answers, and what this worker
+        counts itself is right from now on.
         """
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = begin(insist(lambda: self._release(lease, asked), lambda: self._release_now(lease)))
@@ -94,14 +94,10 @@ class Releases:
             await asyncio.wait(asked, timeout=within)
 
     async def _release(self, lease: Lease, asked: asyncio.Future[None]) -> None:
-        loop = asyncio.get_running_loop()
-        lapses_at = loop.time() + self._settings.lease_seconds
+        # For longer than a lease, too: a frozen Redis carries out what it was sent when it wakes up, and the slot of an
+        # acquire that nobody waits for any more would be held for a lease from then on.
         while not await self._confirmed(lease, asked):
-            left = lapses_at - loop.time()
-            if left <= 0:
-                log.warning("cancel_guard: a slot of %s is left to lapse: Redis did not answer", lease.gauge)
-                return
-            await self._outage.change(within=left)
+            await self._outage.end_of_it()
 
     async def _confirmed(self, lease: Lease, asked: asyncio.Future[None]) -> bool:
         """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""

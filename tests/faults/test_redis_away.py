@@ -101,12 +101,26 @@ async def test_before_a_request_comes(caller: Caller, key: Key, redis_server: Re
         async with caller.opened(route, key, script) as stream:
             took.append(time.monotonic() - started)
             assert stream.status == 200
-            await asyncio.wait_for(stream.read_until(route.terminal), 20)
+            await asyncio.wait_for(stream.read_until(route.terminal), 40)
     fault.end()
     await at_rest(caller, key, redis_server)
     if not caller.proxy.setup.version.at_least(1, 94):
         assert took[0] < REDIS_TIMEOUT_SECONDS + 1, took
         assert max(took[1:]) < 1, took
+
+
+async def test_frozen_for_longer_than_a_lease_it_wakes_up_to_nothing_held(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer
+) -> None:
+    """It still carries out the acquire that nobody waits for any more."""
+    caller = start()
+    await caller.plain(CHAT, key)
+    redis_server.pause()
+    assert (await caller.plain(CHAT, key)).status == 200
+    await asyncio.sleep(LEASE_SECONDS + 1)
+    redis_server.resume()
+    await wait_until(lambda: BACK in caller.proxy.text(), "it answers again")
+    assert await settled(lambda: gauge(redis_server.client, key), 0, within=LEASE_SECONDS / 3) == 0
 
 
 async def test_while_slots_are_held(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
