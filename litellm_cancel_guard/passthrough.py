@@ -23,15 +23,18 @@ def close_abandoned_streams() -> None:
     """Have every pass-through stream of LiteLLM closed with its request task, once however often it is called.
 
     Its generator is made in the request task by ``PassThroughStreamingHandler.chunk_processor`` (1.80 - 1.109,
-    proxy/pass_through_endpoints/streaming_handler.py). Starlette closes no body whose client has left (0.50 - 1.10,
-    responses.py, ``StreamingResponse``), nor does LiteLLM 1.83: the provider went on until the collector came.
+    proxy/pass_through_endpoints/pass_through_endpoints.py). Starlette closes no body whose client has left (0.50 -
+    1.10, responses.py, ``StreamingResponse``), nor does LiteLLM 1.83: the provider went on until the collector came.
     """
-    module = sys.modules.get("litellm.proxy.pass_through_endpoints.streaming_handler")
+    # Under that name, in that module alone: `/v1/messages` makes Anthropic's streams by the same class, but in a task
+    # that is done before the stream is read (llms/anthropic/), and every one of them would be closed unread.
+    module: Any = sys.modules.get("litellm.proxy.pass_through_endpoints.pass_through_endpoints")
     handler: Any = getattr(module, "PassThroughStreamingHandler", None)
     original = getattr(handler, "chunk_processor", None)
     if original is None or getattr(original, _MARK, False):
         return
-    handler.chunk_processor = staticmethod(_closed_with_its_task(original))
+    closing = {"chunk_processor": staticmethod(_closed_with_its_task(original))}
+    module.PassThroughStreamingHandler = type(handler.__name__, (handler,), closing)
 
 
 def _closed_with_its_task(original: Callable[..., Any]) -> Callable[..., Any]:
