@@ -55,6 +55,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         configured = Configured()
         self._worker = Worker(configured)
         self._terminals = Terminals(configured)
+        self._terminals.observer = self._worker.registry.observer
         self._worker.when_changed(self._terminals.adopt)
         _mount(self._worker, self)
 

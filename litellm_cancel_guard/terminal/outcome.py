@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.observer import Observer
 from litellm_cancel_guard.terminal import upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import (
@@ -48,6 +49,7 @@ class Outcome:
         self._report = report
         self._sorter = Sorter(protocol, sighting, tell_truncation=settings.on_truncation == "error")
         self._begun = False
+        self.observer = Observer()
 
     async def chunks(self, response: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Yield the chunks of *response*, the very objects, until it ends or fails.
@@ -121,7 +123,8 @@ class Outcome:
     def _failure(self, error: Exception) -> Failure:
         failure, sighted = failure_of(error), self._sighting.failure
         if sighted is not None and failure.status not in (RATE_LIMITED, OVERLOADED):
-            return sighted
+            failure = sighted
+        self.observer.stream_failed(self._protocol.value, failure.status)
         return failure
 
 

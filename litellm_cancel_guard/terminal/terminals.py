@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import watchdog
+from litellm_cancel_guard.observer import Observer
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.terminal import mends, sighting, upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol
@@ -23,6 +24,7 @@ class Terminals:
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
         self._settings: Settings | None = None
+        self.observer = Observer()
 
     def begin(self, call_type: str) -> None:
         """Begin the sighting of a request, for a key with a cap or without; a nested tool call has none of its own."""
@@ -42,7 +44,9 @@ class Terminals:
         # The context of the pre-call hook is lost where a caller runs the stream elsewhere: the path is still known.
         seen = seen or sighting.begin(protocol.value)
         seen.guarded = True
-        return _outcome(protocol, settings, seen, user_api_key_dict, request_data)
+        outcome = _outcome(protocol, settings, seen, user_api_key_dict, request_data)
+        outcome.observer = self.observer
+        return outcome
 
     def adopt(self, settings: Settings) -> None:
         """Go by *settings* from the next request on."""

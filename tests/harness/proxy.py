@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.harness import config
-from tests.harness.keys import fresh_key
+from tests.harness.keys import MASTER_KEY
 from tests.harness.process import LOOPBACK, Process, free_port
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Proxy:
         # Before 1.88 LiteLLM registers its success callbacks at the first normal call: a pass-through before
         # it leaks whatever its ending. Tests of that one start a proxy of their own.
         body = {"model": "gpt", "messages": [{"role": "user", "content": "warm up"}]}
-        headers = {"Authorization": f"Bearer {fresh_key(cap=None).secret}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {MASTER_KEY}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), headers)
         try:
             _DIRECT.open(request, timeout=60).close()

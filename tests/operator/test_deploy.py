@@ -95,7 +95,6 @@ async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scr
         await wait_until(all_answered, "every query has a series", within=60, every=1)
     finally:
         server.stop()
-        proxy.stop()
 
 
 def test_the_rules_and_the_dashboard_ask_only_for_metrics_that_there_are() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.observer import Observer, Observers
 from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.terminal.events import Protocol
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
 
@@ -94,6 +96,34 @@ def test_a_request_that_ended_while_it_was_admitted_holds_nothing() -> None:
     registry.observer.acquired(request)
 
     assert (value("leases_acquired_total"), value("slots_held")) == before
+
+
+def test_slots_of_a_dead_worker_are_counted_apart_from_what_is_given_back() -> None:
+    registry = counting()
+    before = value("leases_reclaimed_total"), value("slots_held")
+    registry.observer.reclaimed(3)
+    assert (value("leases_reclaimed_total"), value("slots_held")) == (before[0] + 3, before[1])
+
+
+@pytest.mark.parametrize(
+    ("route", "status", "labels"),
+    [
+        ("chat", 429, {"route": "chat", "status": "429"}),
+        ("messages", 529, {"route": "messages", "status": "529"}),
+        ("genai", 418, {"route": "genai", "status": "4xx"}),
+        ("responses", 599, {"route": "responses", "status": "5xx"}),
+        ("whatever", 0, {"route": "other", "status": "other"}),
+    ],
+)
+def test_terminal_errors_are_counted_in_closed_sets_of_labels(route: str, status: int, labels: dict[str, str]) -> None:
+    registry = counting()
+    before = value("terminal_errors_total", **labels)
+    registry.observer.stream_failed(route, status)
+    assert value("terminal_errors_total", **labels) == before + 1
+
+
+def test_every_protocol_of_a_terminal_error_is_a_label() -> None:
+    assert set(metrics.ROUTES) == {protocol.value for protocol in Protocol}
 
 
 def test_every_fault_that_the_guard_logs_is_counted_once_for_all_instances() -> None:
@@ -203,28 +233,27 @@ async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
     metered: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], key: Key, http: httpx.AsyncClient
 ) -> None:
     proxy = metered()
-    try:
-        caller = call_on(proxy)
-        await caller.plain(ROUTES["chat"], key)
-        await caller.hang_up_mid(ROUTES["chat"], key)
-        await caller.admitted_at_once(key, cap=4)
+    caller = call_on(proxy)
+    await caller.plain(ROUTES["chat"], key)
+    await caller.hang_up_mid(ROUTES["chat"], key)
+    await caller.streamed(ROUTES["chat"], key, replace(caller.script(), error_step=3, error_status=429))
+    await caller.admitted_at_once(key, cap=4)
 
-        async def at_rest() -> bool:
-            return (await scraped(http, proxy)).get("litellm_cancel_guard_slots_held") == 0
+    async def at_rest() -> bool:
+        return (await scraped(http, proxy)).get("litellm_cancel_guard_slots_held") == 0
 
-        await wait_until(at_rest, "no slot is held")
-        seen = await scraped(http, proxy)
-        prefix = "litellm_cancel_guard_"
-        assert seen[f"{prefix}leases_acquired_total"] == 6
-        assert seen[f"{prefix}requests_refused_total"] == 2
-        assert seen[f'{prefix}leases_released_total{{ending="client_left"}}'] >= 1
-        assert seen[f"{prefix}release_seconds_count"] == 6
-        assert (seen[f"{prefix}degraded"], seen[f"{prefix}faults_total"]) == (0, 0)
-        lines = [line for line in proxy.text().splitlines() if "gave back a slot" in line]
-        assert len(lines) >= 1
-        assert f"key {key.name[:8]}, route acompletion" in lines[0]
-    finally:
-        proxy.stop()
+    await wait_until(at_rest, "no slot is held")
+    seen = await scraped(http, proxy)
+    prefix = "litellm_cancel_guard_"
+    assert seen[f"{prefix}leases_acquired_total"] == 7
+    assert seen[f"{prefix}requests_refused_total"] == 2
+    assert seen[f'{prefix}leases_released_total{{ending="client_left"}}'] >= 1
+    assert seen[f"{prefix}release_seconds_count"] == 7
+    assert seen[f'{prefix}terminal_errors_total{{route="chat",status="429"}}'] == 1
+    assert [seen[prefix + name] for name in ("degraded", "faults_total", "leases_reclaimed_total")] == [0, 0, 0]
+    lines = [line for line in proxy.text().splitlines() if "gave back a slot" in line]
+    assert len(lines) >= 1
+    assert f"key {key.name[:8]}, route acompletion" in lines[0]
 
 
 @pytest.mark.timeout(240)
@@ -238,15 +267,12 @@ async def test_two_workers_are_summed_and_a_key_is_a_label_only_where_asked_for(
     (tmp_path / "prometheus").mkdir()
     env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "prometheus")), ("CANCEL_GUARD_METRICS_PER_KEY", "true"))
     proxy = metered(workers=2, arguments=("--run_gunicorn",), env=env)
-    try:
-        await call_on(proxy).admitted_at_once(key, cap=4)
+    await call_on(proxy).admitted_at_once(key, cap=4)
 
-        async def told() -> bool:
-            seen = await scraped(http, proxy)
-            labels = f'{{hashed_api_key="{key.name}"}}'
-            names = ("slots_held", "slots_limit", "leases_acquired_total", "requests_refused_total")
-            return [seen.get(f"litellm_cancel_guard_{name}{labels}") for name in names] == [0, 4, 4, 2]
+    async def told() -> bool:
+        seen = await scraped(http, proxy)
+        labels = f'{{hashed_api_key="{key.name}"}}'
+        names = ("slots_held", "slots_limit", "leases_acquired_total", "requests_refused_total")
+        return [seen.get(f"litellm_cancel_guard_{name}{labels}") for name in names] == [0, 4, 4, 2]
 
-        await wait_until(told, "both workers' numbers are shown")
-    finally:
-        proxy.stop()
+    await wait_until(told, "both workers' numbers are shown")

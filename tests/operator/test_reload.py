@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.harness.clients import Caller
-    from tests.harness.config import Setup
-    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.proxy import Proxy
     from tests.harness.redis_server import RedisServer
 
 CHAT = ROUTES["chat"]
@@ -133,11 +132,10 @@ def test_what_takes_a_restart_is_named_and_stays(caplog: pytest.LogCaptureFixtur
 
 @pytest.mark.timeout(300)
 async def test_every_worker_stands_aside_and_comes_back_without_a_restart(
-    proxies: Proxies, setup: Setup, call_on: Callable[[Proxy], Caller], redis_server: RedisServer
+    start: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], redis_server: RedisServer
 ) -> None:
     # uvicorn's own supervisor kills a worker that imports for longer than 5 s without an answer.
-    two = dataclasses.replace(setup, workers=2, arguments=("--run_gunicorn",), env=(("LITELLM_LOG", "INFO"),))
-    proxy = proxies.start(two)
+    proxy = start(workers=2, arguments=("--run_gunicorn",), env=(("LITELLM_LOG", "INFO"),))
     config = proxy.log.parent / "config.yaml"
     original = yaml.safe_load(config.read_text())
 
@@ -151,38 +149,35 @@ async def test_every_worker_stands_aside_and_comes_back_without_a_restart(
         # Each looks every 2 s; the rest is for a machine that is busy with other tests.
         await wait_until(told, f"both workers say: {text}", within=20)
 
-    try:
-        caller, key = call_on(proxy), fresh_key(cap=4)
+    caller, key = call_on(proxy), fresh_key(cap=4)
 
-        async def both_attached() -> bool:
-            # A connection that is kept alive would stay with the worker that has it.
-            body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
-            headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}"}
-            async with httpx.AsyncClient(trust_env=False, timeout=60) as fresh:
-                await fresh.post(f"{proxy.url}/v1/chat/completions", headers=headers, json=body)
-            return proxy.text().count("limiter of LiteLLM") >= 2
+    async def both_attached() -> bool:
+        # A connection that is kept alive would stay with the worker that has it.
+        body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
+        headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}"}
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as fresh:
+            await fresh.post(f"{proxy.url}/v1/chat/completions", headers=headers, json=body)
+        return proxy.text().count("limiter of LiteLLM") >= 2
 
-        await wait_until(both_attached, "both workers have served", within=120)
-        script = dataclasses.replace(caller.script(), stall="2")
-        async with caller.opened(CHAT, key, script) as in_flight:
-            await in_flight.read_chunks(2)
-            write({"enabled": False})
-            await said("the guard stands aside")
-            assert gauge(redis_server.client, key) == 1, "what is in flight keeps its slot"
-        await caller.left(script.run)
-        assert await settled(lambda: gauge(redis_server.client, key), 0, within=10) == 0
+    await wait_until(both_attached, "both workers have served", within=120)
+    script = dataclasses.replace(caller.script(), stall="2")
+    async with caller.opened(CHAT, key, script) as in_flight:
+        await in_flight.read_chunks(2)
+        write({"enabled": False})
+        await said("the guard stands aside")
+        assert gauge(redis_server.client, key) == 1, "what is in flight keeps its slot"
+    await caller.left(script.run)
+    assert await settled(lambda: gauge(redis_server.client, key), 0, within=10) == 0
 
-        later = fresh_key(cap=4)
-        assert await caller.admitted_at_once(later, cap=4) == (4, 2), "LiteLLM alone enforces the cap"
-        assert await settled(lambda: gauge(redis_server.client, later), 0, within=20) == 0, "and uncounts what ended"
+    later = fresh_key(cap=4)
+    assert await caller.admitted_at_once(later, cap=4) == (4, 2), "LiteLLM alone enforces the cap"
+    assert await settled(lambda: gauge(redis_server.client, later), 0, within=20) == 0, "and uncounts what ended"
 
-        write({"lease_seconds": "soon"})
-        await said("What was in force stays")
-        write({"lease_seconds": 5})
-        await said("lease_seconds=5.0")
-        for _ in range(3):
-            await caller.hang_up_mid(CHAT, key)
-        assert await settled(lambda: gauge(redis_server.client, key), 0, within=10) == 0
-        assert await caller.admitted_at_once(key, cap=4) == (4, 2)
-    finally:
-        proxy.stop()
+    write({"lease_seconds": "soon"})
+    await said("What was in force stays")
+    write({"lease_seconds": 5})
+    await said("lease_seconds=5.0")
+    for _ in range(3):
+        await caller.hang_up_mid(CHAT, key)
+    assert await settled(lambda: gauge(redis_server.client, key), 0, within=10) == 0
+    assert await caller.admitted_at_once(key, cap=4) == (4, 2)
