@@ -78,6 +78,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         self, request_data: Any, original_exception: Exception, user_api_key_dict: Any, traceback_str: str | None = None
     ) -> None:
         """Give the slot back before an error goes out."""
+        self._terminals.note_answer(original_exception, request_data)
         await self._end_current(Ending.PROVIDER_FAILED)
 
     def async_post_call_streaming_iterator_hook(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import watchdog
 from litellm_cancel_guard.observer import Observer
 from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.terminal import mends, sighting, upstream_errors
+from litellm_cancel_guard.terminal import answers, mends, sighting, upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.outcome import Outcome
 from litellm_cancel_guard.terminal.reading import protocol_of
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.configured import Configured
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
+
+log = logging.getLogger("LiteLLM Proxy")
 
 
 class Terminals:
@@ -47,6 +50,13 @@ class Terminals:
         outcome = _outcome(protocol, settings, seen, user_api_key_dict, request_data)
         outcome.observer = self.observer
         return outcome
+
+    def note_answer(self, error: Exception, request_data: Any) -> None:
+        """Note what LiteLLM should answer to a request that has failed before there was a stream."""
+        try:
+            answers.note(error, request_data)
+        except Exception:
+            log.exception("cancel_guard: an answer stays in LiteLLM's words")
 
     def adopt(self, settings: Settings) -> None:
         """Go by *settings* from the next request on."""

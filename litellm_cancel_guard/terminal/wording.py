@@ -72,6 +72,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _TAIL = re.compile(
     r"Traceback \(most recent call last\).*"
     r"|\.?\s*Received Model Group=.*"
+    r"|\s*No fallback model group found for .*"
     r"|\s*Available Model Group Fallbacks=.*"
     r"|\.?\s*Handle with `litellm\..*"
     r"|\s*LiteLLM Retried:.*"

@@ -1,0 +1,81 @@
+"""An answer that is an error before any stream exists says what its provider said, and nothing about the proxy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import litellm
+import pytest
+from litellm.proxy._types import ProxyException
+
+from litellm_cancel_guard.settings import Settings
+from litellm_cancel_guard.terminal import answers, sighting
+from litellm_cancel_guard.terminal.mends import answers as mended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STREAM = {"stream": True}
+
+
+@pytest.fixture(autouse=True)
+def mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProxyException, "__init__", ProxyException.__init__)
+    assert mended.mend(Settings())
+
+
+def limited(retry_after: str | None = "7") -> Exception:
+    text = 'litellm.RateLimitError: OpenAIException - {"error": {"message": "slow down"}}. Received Model Group=gpt'
+    error = litellm.RateLimitError(text, llm_provider="openai", model="gpt")
+    headers = {"retry-after": retry_after} if retry_after else {}
+    error.__cause__ = httpx.HTTPStatusError(
+        "429", request=httpx.Request("POST", "http://x"), response=httpx.Response(429, headers=headers)
+    )
+    return error
+
+
+def answered(error: Exception, data: dict[str, Any] = STREAM, *, code: int = 429) -> tuple[str, dict[str, str]]:
+    sighting.begin("acompletion")
+    answers.note(error, data)
+    answer = ProxyException(message=str(error), type="None", param="None", code=code, headers={"x-mine": "1"})
+    return answer.message, answer.headers
+
+
+async def test_it_has_the_providers_words_and_its_retry_after() -> None:
+    assert answered(limited()) == ("slow down", {"x-mine": "1", "retry-after": "7"})
+
+
+async def test_it_has_no_retry_after_where_the_provider_sent_none() -> None:
+    assert answered(limited(None)) == ("slow down", {"x-mine": "1"})
+
+
+def refused() -> Exception:
+    error = litellm.RateLimitError("Crossed the limit of this key", llm_provider="", model="gpt")
+    error.llm_provider = ""
+    return error
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "code"),
+    [
+        pytest.param(limited, {}, 429, id="a plain request"),
+        pytest.param(refused, STREAM, 429, id="LiteLLM's own refusal"),
+        pytest.param(
+            lambda: litellm.BadRequestError("set `litellm.drop_params`", llm_provider="openai", model="gpt"),
+            STREAM,
+            400,
+            id="advice about a wrong request",
+        ),
+        pytest.param(limited, STREAM, 401, id="an answer about something else"),
+    ],
+)
+async def test_the_rest_stays_in_litellms_words(make: Callable[[], Exception], data: dict[str, Any], code: int) -> None:
+    error = make()
+    assert answered(error, data, code=code) == (str(error), {"x-mine": "1"})
+
+
+async def test_the_next_request_has_its_own_answer() -> None:
+    answered(limited())
+    sighting.begin("acompletion")
+    assert ProxyException(message="another", type="None", param="None", code=429).message == "another"
