@@ -1,0 +1,79 @@
+"""The command: `python -m benchmarks --help`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from benchmarks import measures, report
+from benchmarks.figures import Results
+from benchmarks.machine import cores, described
+from benchmarks.stage import Plan, Stage, staged
+from tests.harness.versions import chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.versions import Version
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.option("--litellm", default="1.83.14,1.109.1", show_default=True, help="Versions, as the tests take them.")
+@click.option("--only", default="", metavar="NAME,…", help=f"Some of: {', '.join(measures.names())}.")
+@click.option("--rounds", default=4, show_default=True, help="Pairs of runs on each start of the proxies.")
+@click.option("--starts", default=2, show_default=True, help="How often the proxies are started anew.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all figures there.")
+@click.option("--plots", "plots_folder", type=click.Path(path_type=Path), help="Write PNGs of the growth there.")
+@click.option("--quick", is_flag=True, help="As little as shows that it works.")
+@click.option("--noise", is_flag=True, help="Compare bare with bare.")
+def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | None, **how: Any) -> None:
+    """Measure the guard against LiteLLM alone."""
+    wanted = only.split(",") if only else measures.names()
+    if unknown := set(wanted) - set(measures.names()):
+        raise click.BadParameter(f"no such measure: {', '.join(sorted(unknown))}", param_hint="--only")
+    plan = Plan(**how)
+    versions = chosen(litellm)
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    began, results = time.monotonic(), Results()
+    where = cores()
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, staged(Path(folder), where) as stage:
+        _measure(stage, plan, versions, wanted, results)
+    about = {**described(), "took": f"{(time.monotonic() - began) / 60:.1f} min"}
+    report.show(results, about)
+    if json_path is not None:
+        report.save(results, about, json_path)
+    if plots_folder is not None:
+        from benchmarks.plots import draw
+
+        draw(results.series, plots_folder)
+
+
+def _measure(stage: Stage, plan: Plan, versions: list[Version], wanted: list[str], results: Results) -> None:
+    for version in versions:
+        for name, measure in measures.PER_VERSION.items():
+            if name in wanted:
+                results.figures += _timed(f"{name} {version}", partial(measure, stage, version, plan))
+    for name, inside in measures.IN_PROCESS.items():
+        if name in wanted:
+            results.add(_timed(name, partial(inside, stage, plan)))
+
+
+def _timed(name: str, do: Callable[[], T]) -> T:
+    began = time.monotonic()
+    print(f"{name} …", end=" ", file=sys.stderr, flush=True)
+    found = do()
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Acquire and release against redis-py alone doing the same two round trips."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import slots
+from benchmarks.figures import Figure, Results, at_least, ratio
+from benchmarks.machine import pinned
+from litellm_cancel_guard.lease import Ending, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from benchmarks.stage import Plan, Stage
+
+NAME = "pair"
+_NAME = f"api_key:{1:064x}"
+_LIMIT = 100
+
+
+def measure(stage: Stage, plan: Plan) -> Results:
+    """Return the ratio of the rates, for the gauge alone and for all that a request goes through."""
+    with pinned(stage.cores.measured):
+        figures = [
+            asyncio.run(_compare(stage, plan, layout, through)) for layout in slots.LAYOUTS for through in _THROUGH
+        ]
+    return Results(figures)
+
+
+async def _compare(stage: Stage, plan: Plan, layout: str, through: str) -> Figure:
+    pairs, count = [], plan.pick(1000, 100)
+    async with slots.client(stage) as connected:
+        ours = _THROUGH[through](connected, layout)
+        alone = _redis_py(connected, layout)
+        # Ours first: it brings the scripts to Redis.
+        for do in (ours, alone):
+            await _rate(do, count)
+        for turn in range(plan.pick(20, 2)):
+            if turn % 2:
+                second, first = await _rate(ours, count), await _rate(alone, count)
+            else:
+                first, second = await _rate(alone, count), await _rate(ours, count)
+            pairs.append((first, second))
+    return ratio(NAME, f"acquire + release per second, {through}, {layout}, over redis-py", pairs, target=at_least(0.8))
+
+
+async def _rate(do: Callable[[], Awaitable[None]], count: int) -> float:
+    began = time.perf_counter()
+    for _ in range(count):
+        await do()
+    return count / (time.perf_counter() - began)
+
+
+def _redis_py(connected: Any, layout: str) -> Callable[[], Awaitable[None]]:
+    form = slots.LAYOUTS[layout]
+
+    async def do() -> None:
+        lease = Lease(_NAME)
+        for call in (form.acquire(lease, _LIMIT, 30.0), form.release(lease)):
+            await connected.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+
+    return do
+
+
+def _gauge(connected: Any, layout: str) -> Callable[[], Awaitable[None]]:
+    gauge = slots.gauge(connected, layout)
+
+    async def do() -> None:
+        lease = Lease(_NAME)
+        await gauge.acquire(lease, _LIMIT)
+        await gauge.release(lease)
+
+    return do
+
+
+def _ledger(connected: Any, layout: str) -> Callable[[], Awaitable[None]]:
+    book = slots.ledger(connected, layout)
+
+    async def do() -> None:
+        # A task of its own, as every request has one.
+        await asyncio.create_task(request_of_its_own())
+
+    async def request_of_its_own() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        request = book.registry.open(task, "acompletion", lambda _: None)
+        await book.admit(request, _NAME, _LIMIT)
+        await book.end(request, Ending.COMPLETED)
+
+    return do
+
+
+_THROUGH = {"the gauge": _gauge, "registry, ledger and gauge": _ledger}

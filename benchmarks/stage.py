@@ -1,0 +1,109 @@
+"""What the measures of one LiteLLM version run on: Redis, the provider, and proxies without and with the guard."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.machine import cpu_seconds, pinned
+from tests.harness.config import Setup
+from tests.harness.provider.handle import Provider
+from tests.harness.proxy import Proxy
+from tests.harness.redis_server import RedisServer
+from tests.harness.venvs import python_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmarks.machine import Cores
+    from tests.harness.versions import Version
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything: `quick` shows that it works.
+
+    Attributes:
+        starts: how often the proxies are started anew; two processes of the same program differ by a percent or two.
+        rounds: pairs of runs on each start.
+        noise: compare bare with bare.
+    """
+
+    quick: bool = False
+    starts: int = 2
+    rounds: int = 4
+    noise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quick:
+            object.__setattr__(self, "starts", 1)
+            object.__setattr__(self, "rounds", 1)
+
+    def pick(self, usual: Any, quick: Any) -> Any:
+        return quick if self.quick else usual
+
+
+@dataclass
+class Stage:
+    """Everything but the proxies lasts as long as the run."""
+
+    folder: Path
+    cores: Cores
+    redis: RedisServer
+    provider: Provider
+    _started: int = 0
+
+    def setup(self, version: Version, *, guarded: bool) -> Setup:
+        # The same order of sets in both: it is one of the things that make two processes differ in speed.
+        env = (("PYTHONHASHSEED", "0"),)
+        return Setup(version, guarded, self.provider.url, self.redis.port, env=env)
+
+    @contextmanager
+    def proxy(self, setup: Setup, **changes: Any) -> Iterator[Proxy]:
+        """A warm proxy on the measured core."""
+        setup = replace(setup, **{**changes, "env": (*setup.env, *changes.get("env", ()))})
+        with pinned(self.cores.measured):
+            proxy = Proxy(setup, python_of(setup.version), self._fresh("proxy"))
+        try:
+            yield proxy
+        finally:
+            proxy.stop()
+
+    @contextmanager
+    def both(self, version: Version, *, noise: bool = False) -> Iterator[tuple[Proxy, Proxy]]:
+        """One without and one with the guard; the one that is not under load does next to nothing."""
+        with (
+            self.proxy(self.setup(version, guarded=False)) as bare,
+            self.proxy(self.setup(version, guarded=not noise)) as guarded,
+        ):
+            yield bare, guarded
+
+    def _fresh(self, name: str) -> Path:
+        self._started += 1
+        return _subfolder(self.folder, f"{name}-{self._started}")
+
+
+@contextmanager
+def staged(folder: Path, cores: Cores) -> Iterator[Stage]:
+    """Set the stage on the cores that are not measured, which are this process's too until it is over."""
+    with pinned(cores.others):
+        redis = RedisServer(_subfolder(folder, "redis"))
+        provider = Provider(_subfolder(folder, "provider"))
+        try:
+            yield Stage(folder, cores, redis, provider)
+        finally:
+            provider.stop()
+            redis.close()
+
+
+def _subfolder(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.mkdir()
+    return path
+
+
+def cpu_of(proxy: Proxy) -> float:
+    """Return the CPU seconds that the proxy's workers have had."""
+    return sum(cpu_seconds(pid) for pid in proxy.workers)
