@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.completion import begin, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 log = logging.getLogger("LiteLLM Proxy")
 
@@ -38,6 +38,10 @@ class Closer:
     def open(self) -> bool:
         """Tell whether a connection under the stream is known that nobody has closed or read to its end."""
         return any(_is_response(part) and not part.is_closed for part in self._parts)
+
+    def holds(self, is_one: Callable[[Any], bool]) -> bool:
+        """Tell whether *is_one* is true of the stream, or of one that it wraps."""
+        return any(is_one(part) for part in self._parts)
 
     def chunk_came(self) -> None:
         """Look again at the first chunk, since some streams ask their provider only for that; costs nothing later."""

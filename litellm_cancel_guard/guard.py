@@ -10,7 +10,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.routes import LAST_FRAME
+from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE
 from litellm_cancel_guard.stream import guarded
 from litellm_cancel_guard.terminal.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
@@ -74,12 +74,18 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         """Give the slot back before a plain answer goes out."""
         await self._end_current(Ending.COMPLETED)
 
+    async def async_post_mcp_tool_call_hook(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Give the slot of a tool call back before its answer goes out; LiteLLM calls no success hook for it."""
+        await self._end_current(Ending.COMPLETED, route=NESTED_ROUTE)
+
     async def async_post_call_failure_hook(
         self, request_data: Any, original_exception: Exception, user_api_key_dict: Any, traceback_str: str | None = None
     ) -> None:
         """Give the slot back before an error goes out."""
         self._terminals.note_answer(original_exception, request_data)
-        await self._end_current(Ending.PROVIDER_FAILED)
+        await self._end_current(Ending.PROVIDER_FAILED, route=(request_data or {}).get("call_type"))
 
     def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
@@ -104,7 +110,8 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
 
         return end
 
-    async def _end_current(self, ending: Ending) -> None:
+    async def _end_current(self, ending: Ending, route: Any = None) -> None:
         request = self._worker.guarded_request()
-        if request is not None:
+        # A tool call inside an answer, whole or failed, does not end the answer.
+        if request is not None and (route != NESTED_ROUTE or request.route == NESTED_ROUTE):
             await self._worker.end(request, ending)

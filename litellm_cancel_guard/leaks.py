@@ -25,8 +25,8 @@ _MINUTE = 60.0
 class Leaks(Observer):
     """Logs at INFO: a client that hangs up is no fault of the operator's. At most ten lines a minute, then a count.
 
-    A pass-through request ends with its task in any case, so that its leak can't be told from its success: none of
-    them is logged.
+    A pass-through request or a WebSocket ends with its task in any case, so that its leak can't be told from its
+    success: none of them is logged.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

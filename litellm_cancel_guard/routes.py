@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 NESTED_ROUTE = "call_mcp_tool"
 
 # No stream or success hook is called on these (1.80 - 1.109): only the end of the request task gives their slot back.
-UNHOOKED_ROUTES = frozenset({"pass_through_endpoint", "allm_passthrough_route"})
+# Of a WebSocket that is the task of its session: it holds one slot from its opening to its close.
+UNHOOKED_ROUTES = frozenset(
+    {"pass_through_endpoint", "allm_passthrough_route", "_arealtime", "_aresponses_websocket"},
+)
+
+
+def goes_on(stream: Any) -> bool:
+    """Tell whether *stream* may ask its provider again behind its last event, when it has called the tools it names.
+
+    Such a `/v1/responses` stream sends one ``response.completed`` for each answer up to 1.83 at least
+    (responses/mcp/mcp_streaming_iterator.py): released at the first, the slot would be another's while it goes on.
+    """
+    return bool(getattr(stream, "should_auto_execute", False))
 
 
 def last_messages_frame(chunk: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.closing import Closer
 from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.routes import goes_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
@@ -31,6 +32,8 @@ async def guarded(
     """
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
+    if is_last is not None and closer.holds(goes_on):
+        is_last = None
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:

@@ -104,7 +104,9 @@ def setup(
 ) -> Setup:
     """The usual proxy: one worker, Redis, guarded unless the run is --bare."""
     guarded = not pytestconfig.getoption("bare")
-    return Setup(litellm_version, guarded=guarded, provider=provider.url, redis_port=redis_server.port)
+    return Setup(
+        litellm_version, guarded=guarded, provider=provider.url, redis_port=redis_server.port, secure=provider.secure
+    )
 
 
 @pytest.fixture

@@ -77,6 +77,22 @@ async def http429_plain(caller: Caller, route: Route, key: Key) -> None:
     await _refused_by_provider(caller, route, key, 429, stream=False)
 
 
+async def tool_error(caller: Caller, route: Route, key: Key) -> None:
+    """The tool ran, and says that it failed."""
+    script = replace(caller.script(), error_step=0)
+    answer = await caller.plain(route, key, script)
+    counts = await caller.provider.counts(script.run)
+    assert (answer.status, counts.answered) == (500, 1), f"{answer}: {answer.text}"
+
+
+async def reset_plain(caller: Caller, route: Route, key: Key) -> None:
+    """The connection is reset in the place of an answer."""
+    script = replace(caller.script(), break_step=0)
+    answer = await caller.plain(route, key, script)
+    counts = await caller.provider.counts(script.run)
+    assert (answer.status >= 400, counts.total > 0) == (True, True), f"{answer}: {answer.text}"
+
+
 async def timeout(caller: Caller, route: Route, key: Key) -> None:
     """LiteLLM gives up on a provider that does not answer."""
     impatient = replace(route, headers=(*route.headers, ("x-litellm-timeout", "0.4")))
@@ -162,6 +178,32 @@ async def fell_back(caller: Caller, route: Route, key: Key) -> None:
     assert counts.total == 2, counts
 
 
+async def tool_called(caller: Caller, route: Route, key: Key) -> None:
+    """The model asks for a tool, LiteLLM calls it, and the model is asked again."""
+    await _with_a_tool(caller, route, key, "")
+
+
+async def tool_failed(caller: Caller, route: Route, key: Key) -> None:
+    """The same with a tool that fails; the model is told so."""
+    await _with_a_tool(caller, route, key, "error_step=0")
+
+
+async def _with_a_tool(caller: Caller, route: Route, key: Key, tool: str) -> None:
+    script = replace(caller.script(), shape="calls_tool")
+    run = script.run
+    asking = replace(route, build=lambda model, text: route.build(model, tools_script(run, tool, "") + text))
+    for stream in (True, False):
+        answer = await caller.whole(asking, key, script, stream=stream)
+        assert (answer.status, "word3" in answer.text) == (200, True), f"{answer}: {answer.text}"
+    counts = await caller.provider.counts(run)
+    assert (counts.total >= 6, counts.peak) == (True, 1), counts
+
+
+def tools_script(run: str, tool: str, follow_up: str) -> str:
+    """What the tool and the second answer shall do."""
+    return f"[[run={run} only=tool {tool}]][[run={run} only=follow-up {follow_up}]]"
+
+
 async def _refused_by_proxy(caller: Caller, route: Route, key: Key, when: str) -> None:
     script = replace(caller.script(), proxy=when)
     answer = await caller.whole(route, key, script, stream=route.streams)
@@ -197,6 +239,10 @@ ENDINGS: dict[str, Ending] = {
         http500,
         http429_plain,
         http500_plain,
+        tool_error,
+        tool_called,
+        tool_failed,
+        reset_plain,
         timeout,
         refused,
         guardrail_before,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.keys import fresh_key
-from tests.harness.routes import ROUTES
+from tests.harness.routes import ROUTES, SOCKETS
+from tests.harness.sessions import session
 
 if TYPE_CHECKING:
     from tests.harness.clients import Caller
-    from tests.harness.routes import Route
+    from tests.harness.routes import Route, SocketRoute
 
 IN_A_ROW = 200
 
@@ -23,6 +24,8 @@ IN_A_ROW = 200
 async def test_one_after_another_is_never_refused_at_a_cap_of_one(caller: Caller, route: Route, how: str) -> None:
     if how == "streamed" and not route.streams:
         pytest.skip(f"{route.name} has no streams")
+    if not caller.proxy.setup.version.at_least(*route.since):
+        pytest.skip(f"LiteLLM {caller.proxy.setup.version} has no {route.name}")
     one = fresh_key(cap=1)
     statuses = []
     for _ in range(IN_A_ROW):
@@ -32,6 +35,16 @@ async def test_one_after_another_is_never_refused_at_a_cap_of_one(caller: Caller
 
     assert statuses.count(429) == 0
     assert statuses == [200] * IN_A_ROW
+
+
+@pytest.mark.parametrize("route", SOCKETS.values(), ids=SOCKETS.keys())
+async def test_one_session_after_another_is_never_refused_at_a_cap_of_one(caller: Caller, route: SocketRoute) -> None:
+    if not caller.proxy.setup.version.at_least(*route.since):
+        pytest.skip(f"LiteLLM {caller.proxy.setup.version} has no {route.name}")
+    one = fresh_key(cap=1)
+    for _ in range(IN_A_ROW // 2):
+        async with session(caller, route, one) as held:
+            await held.turn(replace(caller.script(), chunks=2))
 
 
 # Not the native Gemini route: up to 1.83 LiteLLM does not limit it (google_endpoints/endpoints.py).

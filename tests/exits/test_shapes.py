@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exits.endings import ENDINGS
+from tests.exits.endings import ENDINGS, tools_script
 from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 CHAT, RESPONSES, PASS = ROUTES["chat"], ROUTES["responses"], ROUTES["pass_custom"]
 CAP = 4
 WINDOW = 1
+TOOL_GUARDRAIL = """
+guardrails:
+- {guardrail_name: tool, litellm_params: {guardrail: refusing.Tool, mode: pre_mcp_call, default_on: true}}
+"""
 USUAL = ("complete", "plain", "cancel_mid", "http500", "http429")
 
 
@@ -173,4 +177,27 @@ async def test_a_callback_that_dawdles_in_its_log_event_holds_up_no_slot(
 
     assert (set(statuses), set(streamed)) == ({200}, {200})
     assert "dawdling over a success" in caller.proxy.text()
+    assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
+@pytest.mark.parametrize(
+    ("tool", "follow_up"),
+    [("stall=headers", ""), ("", "stall=headers"), ("proxy=tool", "stall=headers")],
+    ids=["while the tool runs", "after it", "after it was refused"],
+)
+async def test_an_answer_that_calls_a_tool_holds_one_slot_to_its_end(
+    shared: Callable[..., Caller], redis_server: RedisServer, tool: str, follow_up: str, *, stream: bool
+) -> None:
+    """LiteLLM runs the pre-call hooks for the tool, and the failure hooks if it is refused; then the answer goes on."""
+    caller = shared(beside=("refusing.py",), settings=TOOL_GUARDRAIL)
+    one, script = fresh_key(cap=1), replace(caller.script(), shape="calls_tool")
+    route, others = ROUTES["responses_tools"], tools_script(script.run, tool, follow_up)
+    asking = replace(route, build=lambda model, text: route.build(model, others + text))
+    answer = asyncio.create_task(caller.whole(asking, one, script, stream=stream))
+    await caller.provider.wait(script.run, stalled=1)
+    held, refused = gauge(redis_server.client, one), (await caller.plain(CHAT, one)).status
+    await caller.provider.release(script.run)
+
+    assert (held, refused, (await answer).status) == (1, 429, 200)
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
+from tests.harness.config import tools_id
 from tests.harness.provider.script import Script, word
-from tests.harness.routes import ROUTES
+from tests.harness.routes import ROUTES, SERVER_ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tests.harness.routes import Route
 
 TIMEOUT = httpx.Timeout(30)
+# The status of an answer that its client did not wait for.
+GAVE_UP = 599
 _BROKEN_OFF = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
@@ -180,7 +183,16 @@ class Caller:
             await asyncio.sleep(0.01)
 
     async def whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
+        """Ask, and read to the end of the answer, or of the patience of the route's clients."""
+        try:
+            return await asyncio.wait_for(self._whole(route, key, script, stream=stream), route.patience or None)
+        except asyncio.TimeoutError:
+            return Answer(GAVE_UP, "", {})
+
+    async def _whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
         path, body, headers = route.request(key, str(script or self.script()), stream=stream)
+        if body.get("server_id") == SERVER_ID:
+            body["server_id"] = tools_id(self.proxy.setup)
         async with self._http.stream("POST", f"{self.proxy.url}{path}", json=body, headers=headers) as response:
             answer = Answer(response.status_code, "", dict(response.headers))
             try:
@@ -188,4 +200,5 @@ class Caller:
                     answer.text += piece
             except _BROKEN_OFF:
                 answer.broken_off = True
+            answer.status = route.status(answer.status, answer.text)
             return answer

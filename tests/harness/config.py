@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -16,9 +17,12 @@ from tests.harness.keys import CUSTOM_AUTH, MASTER_KEY
 from tests.harness.process import LOOPBACK
 
 if TYPE_CHECKING:
+    from tests.harness.provider.handle import Secure
     from tests.harness.versions import Version
 
 Settings = dict[str, Any]
+
+TOOLS = "tools"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Setup:
     provider: str
     """URL of the scripted provider."""
     redis_port: int | None
+    secure: Secure | None = None
+    """Where the provider speaks TLS: some versions' WebSocket clients speak nothing else."""
     workers: int = 1
     arguments: tuple[str, ...] = ()
     """More of the command line."""
@@ -75,6 +81,7 @@ def environment(setup: Setup, folder: Path) -> dict[str, str]:
         "ANTHROPIC_API_BASE": setup.provider,
         "GEMINI_API_KEY": "provider-key",
         "GEMINI_API_BASE": setup.provider,
+        **({"SSL_CERT_FILE": setup.secure.authority} if setup.secure else {}),
         **dict(setup.env),
     }
 
@@ -89,7 +96,8 @@ def _config(setup: Setup) -> Settings:
         params = {"type": "redis", "host": LOOPBACK, "port": setup.redis_port, "supported_call_types": []}
         litellm |= {"cache": True, "cache_params": params}
     return {
-        "model_list": _models(setup.provider),
+        "model_list": _models(setup.provider, setup.secure.url if setup.secure else setup.provider),
+        "mcp_servers": {TOOLS: {"url": _tools_url(setup), "transport": "http", "allow_all_keys": True}},
         "litellm_settings": litellm,
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         "general_settings": {
@@ -100,7 +108,16 @@ def _config(setup: Setup) -> Settings:
     }
 
 
-def _models(provider: str) -> list[Settings]:
+def tools_id(setup: Setup) -> str:
+    """What LiteLLM calls the MCP server of its config (1.80 - 1.109, mcp_server_manager.py, stable server id)."""
+    return hashlib.sha256(f"{TOOLS}|{_tools_url(setup)}|http||".encode()).hexdigest()[:32]
+
+
+def _tools_url(setup: Setup) -> str:
+    return f"{setup.provider}/mcp"
+
+
+def _models(provider: str, secure: str) -> list[Settings]:
     bases = {
         "gpt": ("openai/gpt-4o-mini", f"{provider}/v1"),
         "claude": ("anthropic/claude-3-5-haiku-20241022", provider),
@@ -109,6 +126,9 @@ def _models(provider: str) -> list[Settings]:
         "embed": ("openai/text-embedding-3-small", f"{provider}/v1"),
         "first-choice": ("openai/first-choice", f"{provider}/v1"),
         "second-choice": ("openai/second-choice", f"{provider}/v1"),
+        "live": ("openai/live", f"{secure}/v1"),
+        "refused-429": ("openai/refused-429", f"{secure}/v1"),
+        "refused-500": ("openai/refused-500", f"{secure}/v1"),
     }
     return [
         {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "provider-key"}}

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+SERVER_ID = "the one of the config"
+
 
 def _chat(model: str, text: str) -> Json:
     return {"model": model, "messages": [{"role": "user", "content": text}]}
@@ -27,6 +29,29 @@ def _prompt(model: str, text: str) -> Json:
 
 def _input(model: str, text: str) -> Json:
     return {"model": model, "input": text}
+
+
+def _tool_call(tool: str, text: str) -> Json:
+    """As an MCP client sends it."""
+    params = {"name": tool, "arguments": {"text": text}}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+
+
+def _tool_by_rest(tool: str, text: str) -> Json:
+    return {"server_id": SERVER_ID, "name": tool, "arguments": {"text": text}}
+
+
+def _status_of_tool(status: int, text: str) -> int:
+    """An MCP answer is a 200 whatever happened; the error is in the result."""
+    if "max_parallel_requests" in text:
+        return 429
+    return 500 if '"isError":true' in text.replace(" ", "") or '"error":{' in text else status
+
+
+def _input_with_tools(model: str, text: str) -> Json:
+    """LiteLLM calls the tool itself, and asks the model again with what it answered."""
+    ours = {"type": "mcp", "server_label": "litellm", "server_url": "litellm_proxy", "require_approval": "never"}
+    return {**_input(model, text), "tools": [ours]}
 
 
 def _contents(model: str, text: str) -> Json:
@@ -47,6 +72,12 @@ class Route:
     key_header: str = "Authorization"
     streams: bool = True
     headers: tuple[tuple[str, str], ...] = ()
+    status: Callable[[int, str], int] = field(default=lambda status, text: status, repr=False)
+    """What an answer's status and text mean, where a refusal is a 200."""
+    patience: float = 0.0
+    """Seconds after which its clients hang up, where LiteLLM may leave them without an answer; 0: they don't."""
+    since: tuple[int, ...] = (0,)
+    """The first LiteLLM that has it."""
 
     def request(self, key: Key, text: str, *, stream: bool) -> tuple[str, Json, dict[str, str]]:
         """Path, body and headers."""
@@ -61,6 +92,7 @@ class Route:
         return self.name
 
 
+_MCP = (("Accept", "application/json, text/event-stream"),)
 _ANTHROPIC = (("anthropic-version", "2023-06-01"),)
 _GEM = "models/gem"
 _FLASH = "models/gemini-2.0-flash"
@@ -101,7 +133,54 @@ _ALL = (
     ),
     Route("pass_custom", "/custom", "custom", _chat),
     Route("embed", "/v1/embeddings", "embed", _input, streams=False),
+    # 1.80 answers only the first call of a proxy: its session manager ends with the task of that request. Up to 1.102
+    # none is answered whose tool's server failed, because the client of mcp 1 cancels the task that called it.
+    Route(
+        "mcp",
+        "/mcp/",
+        "tools-scripted",
+        _tool_call,
+        streams=False,
+        headers=_MCP,
+        status=_status_of_tool,
+        patience=5,
+        since=(1, 83),
+    ),
+    Route("mcp_rest", "/mcp-rest/tools/call", "scripted", _tool_by_rest, streams=False, status=_status_of_tool),
+    Route("responses_tools", "/v1/responses", "gpt", _input_with_tools, "response.completed"),
     Route("fallback", "/v1/chat/completions", "first-choice", _chat),
 )
 
 ROUTES = {route.name: route for route in _ALL}
+
+
+@dataclass(frozen=True)
+class SocketRoute:
+    """A session over WebSocket, of turns that the client asks for."""
+
+    name: str
+    path: str
+    model: str
+    ask: Callable[[str], Json] = field(repr=False)
+    terminal: str
+    since: tuple[int, ...] = (0,)
+    """The first LiteLLM that has it."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _realtime_turn(text: str) -> Json:
+    return {"type": "response.create", "response": {"instructions": text}}
+
+
+def _responses_turn(text: str) -> Json:
+    return {"type": "response.create", "model": "live", "input": text}
+
+
+_ALL_SOCKETS = (
+    SocketRoute("realtime", "/v1/realtime", "live", _realtime_turn, "response.done"),
+    SocketRoute("responses_ws", "/v1/responses", "live", _responses_turn, "response.completed", since=(1, 83)),
+)
+
+SOCKETS = {route.name: route for route in _ALL_SOCKETS}

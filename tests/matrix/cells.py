@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.exits.session_endings import SESSION_ENDINGS
+from tests.harness.routes import ROUTES, SOCKETS
 from tests.harness.versions import VERSIONS
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ CHAT = ("chat", "chat_claude", "chat_gem", "text")
 AGENT = ("messages", "messages_claude", "responses", "genai")
 PASS = ("pass_anthropic", "pass_gemini", "pass_custom")
 STREAMING = (*CHAT, *AGENT, *PASS)
+TOOLS = ("mcp", "mcp_rest")
+SESSIONS = tuple(SOCKETS)
 
 STREAM_ENDINGS = (
     "complete",
@@ -68,6 +72,10 @@ def _all() -> list[Cell]:
     # Not embeddings: LiteLLM does not answer them from a cache that a request opts in to.
     cells += [Cell(route, "cached") for route in (*CHAT, "responses")]
     cells += [Cell("fallback", "fell_back")]
+    tools = (*PLAIN_ENDINGS, "tool_error", "reset_plain", *PROXY_ENDINGS)
+    cells += [Cell(route, ending) for route in TOOLS for ending in tools]
+    cells += [Cell("responses_tools", ending) for ending in ("tool_called", "tool_failed")]
+    cells += [Cell(route, ending) for route in SESSIONS for ending in SESSION_ENDINGS]
     gone = ("nonstream_cancel", "cancel_before_first", "cancel_mid")
     cells += [Cell(route, ending, cancelling=True) for route in STREAMING for ending in gone]
     return cells
@@ -80,7 +88,8 @@ def exists(cell: Cell, version: Version) -> bool:
     # Up to 1.83 the native Gemini route goes straight to the router: no hook is called and nothing is counted.
     if cell.route == "genai" and cell.ending in (*PROXY_ENDINGS, *GUARDRAIL_ENDINGS):
         return version.at_least(1, 84)
-    return version.at_least(*_SINCE.get(cell, (0,)))
+    route = SOCKETS.get(cell.route) or ROUTES[cell.route]
+    return version.at_least(*route.since) and version.at_least(*_SINCE.get(cell, (0,)))
 
 
 ALL = _all()

@@ -67,7 +67,9 @@ def played(
         if version in broken:
             raise broken[version]
         if version not in done:
-            usual = Setup(version, guarded=not bare, provider=provider.url, redis_port=redis_server.port)
+            usual = Setup(
+                version, guarded=not bare, provider=provider.url, redis_port=redis_server.port, secure=provider.secure
+            )
             specs = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
             asked = [params["cell"] for params in specs if "cell" in params and params["litellm_version"] == version]
             table = Table(usual, proxies, provider, redis_server)

@@ -6,13 +6,15 @@ import asyncio
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import httpx
 
 from tests.exits.endings import ENDINGS
+from tests.exits.session_endings import SESSION_ENDINGS
 from tests.harness.clients import TIMEOUT, Caller
 from tests.harness.keys import fresh_key
 from tests.harness.provider.handle import Control
-from tests.harness.routes import ROUTES
+from tests.harness.routes import ROUTES, SOCKETS
 from tests.harness.witness import gauge, lasting, settled, wait_until
 
 if TYPE_CHECKING:
@@ -29,11 +31,14 @@ CAP = 4
 REQUESTS = 3
 # More only make each other slow: one worker serves them all.
 SIDE_BY_SIDE = 12
+_FAULTS = (AssertionError, httpx.HTTPError, aiohttp.ClientError, TimeoutError, asyncio.TimeoutError)
+# A client that is left waiting for ever shall cost its own cell, not the run.
+STEP_SECONDS = 60
 
 _GUARDRAILS = """
 litellm_settings: {{cache: true, cache_params: {{type: redis, host: 127.0.0.1, port: {port}, mode: default_off}}}}
 guardrails:
-- {{guardrail_name: before, litellm_params: {{guardrail: refusing.Before, mode: pre_call, default_on: true}}}}
+- {{guardrail_name: before, litellm_params: {{guardrail: refusing.Before, mode: {before}, default_on: true}}}}
 - {{guardrail_name: during, litellm_params: {{guardrail: refusing.During, mode: during_call, default_on: true}}}}
 - {{guardrail_name: answer, litellm_params: {{guardrail: refusing.Answer, mode: post_call, default_on: true}}}}
 """
@@ -60,7 +65,8 @@ class Result:
 
 def setup_of(usual: Setup, *, cancelling: bool) -> Setup:
     """The proxy on which such cells are played."""
-    settings = _GUARDRAILS.format(port=usual.redis_port) + (_CANCELLING if cancelling else "")
+    settings = _GUARDRAILS.format(port=usual.redis_port, before="[pre_call, pre_mcp_call]")
+    settings += _CANCELLING if cancelling else ""
     beside = ("probe.py", "refusing.py")
     return replace(usual, settings=settings, callbacks=("probe.probe",), beside=beside)
 
@@ -100,15 +106,18 @@ class Table:
             key, result = fresh_key(cap=CAP), Result()
             for step in (self._end, self._measure):
                 try:
-                    await step(caller, cell, key, result)
-                except (AssertionError, httpx.HTTPError, TimeoutError, asyncio.TimeoutError) as fault:
+                    await asyncio.wait_for(step(caller, cell, key, result), STEP_SECONDS)
+                except _FAULTS as fault:
                     result.fault = result.fault or f"{type(fault).__name__}: {str(fault)[:600]}"
                 await caller.let_go()
             return result
 
     async def _end(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
         for _ in range(REQUESTS):
-            await ENDINGS[cell.ending](caller, ROUTES[cell.route], key)
+            if cell.route in SOCKETS:
+                await SESSION_ENDINGS[cell.ending](caller, SOCKETS[cell.route], key)
+            else:
+                await ENDINGS[cell.ending](caller, ROUTES[cell.route], key)
 
     async def _measure(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
         result.left = await settled(lambda: gauge(self._store, key), 0)

@@ -25,6 +25,12 @@ class Before(CustomGuardrail):
         refuse(data, "before")
 
 
+class Tool(CustomGuardrail):
+    async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
+        if "mcp_tool_name" in data:
+            refuse(data, "tool")
+
+
 class During(CustomGuardrail):
     async def async_moderation_hook(self, data: Any, user_api_key_dict: Any, call_type: str) -> None:
         refuse(data, "during")

@@ -6,7 +6,9 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import trustme
 
 from tests.harness.process import LOOPBACK, Process, free_port
 from tests.harness.provider.runs import Counts
@@ -17,11 +19,24 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[3]
 
 
+class Secure(NamedTuple):
+    """Where the provider speaks TLS, and the file with the authority that vouches for it."""
+
+    url: str
+    authority: str
+
+
 class Provider:
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port, secure_port = free_port(), free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
-        command = [sys.executable, "-m", "tests.harness.provider.server", str(self.port)]
+        authority, certificate = folder / "authority.pem", folder / "certificate.pem"
+        vouching = trustme.CA()
+        vouching.cert_pem.write_to_path(str(authority))
+        vouching.issue_cert(LOOPBACK).private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        self.secure = Secure(f"https://{LOOPBACK}:{secure_port}", str(authority))
+        command = [sys.executable, "-m", "tests.harness.provider.server"]
+        command += [str(self.port), str(secure_port), str(certificate)]
         self._process = Process("provider", command, env={**os.environ, "PYTHONPATH": str(_ROOT)}, folder=folder)
         self._process.wait_ready(self._listens, within=20)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -95,3 +96,33 @@ class Responses:
             "tools": [],
             "top_p": 1.0,
         }
+
+
+@dataclass(frozen=True)
+class ToolCalling(Responses):
+    """One response that asks for a call of the tool, with the scripts of the request in its arguments."""
+
+    tool: str = ""
+    marks: str = ""
+
+    def opening(self) -> bytes:
+        begun = self._response("in_progress", [])
+        return self._event("response.created", response=begun) + self._event("response.in_progress", response=begun)
+
+    def chunk(self, index: int) -> bytes:
+        return b""
+
+    def plain(self, chunks: int) -> Json:
+        return {**super().plain(chunks), "output": [self._call()]}
+
+    def closing(self, chunks: int) -> bytes:
+        return (
+            self._event("response.output_item.added", output_index=0, item=self._call())
+            + self._event("response.output_item.done", output_index=0, item=self._call())
+            + self._event("response.completed", response=self.plain(chunks))
+        )
+
+    def _call(self) -> Json:
+        arguments = json.dumps({"text": self.marks})
+        call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "status": "completed"}
+        return {**call, "name": self.tool, "arguments": arguments}

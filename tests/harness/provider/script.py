@@ -18,10 +18,11 @@ class Script:
     chunks: int = 4
     """How many chunks a whole stream has; each carries the text of `word(index)`."""
     only: str = ""
-    """Act on requests for this model alone; the next mark is for the others (fallbacks)."""
+    """Act on requests for this model alone; the next mark is for the others (fallbacks). A tool's model is `tool`,
+    and that of the request which brings its result `follow-up`."""
 
     shape: str = ""
-    """What else a whole stream holds, or how else it ends: a name of `shapes`."""
+    """What else a whole stream holds, or how else it ends: a name of `shapes`; or `calls_tool`."""
 
     stall: str = ""
     """Hold the answer until it is released: before the `headers`, or at this step."""
@@ -38,7 +39,7 @@ class Script:
     """Only so many attempts of the run get the status, then they succeed; 0: all of them."""
 
     error_step: int = -1
-    """Send an error event in the stream at this step, and end it."""
+    """Send an error event in the stream at this step, and end it; at 0, a plain answer is an error too, with a 200."""
     error_status: int = 429
     """The status that the error event names."""
     error_as: str = ""
@@ -78,6 +79,11 @@ def find(body: str, model: str) -> Script:
     """The first script in the body that is meant for this model."""
     scripts = (_parse(mark) for mark in _MARK.findall(body))
     return next((script for script in scripts if not script.only or script.only == model), Script("unmarked"))
+
+
+def marks(body: str) -> str:
+    """Every script in the body."""
+    return "".join(f"[[{mark}]]" for mark in _MARK.findall(body))
 
 
 def _parse(mark: str) -> Script:

@@ -1,10 +1,11 @@
-"""The provider's process: `python -m tests.harness.provider.server PORT`."""
+"""The provider's process: `python -m tests.harness.provider.server PORT PORT_WITH_TLS CERTIFICATE`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import sys
 from collections import defaultdict
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
-from tests.harness.provider import misshapen, shapes
+from tests.harness.provider import mcp, misshapen, shapes, sockets
 from tests.harness.provider import script as scripts
-from tests.harness.provider.responses import Responses
+from tests.harness.provider.responses import Responses, ToolCalling
 from tests.harness.provider.runs import Run
 from tests.harness.provider.wire import GEMINI_PATH, Anthropic, Chat, Completions, Embeddings, Gemini, Wire
 
@@ -31,6 +32,8 @@ _WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]]
     "/messages": Anthropic,
     "/responses": Responses,
 }
+# Stands in a request that brings the result of a tool.
+FOLLOW_UP = '"function_call_output"'
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 RUNS: dict[str, Run] = defaultdict(Run)
@@ -39,11 +42,15 @@ RUNS: dict[str, Run] = defaultdict(Run)
 async def answer(request: web.Request) -> web.StreamResponse:
     raw = await request.text()
     body = json.loads(raw) if raw else {}
+    if request.path.endswith(mcp.PATH) and body["method"] != mcp.CALL:
+        return mcp.around(body)
     found = _wire(request, body)
     if found is None:
         raise web.HTTPNotFound(text=f"no protocol for {request.path}")
     wire, model, streamed = found
-    script = scripts.find(raw, model)
+    script = scripts.find(raw, "follow-up" if FOLLOW_UP in raw else model)
+    if script.shape == "calls_tool":
+        wire = ToolCalling(model, tool=_first_tool(body), marks=scripts.marks(raw))
     run = RUNS[script.run]
     attempt = run.enter()
     act = _Act(request, script, run, wire)
@@ -53,6 +60,10 @@ async def answer(request: web.Request) -> web.StreamResponse:
         run.leave(answered=act.done)
 
 
+def _first_tool(body: dict[str, Any]) -> str:
+    return str(body["tools"][0]["name"])
+
+
 def _wire(request: web.Request, body: dict[str, Any]) -> tuple[Wire, str, bool] | None:
     path = request.path
     google = GEMINI_PATH.search(path)
@@ -60,6 +71,8 @@ def _wire(request: web.Request, body: dict[str, Any]) -> tuple[Wire, str, bool] 
         streamed = path.endswith(":streamGenerateContent")
         model = google["model"] or "gemini"
         return Gemini(model, events=request.query.get("alt") == "sse"), model, streamed
+    if path.endswith(mcp.PATH):
+        return mcp.ToolCall(body), "tool", False
     model = str(body.get("model", ""))
     kind = next((kind for end, kind in _WIRES.items() if path.endswith(end)), None)
     return (kind(model), model, bool(body.get("stream"))) if kind else None
@@ -94,7 +107,10 @@ class _Act:
         self.done = True
         if self._script.break_step >= 0:
             self._drop()
-        return web.json_response(self._wire.plain(self._script.chunks))
+        script, wire = self._script, self._wire
+        return web.json_response(
+            wire.failure(script.error_status) if script.error_step == 0 else wire.plain(script.chunks)
+        )
 
     async def _stream(self) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
@@ -162,6 +178,10 @@ async def wait(request: web.Request) -> web.Response:
     return await stats(request)
 
 
+async def converse(request: web.Request) -> web.StreamResponse:
+    return await sockets.converse(request, RUNS)
+
+
 async def token(request: web.Request) -> web.Response:
     """What a service account of Google's gets for its signature."""
     return web.json_response({"access_token": "provider-token", "expires_in": 3600, "token_type": "Bearer"})
@@ -173,13 +193,21 @@ def application() -> web.Application:
     app.router.add_post("/_control/{run}/release", release)
     app.router.add_get("/_control/{run}/wait/{within}", wait)
     app.router.add_post("/token", token)
+    for end in sockets.LAST:
+        app.router.add_get(f"/v1{end}", converse)
     app.router.add_post("/{path:.*}", answer)
     return app
 
 
-def main() -> None:
-    web.run_app(application(), host=LOOPBACK, port=int(sys.argv[1]), handler_cancellation=True, access_log=None)
+async def serve(port: int, secure_port: int, certificate: str) -> None:
+    runner = web.AppRunner(application(), handler_cancellation=True, access_log=None)
+    await runner.setup()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    await web.TCPSite(runner, LOOPBACK, port).start()
+    await web.TCPSite(runner, LOOPBACK, secure_port, ssl_context=tls).start()
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
