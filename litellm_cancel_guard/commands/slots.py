@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from litellm_cancel_guard.commands.redis_options import ask, redis_options, say_json
+from litellm_cancel_guard.commands.redis_options import Refusal, ask, redis_options, say_json
 from litellm_cancel_guard.keyname import key_of
 from litellm_cancel_guard.overview import (
     NotHeldError,
@@ -184,10 +185,18 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _watch(target: Target, counts: list[Count]) -> None:
-    with Live(_status_table(counts), console=_console(), auto_refresh=False) as live:
+    """Show it until Ctrl-C; a Redis that is away for a while is no reason to end."""
+    with suppress(KeyboardInterrupt), Live(_status_table(counts), console=_console(), auto_refresh=False) as live:
         while True:
             time.sleep(_WATCH_SECONDS)
-            live.update(_status_table(ask(target, all_counts)), refresh=True)
+            live.update(_now(target), refresh=True)
+
+
+def _now(target: Target) -> Table | str:
+    try:
+        return _status_table(ask(target, all_counts))
+    except Refusal as error:
+        return error.message
 
 
 def _console() -> Console:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +28,39 @@ def environ(more: Mapping[str, str] | None = None) -> dict[str, str]:
 def guard(*args: str | Path, env: Mapping[str, str] | None = None, timeout: float = 60) -> Finished:
     argv = [*COMMAND, *map(str, args)]
     return subprocess.run(argv, env=environ(env), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+class Watching:
+    """A command that goes on, on a terminal of its own."""
+
+    def __init__(self, *args: str | Path) -> None:
+        self._screen, terminal = pty.openpty()
+        argv = [*COMMAND, *map(str, args)]
+        self._process = subprocess.Popen(
+            argv, env=environ({"TERM": "xterm"}), stdin=terminal, stdout=terminal, stderr=terminal, close_fds=True
+        )
+        os.close(terminal)
+        self._read = ""
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+        os.close(self._screen)
+
+    def until(self, text: str, within: float = 30) -> None:
+        """Read on until it is there; what came before is not looked at again."""
+        deadline = time.monotonic() + within
+        while text not in self._read:
+            left = deadline - time.monotonic()
+            assert left > 0, f"not shown within {within:g} s: {text}; last: {self._read[-2000:]}"
+            if select.select([self._screen], [], [], left)[0]:
+                self._read += os.read(self._screen, 65536).decode(errors="replace")
+        self._read = self._read.partition(text)[2]
+
+    def interrupted(self) -> int:
+        """The exit code after Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(10)
 
 
 def python(code: str, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Finished:

@@ -6,7 +6,11 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import secrets
+import time
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,9 +18,11 @@ import yaml
 
 from litellm_cancel_guard.gauge.connect import NoRedisError, Target, target_of
 from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
+from litellm_cancel_guard.gauge.records import Aside, Record
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease import Lease
-from tests.cli.command import assert_one_clear_message, guard
+from litellm_cancel_guard.slotname import worker_name
+from tests.cli.command import Watching, assert_one_clear_message, guard
 from tests.gauge.stores import start_cluster_node
 from tests.harness.process import LOOPBACK
 from tests.harness.redis_server import RedisServer
@@ -123,6 +129,97 @@ class TestEachLayout:
         shown = asked("status", "--redis", store.url, "--namespace", "ours")
         assert [(one["key"], one["namespace"]) for one in shown] == [(ours, "ours")]
         assert len(asked("status", "--redis", store.url)) == 2
+
+
+class TestWhoHoldsIt:
+    """What ids and workers' records say: limit, oldest, route, host and process."""
+
+    def hold(self, store: Store, secret: str, record: Record) -> str:
+        """Take two slots, the second a minute old, and beat once."""
+        name = hashlib.sha256(secret.encode()).hexdigest()
+        gauge_name = f"api_key:{name}"
+        old = Lease(gauge_name, f"{worker_name()}.{int((time.time() - 60) * 1000):x}.1.anthropic_messages")
+
+        async def take() -> None:
+            client = store.target.client(5)
+            gauge = RedisGauge(
+                lambda: client,
+                slots_layout(),
+                lease_seconds=30,
+                timeout_seconds=5,
+                aside=Aside(lambda: replace(record, limits={name[:16]: 7})),
+            )
+            leases = [Lease.new(gauge_name, "acompletion"), old, Lease(gauge_name, "an-older-guards")]
+            for lease in leases:
+                await gauge.acquire(lease, 10)
+            await gauge.renew(leases)
+            await client.aclose()
+
+        asyncio.run(take())
+        return name
+
+    @pytest.fixture
+    def record(self) -> Record:
+        return Record(worker_name(), "host-a", 4711, "0.1.0", "1.109.1", 10.0, 30.0)
+
+    def test_status_shows_the_cap_and_since_when(self, store: Store, key: str, record: Record) -> None:
+        self.hold(store, key, record)
+        [one] = asked("status", "--redis", store.url)
+        assert (one["slots"], one["limit"], one["of_silent_workers"]) == (3, 7, 0)
+        assert 60 <= one["oldest_seconds"] < 70
+        table = guard("status", "--redis", store.url).stdout
+        assert "limit" in table
+        assert re.search(r"│ 7 +│", table), table
+
+    def test_slots_shows_route_age_and_whose_each_is(self, store: Store, key: str, record: Record) -> None:
+        name = self.hold(store, key, record)
+        held = {slot["route"]: slot for slot in asked("slots", name, "--redis", store.url)["held"]}
+        assert held.keys() == {"acompletion", "anthropic_messages", None}
+        for route in ("acompletion", "anthropic_messages"):
+            slot = held[route]
+            assert (slot["host"], slot["pid"], slot["worker_state"]) == ("host-a", 4711, "alive")
+        assert (held[None]["worker_state"], held[None]["age_seconds"]) == ("unknown", None)
+        table = guard("slots", name, "--redis", store.url).stdout
+        assert "limit 7" in table
+        assert table.count("host-a:4711") == 2
+        assert "an older one" in table
+
+    def test_a_worker_that_was_killed_is_silent(
+        self, store: Store, server: RedisServer, key: str, record: Record
+    ) -> None:
+        name = self.hold(store, key, record)
+        server.client.pexpire(f"cancel_guard:worker:{worker_name()}", record.lives_for - 20_000)
+        assert {slot["worker_state"] for slot in asked("slots", name, "--redis", store.url)["held"]} == {
+            "silent",
+            "unknown",
+        }
+        table = guard("slots", name, "--redis", store.url).stdout
+        assert re.search(r"host-a:4711, silent for 2\d s", table), table
+        assert "(2 of silent workers)" in guard("status", "--redis", store.url).stdout
+
+    def test_before_its_first_heartbeat_its_name_is_all_that_is_known(
+        self, store: Store, server: RedisServer, key: str, record: Record
+    ) -> None:
+        name = self.hold(store, key, record)
+        server.client.delete(f"cancel_guard:worker:{worker_name()}")
+        assert asked("status", "--redis", store.url)[0]["limit"] is None
+        assert f"{worker_name()}, not heard of yet" in guard("slots", name, "--redis", store.url).stdout
+
+
+def test_watch_shows_what_changes_and_outlives_a_redis_that_is_away(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    store = Store(Target({"url": f"redis://{LOOPBACK}:{server.port}"}, "", "the test"))
+    store.hold("sk-one", "a", counting=False)
+    with closing(Watching("status", "--watch", "--redis", store.url)) as watching:
+        watching.until("1 keys hold slots")
+        store.hold("sk-two", "b", counting=True)
+        watching.until("2 keys hold slots")
+        server.stop()
+        watching.until("can't be asked")
+        server.restart()
+        watching.until("0 keys hold slots")
+        assert watching.interrupted() == 0
+    server.close()
 
 
 def test_reconcile_shows_first_and_mends_when_told_to(store: Store, server: RedisServer, key: str) -> None:
