@@ -35,12 +35,16 @@ class Frames:
         """The open end, which is a stream's last frame where the provider did not close it."""
         return [self._open] if self._open else []
 
+    def passes(self, chunk: Any) -> bool:
+        """Tell whether *chunk* goes out as it is: nothing is open, and it ends with its last frame."""
+        return not self._open and (not isinstance(chunk, bytes) or chunk.endswith(_ENDS))
+
     def push(self, chunk: Any) -> list[Any]:
         """Return what may go out now that *chunk* has come: the very object, if it ends with its last frame."""
         if not isinstance(chunk, bytes):
             kept, self._open = self.kept, b""
             return [*kept, chunk]
-        if not self._open and chunk.endswith(_ENDS):
+        if self.passes(chunk):
             return [chunk]
         data = self._open + chunk
         end = max(at + len(mark) if (at := data.rfind(mark)) >= 0 else 0 for mark in _ENDS)

@@ -60,30 +60,26 @@ class Outcome:
         """
         pulling = Pulling(response, self._idle_timeout)
         try:
-            async for chunk in self._pulled(pulling):
-                self._begun = True
-                yield chunk
+            chunks, ended = await self._opening(pulling)
+            if self._sorter.failed is not None and not self._sorter.content:
+                chunks = []
+            while True:
+                for chunk in chunks:
+                    self._begun = True
+                    yield chunk
+                if ended or self._sorter.failed is not None:
+                    break
+                try:
+                    while self._sorter.passes(chunk := await pulling.next()):
+                        self._begun = True
+                        yield chunk
+                    chunks = self._sorter.push(chunk)
+                except StopAsyncIteration:
+                    chunks, ended = self._sorter.end(), True
             if self._sorter.failed is not None:
                 raise ProviderStreamError(self._sorter.failed)
         finally:
             await pulling.cancel()
-
-    async def _pulled(self, pulling: Pulling) -> AsyncGenerator[Any, None]:
-        """Yield what may go out, up to where the stream ends or reports a failure."""
-        held, ended = await self._opening(pulling)
-        if self._sorter.failed is not None and not self._sorter.content:
-            return
-        for chunk in held:
-            yield chunk
-        while not ended and self._sorter.failed is None:
-            try:
-                pulled = await pulling.next()
-            except StopAsyncIteration:
-                pulled, ended = self._sorter.end(), True
-            else:
-                pulled = self._sorter.push(pulled)
-            for chunk in pulled:
-                yield chunk
 
     def better_raised(self, error: Exception) -> Exception | None:
         """Return what to raise instead of ending the stream, where LiteLLM itself makes the better answer of it."""

@@ -11,7 +11,7 @@ from litellm_cancel_guard.completion import finish
 from litellm_cancel_guard.terminal.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Awaitable
 
 # How long a pull that nobody waits for any more may take to notice that it was cancelled.
 _CANCEL_SECONDS = 1.0
@@ -50,20 +50,21 @@ class Pulling:
         done, self._pending = self._pending, None
         return done.result()
 
-    async def next(self) -> Any:
-        """Return the next chunk.
+    def next(self) -> Awaitable[Any]:
+        """Return what awaits the next chunk.
 
-        Raises:
+        Raises, when awaited:
             ProviderStreamError: the stream was silent for too long; it has been cancelled.
             StopAsyncIteration: the stream has ended.
         """
+        return self._watched() if self._idle or self._pending is not None else self._next()
+
+    async def _watched(self) -> Any:
         if self._pending is not None:
             try:
                 return await self.within(self._idle or None)
             except NotYetError:
                 raise _silent(self._idle) from None
-        if not self._idle:
-            return await self._next()
         with anyio.move_on_after(self._idle):
             return await self._next()
         raise _silent(self._idle)

@@ -51,6 +51,14 @@ class Reading:
         self.understood = True
         self.begun = Begun()
 
+    def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002 - for the subclasses
+        """Tell at little cost whether *chunk*, which comes after the first content, can be passed over by `read`."""
+        return False
+
+    def said(self) -> Begun:
+        """Return what a Responses stream has said of itself."""
+        return self.begun
+
     @property
     def cut(self) -> bool:
         """Whether a stream that ends now was cut, as far as this protocol tells."""
@@ -64,6 +72,9 @@ class Reading:
 
 class ChatReading(Reading):
     """Chat and completions. A cut stream can't be told here: LiteLLM has given it a finish_reason (mends do)."""
+
+    def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002, D102 - as in Reading
+        return True
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         if self.content:
@@ -93,6 +104,11 @@ class MessagesReading(Reading):
 
     tells_truncation = True
 
+    def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
+        if type(chunk) is bytes:
+            return not (self.ending or b"message_" in chunk or b"error" in chunk)
+        return type(chunk) is str and not (self.ending or "message_" in chunk or "error" in chunk)
+
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         if isinstance(chunk, dict):
             return self._read_event(chunk)
@@ -121,6 +137,15 @@ class GenaiReading(Reading):
 
     tells_truncation = True
 
+    def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
+        return (
+            type(chunk) is bytes
+            and chunk.startswith(b"data:")
+            and chunk.endswith((b"}\n\n", b"}\r\n\r\n"))
+            and b'Reason"' not in chunk
+            and b'"error"' not in chunk
+        )
+
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         raw = _raw(chunk)
         self.understood = self.understood and isinstance(chunk, bytes | bytearray | str)
@@ -137,9 +162,25 @@ class ResponsesReading(Reading):
 
     tells_truncation = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: Any = None
+
+    def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
+        kind = getattr(chunk, "type", None)
+        if not isinstance(kind, str) or not kind.endswith(".delta"):
+            return False
+        self._passed = chunk
+        return True
+
+    def said(self) -> Begun:  # noqa: D102 - as in Reading
+        self._note(self._passed)
+        return self.begun
+
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         said = _field(chunk, "type")
         kind = getattr(said, "value", said)
+        self._passed = None
         self.understood = self.understood and isinstance(kind, str)
         self._note(chunk)
         self.content = self.content or kind not in _OPENING_EVENTS
