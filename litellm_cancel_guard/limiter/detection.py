@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.setup_files import LiteLLM
 
 Shape = Literal["counting", "slots"]
 
@@ -41,15 +40,7 @@ class Recognised:
 
 def litellm_version() -> str:
     """Return the version of the installed LiteLLM, or ``unknown``."""
-    try:
-        return version("litellm")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def version_tuple(text: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: ``1.83.14rc1`` is (1, 83, 14)."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+    return LiteLLM.installed().version or "unknown"
 
 
 def find_limiter() -> Any:
@@ -65,17 +56,17 @@ def recognise(limiter: Any) -> Recognised:
     Raises:
         UnknownLimiterError: none does.
     """
-    installed = litellm_version()
-    if version_tuple(installed) and version_tuple(installed) < facts.OLDEST_LITELLM:
+    litellm = LiteLLM.installed()
+    if litellm.too_old:
         raise UnknownLimiterError(
-            f"LiteLLM {installed} is older than 1.80, the oldest that the guard knows: upgrade it"
+            f"LiteLLM {litellm.version} is older than 1.80, the oldest that the guard knows: upgrade it"
         )
     parameters = _parameters(getattr(limiter, "should_rate_limit", None))
     cache = getattr(getattr(limiter, "internal_usage_cache", None), "dual_cache", None)
     if "descriptors" not in parameters or cache is None:
         raise UnknownLimiterError(
-            f"the limiter of LiteLLM {installed} ({type(limiter).__name__}) is of a shape that this version of the "
-            "guard does not know (is LEGACY_MULTI_INSTANCE_RATE_LIMITING set?)"
+            f"the limiter of LiteLLM {litellm_version()} ({type(limiter).__name__}) is of a shape that this version of "
+            "the guard does not know (is LEGACY_MULTI_INSTANCE_RATE_LIMITING set?)"
         )
     slots = facts.SLOT_PARAMETER in parameters
     scripts = getattr(limiter, "parallel_acquire_script" if slots else "batch_rate_limiter_script", None)
@@ -85,7 +76,7 @@ def recognise(limiter: Any) -> Recognised:
         redis_cache=getattr(cache, "redis_cache", None) if scripts is not None else None,
         window_seconds=int(getattr(limiter, "window_size", 60)),
         horizon_seconds=_horizon(limiter) if slots else 0,
-        namespaced=version_tuple(installed) >= facts.NAMESPACED_SCRIPTS_SINCE,
+        namespaced=(litellm.release or ()) >= facts.NAMESPACED_SCRIPTS_SINCE,
     )
 
 

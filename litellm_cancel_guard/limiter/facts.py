@@ -29,7 +29,6 @@ F11. An ``HTTPException`` from ``should_rate_limit`` reaches the client with its
 
 from __future__ import annotations
 
-OLDEST_LITELLM = (1, 80)
 NAMESPACED_SCRIPTS_SINCE = (1, 91)  # F7
 
 LIMITER_HOOK = "parallel_request_limiter"  # F1

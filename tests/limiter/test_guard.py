@@ -15,7 +15,8 @@ from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.limiter import detection, precede
+from litellm_cancel_guard.limiter import precede
+from litellm_cancel_guard.setup_files import LiteLLM
 from litellm_cancel_guard.worker import Worker
 from tests.limiter.conftest import Client, new_limiter
 
@@ -69,7 +70,7 @@ class Legacy:
 def test_a_limiter_that_no_adapter_fits_is_refused_by_name(
     limiter: Any, version: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection, "litellm_version", lambda: version)
+    monkeypatch.setattr(LiteLLM, "installed", lambda: LiteLLM(version))
 
     with pytest.raises(upstream.UnknownLimiterError, match=why) as refused:
         upstream.recognise(limiter or new_limiter())
