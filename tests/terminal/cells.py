@@ -62,7 +62,7 @@ class Failure:
     begun: bool = True
     google_only: bool = False
     spins: bool = False
-    """Without the guard, LiteLLM up to 1.94 never comes back from it."""
+    """Where Google is the provider and the guard is not there, LiteLLM up to 1.94 never comes back from it."""
 
     def script(self, run: str, only: str) -> Script:
         return replace(Script(run, chunks=5, only=only), **self.act)
@@ -100,6 +100,10 @@ class Cell:
     @property
     def model(self) -> str:
         return self.provider.name if self.fallback == "none" else f"{self.provider.name}-fb"
+
+    def spins(self, version: Version) -> bool:
+        """Whether LiteLLM alone must be killed after it; Google's native route hands on what it can't read."""
+        return self.failure.spins and self.provider.google and self.sdk != "genai" and version.spins
 
     def statuses(self, version: Version) -> set[int]:
         """What the client may be told; where LiteLLM keeps the number from everybody, a 500 is as true."""

@@ -40,10 +40,10 @@ class Outcome:
         return f"{self.raised} {self.status or ''} {self.code or ''}".strip()
 
 
-async def chat(seen: Outcome, url: str, key: str, model: str, text: str) -> None:
+async def chat(seen: Outcome, url: str, key: str, model: str, text: str, **body: Any) -> None:
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=SECONDS) as client:
         messages: Any = [{"role": "user", "content": text}]
-        stream = await client.chat.completions.create(model=model, messages=messages, stream=True)
+        stream = await client.chat.completions.create(model=model, messages=messages, stream=True, extra_body=body)
         async for chunk in stream:
             for choice in chunk.choices:
                 seen.text += choice.delta.content or ""
@@ -102,11 +102,11 @@ ASKERS: dict[str, Any] = {
 }
 
 
-async def ask(sdk: str, url: str, key: str, model: str, text: str, *, within: float = SECONDS) -> Outcome:
-    """Ask for a stream and read it to its end with the SDK of that protocol."""
+async def ask(sdk: str, url: str, key: str, model: str, text: str, *, within: float = SECONDS, **body: Any) -> Outcome:
+    """Ask for a stream and read it to its end with the SDK of that protocol; chat takes more for the request's body."""
     seen = Outcome()
     try:
-        await asyncio.wait_for(ASKERS[sdk](seen, url, key, model, text), within)
+        await asyncio.wait_for(ASKERS[sdk](seen, url, key, model, text, **body), within)
     except asyncio.TimeoutError:
         seen.raised = "hang"
     except Exception as error:

@@ -3,12 +3,13 @@
     pytest tests/terminal/test_matrix.py --litellm 1.83.14 --terminal-table one.json
     python -m tests.terminal.table one.json other.json
 
-The first asks LiteLLM alone as well. Two runs of different versions make one table.
+The first asks LiteLLM alone as well. Runs of different versions, or of a half each, make one table.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -24,12 +25,13 @@ README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- failures:begin -->", "<!-- failures:end -->"
 
 _LEGEND = """\
-What a program gets from the official `openai`, `anthropic` and `google-genai` SDK when its provider's stream fails and
-no fallback is configured, after three words of the answer where the failure does not begin with `http` or `first`.
-**⚠** is a failure that no program can notice: `stop` an answer that looks whole, `hangs` a proxy that must be killed.
-A number alone is the `code` of an error that the SDK raises in mid-stream, `HTTP` an answer of that status, `+` with
-`Retry-After`. Rows that do the same are one. Written by `pytest tests/terminal --terminal-table` and
-`tests.terminal.table`: of {cells} cells LiteLLM alone hides {hidden} failures, the guard {still}.
+What a program gets from the official `openai`, `anthropic` and `google-genai` SDK when its provider fails and no
+fallback is configured. A failure whose name begins with `http` is an answer with that status, `first` comes before the
+first word, all others after three words. **⚠ silent**: the answer looks whole. **⚠ hangs**: the proxy has to be killed.
+*event*: nothing is raised, but an event says that it failed. *garbled*: the SDK fails at reading it. A number: the SDK
+raises an error that names this status (5xx: any of them); with `HTTP` the answer itself has it, with `+` and a
+`Retry-After`. Rows that do the same are one. Of {cells} cells LiteLLM alone leaves {hidden} silent or hanging, the
+guard {still}. Written by `pytest tests/terminal/test_matrix.py --terminal-table` and `tests.terminal.table`.
 """
 _HIDDEN = "⚠"
 _Told = dict[str, dict[str, str]]
@@ -54,15 +56,18 @@ def told(outcome: Outcome) -> str:
     if outcome.raised.startswith("hang"):
         return f"{_HIDDEN} hangs"
     if not outcome.raised:
-        failed = outcome.finish in {"response.failed", "error"}
-        return f"event `{outcome.finish}`" if failed else f"{_HIDDEN} {_end(outcome)}"
-    if outcome.status in {None, 200}:
-        return f"{outcome.code or outcome.raised}"
-    return f"HTTP {outcome.status}{' +' if outcome.retry_after else ''}"
+        return "event" if outcome.finish in {"response.failed", "error"} else f"{_HIDDEN} silent"
+    if outcome.status not in {None, 200}:
+        return f"HTTP {_kind(str(outcome.status))}{' +' if outcome.retry_after else ''}"
+    return _kind(outcome.code or "")
 
 
-def _end(outcome: Outcome) -> str:
-    return "stop" if outcome.finish else "ends"
+def _kind(said: str) -> str:
+    if "429" in said or "rate_limit" in said:
+        return "429"
+    if "529" in said or "overloaded" in said:
+        return "529"
+    return "5xx" if re.search(r"\b5\d\d\b|api_error", said) else said or "garbled"
 
 
 def markdown(runs: dict[str, _Told]) -> str:
@@ -72,25 +77,26 @@ def markdown(runs: dict[str, _Told]) -> str:
     for name in dict.fromkeys(name for version in versions for name in runs[version]["guarded"]):
         sdk, provider, failure, fallback = name.split("-")
         if fallback == "none":
-            seen = tuple(runs[version]["bare"].get(name, "") for version in versions)
+            bare = [runs[version]["bare"].get(name, "") for version in versions]
             guarded = dict.fromkeys(told for version in versions if (told := runs[version]["guarded"].get(name)))
-            row = (sdk, *seen, " / ".join(guarded))
-            rows[row][provider].append(failure)
+            row = (*bare, " / ".join(guarded))
+            rows[row][f"{sdk} {provider}"].append(failure)
     lines = [
         _LEGEND.format(**_count(runs)),
-        f"| SDK | provider: failure | {' | '.join(f'{version} alone' for version in versions)} | guarded |",
-        f"| --- | --- |{' --- |' * len(versions)} --- |",
+        f"| SDK, provider: failure | {' | '.join(versions)} | guarded |",
+        f"| --- |{' --- |' * len(versions)} --- |",
     ]
-    lines += [f"| {sdk} | {_who(who)} | {' | '.join(cells)} |" for (sdk, *cells), who in rows.items()]
+    lines += [f"| {_who(who)} | {' | '.join(cells)} |" for cells, who in rows.items()]
     return "\n".join(lines)
 
 
 def _who(failures: dict[str, list[str]]) -> str:
-    """Providers with the same failures in one: `openai, anthropic: mid429, mid529`."""
-    providers: dict[str, list[str]] = defaultdict(list)
-    for provider, names in failures.items():
-        providers[", ".join(names)].append(provider)
-    return "; ".join(f"{', '.join(names)}: {failed}" for failed, names in providers.items())
+    """Name what does the same in one: `chat openai, anthropic: cut, close`."""
+    asked: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for who, names in failures.items():
+        sdk, provider = who.split()
+        asked[sdk, ", ".join(names)].append(provider)
+    return "; ".join(f"{sdk} {', '.join(providers)}: {names}" for (sdk, names), providers in asked.items())
 
 
 def _count(runs: dict[str, _Told]) -> dict[str, int]:
@@ -102,9 +108,11 @@ def _count(runs: dict[str, _Told]) -> dict[str, int]:
 
 
 def main(paths: list[str]) -> None:
-    runs: dict[str, _Told] = {}
+    runs: dict[str, _Told] = defaultdict(lambda: {"bare": {}, "guarded": {}})
     for path in paths:
-        runs |= json.loads(Path(path).read_text())
+        for version, told in json.loads(Path(path).read_text()).items():
+            for state in told:
+                runs[version][state] |= told[state]
     before, rest = README.read_text().split(BEGIN)
     README.write_text(f"{before}{BEGIN}\n{markdown(runs)}\n{END}{rest.split(END)[1]}")
 

@@ -27,7 +27,7 @@ def mend(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def limited(retry_after: str | None = "7") -> Exception:
     text = 'litellm.RateLimitError: OpenAIException - {"error": {"message": "slow down"}}. Received Model Group=gpt'
-    error = litellm.RateLimitError(text, llm_provider="openai", model="gpt")
+    error: Exception = litellm.RateLimitError(text, llm_provider="openai", model="gpt")
     headers = {"retry-after": retry_after} if retry_after else {}
     error.__cause__ = httpx.HTTPStatusError(
         "429", request=httpx.Request("POST", "http://x"), response=httpx.Response(429, headers=headers)
@@ -51,8 +51,7 @@ async def test_it_has_no_retry_after_where_the_provider_sent_none() -> None:
 
 
 def refused() -> Exception:
-    error = litellm.RateLimitError("Crossed the limit of this key", llm_provider="", model="gpt")
-    error.llm_provider = ""
+    error: Exception = litellm.RateLimitError("Crossed the limit of this key", llm_provider="", model="gpt")
     return error
 
 

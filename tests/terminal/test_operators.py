@@ -1,0 +1,128 @@
+"""What an operator has set stays true of streams that fail: cooldowns, fallbacks, timeouts, callbacks of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.harness.keys import fresh_key
+from tests.harness.provider.script import Script, words
+from tests.harness.witness import gauge, settled, wait_until
+from tests.terminal.cells import FAILURES, PROVIDERS, Cell
+from tests.terminal.sdks import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.config import Setup
+    from tests.harness.provider.handle import Control, Provider
+    from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.redis_server import RedisServer
+
+SDKS = ("chat", "messages", "responses")
+COOLED = [(sdk, failure) for sdk in SDKS for failure in ("http429", "mid429", "close")]
+
+
+def guard_block(**block: Any) -> str:
+    return yaml.safe_dump({"callback_settings": {"cancel_guard": block}})
+
+
+def pairs(provider: Provider) -> str:
+    """A config of two deployments for each cell; the second is only asked while the first is cooled down."""
+    params = {"api_key": "provider-key", "api_base": f"{provider.url}/v1"}
+    models = [
+        {"model_name": name, "litellm_params": {"model": f"openai/{which}-{name}", "weight": weight, **params}}
+        for name in ("gpt", *(f"{sdk}-{failure}" for sdk, failure in COOLED))
+        for which, weight in (("first", 1_000_000), ("second", 1))
+    ]
+    router = {"num_retries": 0, "disable_cooldowns": False, "allowed_fails": 0, "cooldown_time": 60}
+    return yaml.safe_dump({"model_list": models, "router_settings": router})
+
+
+async def cooled_down(proxy: Proxy, sdk: str, failure: str) -> bool:
+    """Whether another deployment is asked once a stream of the first one has failed; LiteLLM notes it in its time."""
+    secret, model = fresh_key(cap=None).secret, f"{sdk}-{failure}"
+    failing = FAILURES[failure].script(secrets.token_hex(6), f"first-{model}")
+    text = f"{failing} {Script('other', chunks=2)}"
+    for _ in range(8):
+        outcome = await ask(sdk, proxy.url, secret, model, text)
+        if not outcome.raised and outcome.text == words(2):
+            return True
+        await asyncio.sleep(0.25)
+    return False
+
+
+@pytest.mark.timeout(180)
+async def test_a_deployment_that_failed_is_cooled_down_as_without_the_guard(
+    proxies: Proxies, failing: Setup, provider: Provider
+) -> None:
+    setups = [dataclasses.replace(failing, settings=pairs(provider), guarded=state) for state in (False, True)]
+    bare, guarded = [
+        await asyncio.gather(*(cooled_down(proxies.shared(setup), *cell) for cell in COOLED)) for setup in setups
+    ]
+    assert any(bare), "LiteLLM alone cools none down: this test can't tell anything"
+    assert [cell for cell, one, other in zip(COOLED, bare, guarded, strict=True) if one and not other] == []
+
+
+@pytest.mark.parametrize("failure", ["http429", "first429", "mid429"])
+async def test_a_request_that_forbids_fallbacks_gets_none(failing_proxy: Proxy, control: Control, failure: str) -> None:
+    cell = Cell("chat", PROVIDERS["openai"], FAILURES[failure], "good")
+    run = secrets.token_hex(6)
+    secret = fresh_key().secret
+    outcome = await ask("chat", failing_proxy.url, secret, cell.model, cell.text(run), disable_fallbacks=True)
+    assert outcome.raised == ("APIError" if cell.failure.begun else "RateLimitError")
+    assert "429" in (outcome.code or "")
+    assert outcome.text == (words(3) if cell.failure.begun else "")
+    assert (await control.counts(run)).total == 1
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_a_silent_stream_ends_in_a_timeout(
+    proxies: Proxies, failing: Setup, control: Control, redis_server: RedisServer, sdk: str
+) -> None:
+    setup = dataclasses.replace(failing, settings=failing.settings + guard_block(idle_timeout=1))
+    key, run = fresh_key(cap=1), secrets.token_hex(6)
+    outcome = await ask(sdk, proxies.shared(setup).url, key.secret, "anthropic", str(Script(run, chunks=5, stall="3")))
+    assert (outcome.text, outcome.raised) == (words(3), "APIStatusError" if sdk == "messages" else "APIError")
+    assert "timeout_error" in (outcome.code or "")
+    assert "silent for 1 seconds" in outcome.message
+    await control.wait(run, open=0)
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+
+
+@pytest.mark.parametrize("order", ["midway", "faulty"])
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_a_callback_that_fails_in_the_middle_ends_a_stream_as_without_the_guard(  # noqa: PLR0917
+    proxies: Proxies, failing: Setup, control: Control, redis_server: RedisServer, sdk: str, order: str
+) -> None:
+    """It stands around the guard's stream: LiteLLM itself makes the end of it. The slot and the provider are free."""
+    breaking = dataclasses.replace(failing, callbacks=("breaking.midway",), beside=("breaking.py",))
+    ends = []
+    for guarded in (False, True):
+        key, run = fresh_key(cap=1 if guarded else None), secrets.token_hex(6)
+        script = Script(run, chunks=9, gap=0.05, proxy=order)
+        proxy = proxies.shared(dataclasses.replace(breaking, guarded=guarded))
+        outcome = await ask(sdk, proxy.url, key.secret, "anthropic", str(script))
+        ends.append((outcome.raised, outcome.code, outcome.finish, outcome.text))
+    assert ends[0] == ends[1]
+    await control.wait(run, open=0)
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+
+
+@pytest.mark.timeout(180)
+async def test_a_worker_whose_loop_stands_still_is_replaced(start: Callable[..., Proxy], failing: Setup) -> None:
+    block = guard_block(loop_stall_seconds=1, on_loop_stall="exit")
+    proxy = start(settings=failing.settings + block, workers=2)
+    before = set(proxy.workers)
+    asked = await ask("chat", proxy.url, fresh_key(block=30).secret, "openai", str(Script("stall")), within=10)
+    assert asked.raised
+    await wait_until(lambda: len(set(proxy.workers) - before) == 1, "the supervisor has started another", within=30)
+    assert "the event loop has stood still for 1 seconds. This worker ends now" in proxy.text()
+    await wait_until(lambda: proxy.text().count("Application startup complete") == 3, "it serves", within=30)
+    outcomes = [await ask("chat", proxy.url, fresh_key().secret, "openai", str(Script("on"))) for _ in range(6)]
+    assert [outcome.raised for outcome in outcomes] == [""] * 6
