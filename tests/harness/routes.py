@@ -45,7 +45,7 @@ def _status_of_tool(status: int, text: str) -> int:
     """An MCP answer is a 200 whatever happened; the error is in the result."""
     if "max_parallel_requests" in text:
         return 429
-    return 500 if '"isError":true' in text.replace(" ", "") or '"error":{' in text else status
+    return status if '"isError":false' in text.replace(" ", "") else max(status, 500)
 
 
 def _input_with_tools(model: str, text: str) -> Json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.exits.session_endings import SESSION_ENDINGS
-from tests.harness.routes import ROUTES, SOCKETS
+from tests.harness.routes import SOCKETS
 from tests.harness.versions import VERSIONS
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ STREAM_ENDINGS = (
 )
 PLAIN_ENDINGS = ("plain", "nonstream_cancel", "http429_plain", "http500_plain")
 PROXY_ENDINGS = ("refused", "guardrail_before", "guardrail_after", "guardrail_fault", "cancelled_in_redis")
-# LiteLLM asks these only on the routes that it translates.
 GUARDRAIL_ENDINGS = ("guardrail_during", "guardrail_answer", "guardrail_stream")
 TRANSLATED_ENDINGS = ("timeout", "guardrail_during", "guardrail_answer")
 
@@ -60,8 +59,57 @@ class Cell:
         return f"{self.route}-{self.ending}{'-cancelling' if self.cancelling else ''}"
 
 
-# Before, LiteLLM does not heed x-litellm-timeout on the route.
-_SINCE = {Cell("chat_gem", "timeout"): (1, 104), Cell("messages_claude", "timeout"): (1, 94)}
+@dataclass(frozen=True)
+class Gap:
+    """Cells that some versions do not have, and why; without routes or endings it is about all of them."""
+
+    why: str
+    routes: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    before: tuple[int, ...] = ()
+    since: tuple[int, ...] = ()
+    cancelling: bool = False
+
+    def holds(self, cell: Cell, version: Version) -> bool:
+        """Whether that version does not have that cell for this reason."""
+        concerned = (
+            (cell.cancelling or not self.cancelling)
+            and (not self.routes or cell.route in self.routes)
+            and (not self.endings or cell.ending in self.endings)
+        )
+        return concerned and (not version.at_least(*self.before) if self.before else version.at_least(*self.since))
+
+
+GAPS = (
+    Gap("`cancel_on_disconnect` came with 1.90.", before=(1, 90), cancelling=True),
+    Gap(
+        "Up to 1.83 LiteLLM calls no hook on `genai`: it limits nothing there, asks no guardrail, and gives back slots "
+        "that it never took. The guard holds none for it either, and keeps others' from being given back.",
+        ("genai",),
+        (*PROXY_ENDINGS, *GUARDRAIL_ENDINGS),
+        before=(1, 84),
+    ),
+    Gap("`chat_gem` heeds `x-litellm-timeout` from 1.104 on.", ("chat_gem",), ("timeout",), before=(1, 104)),
+    Gap("`messages_claude` heeds it from 1.94 on.", ("messages_claude",), ("timeout",), before=(1, 94)),
+    Gap(
+        "`/mcp` of 1.80 answers only the first call of a proxy, guarded or not; its tools were called by `mcp_rest`.",
+        ("mcp",),
+        before=(1, 83),
+    ),
+    Gap("1.80 has no WebSocket at `/v1/responses`.", ("responses_ws",), before=(1, 83)),
+    Gap(
+        "1.109 asks guardrails about the messages of a session at `/v1/responses`, no longer about its opening.",
+        ("responses_ws",),
+        ("guardrail_before",),
+        since=(1, 109),
+    ),
+)
+
+# What no version can do, so that there is no cell for it.
+NEVER = (
+    "guardrails during and after the answer, and `x-litellm-timeout`, on pass-through routes, tool calls and sessions.",
+    "a cached answer to `messages`, `genai`, `embed`, tool calls or sessions.",
+)
 
 
 def _all() -> list[Cell]:
@@ -69,7 +117,6 @@ def _all() -> list[Cell]:
     cells += [Cell(route, ending) for route in (*CHAT, *AGENT) for ending in TRANSLATED_ENDINGS]
     cells += [Cell(route, "guardrail_stream") for route in (*CHAT, *AGENT)]
     cells += [Cell("embed", ending) for ending in (*PLAIN_ENDINGS, *PROXY_ENDINGS, *TRANSLATED_ENDINGS)]
-    # Not embeddings: LiteLLM does not answer them from a cache that a request opts in to.
     cells += [Cell(route, "cached") for route in (*CHAT, "responses")]
     cells += [Cell("fallback", "fell_back")]
     tools = (*PLAIN_ENDINGS, "tool_error", "reset_plain", *PROXY_ENDINGS)
@@ -83,13 +130,7 @@ def _all() -> list[Cell]:
 
 def exists(cell: Cell, version: Version) -> bool:
     """Whether the version can end that request that way."""
-    if cell.cancelling:
-        return version.at_least(1, 90)
-    # Up to 1.83 the native Gemini route goes straight to the router: no hook is called and nothing is counted.
-    if cell.route == "genai" and cell.ending in (*PROXY_ENDINGS, *GUARDRAIL_ENDINGS):
-        return version.at_least(1, 84)
-    route = SOCKETS.get(cell.route) or ROUTES[cell.route]
-    return version.at_least(*route.since) and version.at_least(*_SINCE.get(cell, (0,)))
+    return not any(gap.holds(cell, version) for gap in GAPS)
 
 
 ALL = _all()

@@ -98,6 +98,8 @@ class Table:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, verify=False) as http:
             callers = [Caller(proxy, Control(self._provider, http), http) for _ in cells]
+            # LiteLLM starts its MCP sessions in the first call, and loses others that come meanwhile (1.94, 1.103).
+            await Caller(proxy, Control(self._provider, http), http).plain(ROUTES["mcp"], fresh_key(cap=None))
             played = [self._cell(caller, cell) for caller, cell in zip(callers, cells, strict=True)]
             return dict(zip(cells, await asyncio.gather(*played), strict=True))
 

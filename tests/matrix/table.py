@@ -1,6 +1,8 @@
-"""The README's table of endings, from a run without the guard and one with it.
+"""The README's tables of endings, from runs without the guard and with it.
 
-python -m tests.matrix.table BARE.json... GUARDED.json...
+python -m tests.matrix.table RUN.json...
+
+What LiteLLM alone leaves behind is kept in bare.json: a run without the guard renews the cells that it played there.
 """
 
 from __future__ import annotations
@@ -8,133 +10,172 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.harness.versions import named
-from tests.matrix.cells import BARE, Cell, exists
+from tests.harness.versions import VERSIONS, named
+from tests.matrix.cells import ALL, BARE, GAPS, NEVER, Cell, exists
 from tests.matrix.play import CAP, REQUESTS, Result
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- exits:begin -->", "<!-- exits:end -->"
+BALANCED = "."
 
-_LEGEND = """\
-Each cell: LiteLLM alone → with the guard. {requests} requests of a key with `max_parallel_requests: {cap}` end so.
-A number is what they leave in Redis: above 0 lost, below 0 given back too often. `L`: Redis is at 0, but the worker
-admits another number than {cap}. `.`: 0 left, exactly {cap} of {above} at once admitted, nothing in the guard's
-registry, no Redis key without an expiry. An empty cell: that version can't end a request so. Rows in which no version
-alone is wrong are left out; routes that do the same share a row. **With the guard {right} of all {cells} cells are
-balanced.** It was written by `pytest -m matrix --litellm all` without and with the guard, and `tests.matrix.table`.
+_SUMMARY = """\
+Endings that LiteLLM **alone** leaves unbalanced, of those that were played, by route and version. With the guard
+**{right} of all {cells} cells are balanced**: 0 left, exactly {cap} of {above} requests at once admitted, nothing in
+the guard's registry, no Redis key without an expiry.
+"""
+_DETAILS = """\
+Each cell is what {requests} requests of a key with `max_parallel_requests: {cap}` that end so leave in Redis under
+LiteLLM alone: above 0 lost, below 0 given back too often, `.` balanced. `L`: Redis is at 0, but the worker admits
+another number than {cap}. `?`: it could not be made to end so, because LiteLLM refused or did not answer. Empty: that
+version has no such ending. What the guard makes of it is `.` everywhere{but}. Routes that differ only in how much is
+left share a row; endings that no version gets wrong are left out.
+"""
+_SOURCE = """\
+Written from runs of `pytest -m matrix --litellm all`, with `--bare` and without, by `python -m tests.matrix.table`.
 """
 
-Row = tuple[str, str]
+TITLES = {
+    "chat": "`/v1/chat/completions` to OpenAI",
+    "chat_claude": "the same to Anthropic",
+    "chat_gem": "the same to Gemini",
+    "text": "`/v1/completions`",
+    "messages": "`/v1/messages` to OpenAI",
+    "messages_claude": "the same to Anthropic",
+    "responses": "`/v1/responses`",
+    "responses_tools": "the same, when LiteLLM calls tools",
+    "genai": "Gemini's own `:generateContent`",
+    "pass_anthropic": "pass-through `/anthropic`",
+    "pass_gemini": "pass-through `/gemini`",
+    "pass_custom": "a pass-through of one's own",
+    "embed": "`/v1/embeddings`",
+    "mcp": "MCP tool calls, `/mcp`",
+    "mcp_rest": "the same, `/mcp-rest`",
+    "realtime": "WebSocket `/v1/realtime`",
+    "responses_ws": "WebSocket `/v1/responses`",
+    "fallback": "a fallback's second model",
+}
+
+Marks = dict[str, dict[Cell, str]]
 
 
-@dataclass
-class Runs:
-    """Every result by version and row, without and with the guard."""
-
-    bare: dict[str, dict[Row, Result]] = field(default_factory=lambda: defaultdict(dict))
-    guarded: dict[str, dict[Row, Result]] = field(default_factory=lambda: defaultdict(dict))
-    bare_cells: dict[str, dict[Cell, Result]] = field(default_factory=lambda: defaultdict(dict))
-
-    def read(self, path: Path) -> None:
-        said = json.loads(path.read_text())
-        runs = self.guarded if said["guarded"] else self.bare
-        for version, cells in said["versions"].items():
-            for cell, result in ((Cell.named(name), result) for name, result in cells.items()):
-                if exists(cell, named(version)):
-                    runs[version][_row(cell)] = Result(**result)
-                    if not said["guarded"]:
-                        self.bare_cells[version][cell] = Result(**result)
-
-    @property
-    def versions(self) -> list[str]:
-        both = self.bare.keys() & self.guarded.keys()
-        return sorted(both, key=lambda number: named(number).release)
-
-    def wrong_rows(self) -> list[Row]:
-        """Those that LiteLLM alone, or the guard, leaves unbalanced on any version."""
-        wrong = {
-            row
-            for runs in (self.bare, self.guarded)
-            for version in self.versions
-            for row, result in runs[version].items()
-            if not result.balanced
-        }
-        order = list(dict.fromkeys(row for version in self.versions for row in self.bare[version]))
-        return sorted(wrong, key=order.index)
-
-    def balanced(self) -> tuple[int, int]:
-        """How many cells of the guard's are right, of all."""
-        results = [result for version in self.versions for result in self.guarded[version].values()]
-        return sum(result.balanced for result in results), len(results)
-
-
-def _row(cell: Cell) -> Row:
-    return cell.route, cell.ending + (" (cancel_on_disconnect)" if cell.cancelling else "")
-
-
-def mark(result: Result | None) -> str:
+def mark(result: Result) -> str:
     """One cell: `.` is balanced, a number is what was left of three requests."""
-    if result is None:
-        return ""
     if result.balanced:
-        return "."
-    if result.fault and not result.left:
-        return "?"
-    if not result.left:
-        return "L"
-    return f"{result.left:+d}"
+        return BALANCED
+    if result.left:
+        return f"{result.left:+d}"
+    return "?" if result.fault else "L"
 
 
-def table(runs: Runs) -> str:
-    """The lines between the markers."""
-    right, cells = runs.balanced()
-    versions = runs.versions
-    lines = [
-        _LEGEND.format(requests=REQUESTS, cap=CAP, above=CAP + 2, right=right, cells=cells),
-        f"| route | ending | {' | '.join(versions)} |",
-        f"| --- | --- |{' --- |' * len(versions)}",
-    ]
-    lines += [f"| {routes} | {ending} | {cells} |" for (ending, cells), routes in _merged(runs).items()]
-    return "\n".join(lines)
+def read(paths: list[str]) -> tuple[Marks, Marks]:
+    """What LiteLLM alone leaves, renewed by the runs, and what the guard does."""
+    kept = json.loads(BARE.read_text())
+    bare: Marks = {v: {Cell.named(name): said for name, said in kept.get(v, {}).items()} for v in map(str, VERSIONS)}
+    guarded: Marks = defaultdict(dict)
+    for path in paths:
+        run = json.loads(Path(path).read_text())
+        for version, cells in run["versions"].items():
+            for name, result in cells.items():
+                (guarded if run["guarded"] else bare)[version][Cell.named(name)] = mark(Result(**result))
+    return bare, guarded
 
 
-def _merged(runs: Runs) -> dict[tuple[str, str], str]:
-    """The rows, those routes in one that have the same cells."""
-    routes: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for route, ending in runs.wrong_rows():
-        routes[ending, " | ".join(_cells(runs, (route, ending)))].append(route)
-    return {row: ", ".join(names) for row, names in routes.items()}
-
-
-def _cells(runs: Runs, row: Row) -> list[str]:
-    return [_arrow(mark(runs.bare[v].get(row)), mark(runs.guarded[v].get(row))) for v in runs.versions]
-
-
-def _arrow(bare: str, guarded: str) -> str:
-    return bare if bare == guarded else f"{bare} → {guarded}"
-
-
-def write_bare(runs: Runs) -> None:
+def keep(bare: Marks) -> None:
     """Keep what tells one version from another for those runs that afford only what differs."""
+    order = {cell: at for at, cell in enumerate(ALL)}
     wrong = {
-        version: {str(cell): mark(result) for cell, result in runs.bare_cells[version].items() if not result.balanced}
-        for version in runs.versions
+        version: {
+            str(cell): cells[cell]
+            for cell in sorted(cells, key=lambda cell: order.get(cell, -1))
+            if cell in order and exists(cell, named(version)) and cells[cell] != BALANCED
+        }
+        for version, cells in bare.items()
     }
     BARE.write_text(json.dumps(wrong, indent=1) + "\n")
 
 
+def _of(marks: Marks, cell: Cell, version: str) -> str:
+    return marks[version].get(cell, BALANCED) if exists(cell, named(version)) else ""
+
+
+def summary(bare: Marks, versions: list[str]) -> list[str]:
+    """One row for each route: how many of its endings go wrong."""
+    lines = [f"| | route | {' | '.join(versions)} |", f"| --- | --- |{' --- |' * len(versions)}"]
+    for route, title in TITLES.items():
+        counts = []
+        for version in versions:
+            said = [mark for cell in ALL if cell.route == route and (mark := _of(bare, cell, version))]
+            counts.append(f"{sum(mark != BALANCED for mark in said)}/{len(said)}" if said else "")
+        lines.append(f"| `{route}` | {title} | {' | '.join(counts)} |")
+    return lines
+
+
+def details(bare: Marks, guarded: Marks, versions: list[str]) -> list[str]:
+    """The endings that go wrong somewhere, those routes in one row that do so on the same versions."""
+    rows: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    for cell in ALL:
+        kinds = [_of(bare, cell, version)[:1] + _of(guarded, cell, version)[:1] for version in versions]
+        if any(kind.strip(BALANCED) for kind in kinds):
+            rows[(cell.ending, str(cell.cancelling), *kinds)].append(cell)
+    lines = [f"| ending | routes | {' | '.join(versions)} |", f"| --- | --- |{' --- |' * len(versions)}"]
+    for cells in sorted(rows.values(), key=lambda cells: _ending_order(cells[0])):
+        said = [
+            _range([_of(bare, cell, v) for cell in cells], [_of(guarded, cell, v) for cell in cells]) for v in versions
+        ]
+        ending = cells[0].ending + (" (cancel_on_disconnect)" if cells[0].cancelling else "")
+        lines.append(f"| {ending} | {', '.join(cell.route for cell in cells)} | {' | '.join(said)} |")
+    return lines
+
+
+def _ending_order(cell: Cell) -> tuple[bool, int]:
+    return cell.cancelling, [one.ending for one in ALL].index(cell.ending)
+
+
+def _range(bare: list[str], guarded: list[str]) -> str:
+    """How much is left depends on timing: `+1…+3`."""
+    amounts = sorted(set(bare), key=lambda said: abs(int(said)) if said[1:].isdigit() else 0)
+    alone = "…".join(dict.fromkeys((amounts[0], amounts[-1])))
+    wrong = sorted({said for said in guarded if said not in ("", BALANCED)})
+    return f"{alone} → {', '.join(wrong)}" if wrong else alone
+
+
+def table(bare: Marks, guarded: Marks) -> str:
+    """The lines between the markers."""
+    versions = [str(version) for version in VERSIONS if str(version) in guarded]
+    said = [one for version in versions for cell in ALL if (one := _of(guarded, cell, version))]
+    right = said.count(BALANCED)
+    but = "" if right == len(said) else ", or stands behind an arrow"
+    never = [*(gap.why for gap in GAPS), *(f"On no version: {what}" for what in NEVER)]
+    return "\n".join(
+        [
+            _SUMMARY.format(right=right, cells=len(said), cap=CAP, above=CAP + 2),
+            *summary(bare, versions),
+            "",
+            "<details>",
+            "<summary>Ending by ending, and what was left out</summary>",
+            "",
+            _DETAILS.format(requests=REQUESTS, cap=CAP, but=but),
+            *details(bare, guarded, versions),
+            "",
+            "Left out:",
+            "",
+            *(f"- {why}" for why in never),
+            "",
+            _SOURCE.strip(),
+            "",
+            "</details>",
+        ]
+    )
+
+
 def main(paths: list[str]) -> None:
-    runs = Runs()
-    for path in paths:
-        runs.read(Path(path))
-    write_bare(runs)
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
+    bare, guarded = read(paths)
+    keep(bare)
+    before, rest = README.read_text().split(BEGIN)
     _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{table(runs)}\n{END}{after}")
+    README.write_text(f"{before}{BEGIN}\n{table(bare, guarded)}\n{END}{after}")
 
 
 if __name__ == "__main__":
