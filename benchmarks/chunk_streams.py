@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import pyperf
-
 from litellm_cancel_guard.routes import LAST_FRAME
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.stream import guarded as put_around
@@ -139,6 +137,8 @@ async def _with_the_guard(kind: Kind) -> None:
 
 
 def main() -> None:
+    import pyperf
+
     runner = pyperf.Runner()
     for kind in KINDS:
         runner.bench_async_func(f"{kind.name}|alone", _alone, kind, inner_loops=CHUNKS)

@@ -10,8 +10,6 @@ import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyperf
-
 from benchmarks.chunk_streams import KINDS, Kind, guarded, source
 from benchmarks.figures import Figure, Results, at_most, one, quartiles
 from benchmarks.machine import pinned
@@ -40,6 +38,8 @@ def measure(stage: Stage, plan: Plan) -> Results:
             check=True,
         )
         kept = [_kept(kind, plan.pick(100_000, 2_000)) for kind in KINDS]
+    import pyperf
+
     found = {bench.get_name(): bench.get_values() for bench in pyperf.BenchmarkSuite.load(str(path))}
     return Results([*(_cost(kind.name, found) for kind in KINDS), *kept])
 

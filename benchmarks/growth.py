@@ -24,12 +24,12 @@ _FLAT = 1.25
 
 def measure(stage: Stage, plan: Plan) -> Results:
     """Return how much dearer the largest is than the smallest, and the curves between them."""
-    sizes, calls = plan.pick(_SIZES, _QUICK_SIZES), plan.pick(3_000, 300)
+    sizes, calls = plan.pick(_SIZES, _QUICK_SIZES), plan.pick(1_000, 300)
     smallest, largest = sizes[0], sizes[-1]
     results = Results()
     for layout in slots.LAYOUTS:
         for what, keys, bound in (("keys", True, _FLAT), ("slots of one key", False, math.log(largest, smallest))):
-            found = [asyncio.run(_cost(stage, layout, size, calls, many_keys=keys)) for size in sizes]
+            found = [_least_cost(stage, layout, size, calls, many_keys=keys) for size in sizes]
             for step, costs in zip(("acquire", "release"), zip(*found, strict=True), strict=True):
                 line = f"{step}, {layout}"
                 points = list(zip(map(float, sizes), costs, strict=True))
@@ -45,6 +45,14 @@ def measure(stage: Stage, plan: Plan) -> Results:
                     ),
                 ]
     return results
+
+
+def _least_cost(stage: Stage, layout: str, size: int, calls: int, *, many_keys: bool) -> tuple[float, float]:
+    """Return the least of three: what else the machine does can only make a script slower."""
+    acquires, releases = zip(
+        *(asyncio.run(_cost(stage, layout, size, calls, many_keys=many_keys)) for _ in range(3)), strict=True
+    )
+    return min(acquires), min(releases)
 
 
 async def _cost(stage: Stage, layout: str, size: int, calls: int, *, many_keys: bool) -> tuple[float, float]:

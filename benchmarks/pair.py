@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import slots
-from benchmarks.figures import Figure, Results, at_least, ratio
-from benchmarks.machine import pinned
+from benchmarks.figures import Figure, Results, at_least, ratio, spread
+from benchmarks.machine import cpu_seconds, pinned
 from litellm_cancel_guard.lease import Ending, Lease
 
 if TYPE_CHECKING:
@@ -23,28 +23,35 @@ _LIMIT = 100
 
 def measure(stage: Stage, plan: Plan) -> Results:
     """Return the ratio of the rates, for the gauge alone and for all that a request goes through."""
+    results = Results()
     with pinned(stage.cores.measured):
-        figures = [
-            asyncio.run(_compare(stage, plan, layout, through)) for layout in slots.LAYOUTS for through in _THROUGH
-        ]
-    return Results(figures)
+        for layout in slots.LAYOUTS:
+            for through in _THROUGH:
+                results.figures += asyncio.run(_compare(stage, plan, layout, through))
+    return results
 
 
-async def _compare(stage: Stage, plan: Plan, layout: str, through: str) -> Figure:
-    pairs, count = [], plan.pick(1000, 100)
+async def _compare(stage: Stage, plan: Plan, layout: str, through: str) -> list[Figure]:
+    pairs, in_redis, count = [], [], plan.pick(400, 100)
     async with slots.client(stage) as connected:
         ours = _THROUGH[through](connected, layout)
         alone = _redis_py(connected, layout)
         # Ours first: it brings the scripts to Redis.
         for do in (ours, alone):
             await _rate(do, count)
-        for turn in range(plan.pick(20, 2)):
-            if turn % 2:
-                second, first = await _rate(ours, count), await _rate(alone, count)
-            else:
-                first, second = await _rate(alone, count), await _rate(ours, count)
-            pairs.append((first, second))
-    return ratio(NAME, f"acquire + release per second, {through}, {layout}, over redis-py", pairs, target=at_least(0.8))
+        for turn in range(plan.pick(12, 2)):
+            rates = {}
+            for do in (ours, alone) if turn % 2 else (alone, ours):
+                before = cpu_seconds(stage.redis.pid)
+                rates[do] = await _rate(do, count)
+                if do is ours:
+                    in_redis.append((cpu_seconds(stage.redis.pid) - before) / count * 1e6)
+            pairs.append((rates[alone], rates[ours]))
+    about = f"{through}, {layout}"
+    return [
+        ratio(NAME, f"acquire + release per second over redis-py's, {about}", pairs, target=at_least(0.8)),
+        spread(NAME, f"CPU of redis-server per acquire + release, {about}", "µs", in_redis),
+    ]
 
 
 async def _rate(do: Callable[[], Awaitable[None]], count: int) -> float:

@@ -10,8 +10,10 @@ import redis.asyncio
 
 from litellm_cancel_guard.gauge.layout import Layout, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.redis import RedisGauge
+from litellm_cancel_guard.gauge.scripts import load
+from litellm_cancel_guard.lease import Lease
 from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.harness.process import LOOPBACK
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 LAYOUTS: dict[str, Layout] = {"slots": slots_layout(), "counted": counted_layout()}
 _LIMIT = 1_000_000
+_AT_ONCE = 1000
 
 
 @asynccontextmanager
@@ -44,6 +47,20 @@ def gauge(connected: Any, layout: str) -> RedisGauge:
 
 def ledger(connected: Any, layout: str) -> Ledger:
     return Ledger(Registry(), gauge(connected, layout), Settings())
+
+
+async def hold_at_once(book: Ledger, connected: Any, layout: str, names: list[str]) -> None:
+    """Have the ledger hold a lease for each name, without the requests: as many as a worker could hold."""
+    script = load(f"{layout}_acquire")
+    await connected.script_load(script.text)
+    for start in range(0, len(names), _AT_ONCE):
+        async with connected.pipeline(transaction=False) as pipe:
+            for name in names[start : start + _AT_ONCE]:
+                lease = Lease(name)
+                book.registry.hold(Request("acompletion"), lease, _LIMIT)
+                call = LAYOUTS[layout].acquire(lease, _LIMIT, Settings().lease_seconds)
+                pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+            await pipe.execute()
 
 
 class Holders:

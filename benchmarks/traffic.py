@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Figure, Target, one
-from benchmarks.load import Job, run
+from benchmarks.load import Job, run, secrets_of
+from benchmarks.throughput import CLIENTS
 from benchmarks.wire import CountingWire
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import Script
@@ -46,16 +47,26 @@ class _Counted:
 def measure(stage: Stage, version: Version, plan: Plan) -> list[Figure]:
     """Return the figures of one LiteLLM version; requests follow one another, each ends by itself."""
     requests = plan.pick(100, 10)
+    counted, connections = {}, {}
     with closing(CountingWire(stage.redis.port)) as wire:
-        counted = {}
         for guarded in (False, True):
             with stage.proxy(stage.setup(version, guarded=guarded), redis_port=wire.port) as proxy:
                 counted[guarded] = _each(stage, wire, proxy, requests)
-    return [
+                connections[guarded] = _connections(wire, proxy)
+    figures = [
         figure
         for name, bare in counted[False].items()
         for figure in _figures(str(version), name, bare, counted[True][name], requests)
     ]
+    about = f"Redis connections of a worker under {CLIENTS} clients"
+    kept = {"bare": connections[False], "guarded": connections[True], "version": str(version)}
+    return [*figures, one(NAME, about, "", connections[True], **kept)]
+
+
+def _connections(wire: CountingWire, proxy: Proxy) -> int:
+    """Return how many connections a worker keeps once so many clients have asked it at once."""
+    run(Job(proxy.url, str(Script("bench")), secrets_of(8), CLIENTS, 2 * CLIENTS))
+    return wire.connections
 
 
 def _each(stage: Stage, wire: CountingWire, proxy: Proxy, requests: int) -> dict[str, _Counted]:

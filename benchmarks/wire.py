@@ -55,6 +55,7 @@ class CountingWire:
     def __init__(self, target: int) -> None:
         self.port = free_port()
         self.round_trips = 0
+        self.connections = 0
         self.commands: Counter[str] = Counter()
         self._target = target
         self._loop = asyncio.new_event_loop()
@@ -75,9 +76,11 @@ class CountingWire:
     async def _connected(self, asking: asyncio.StreamReader, answering: asyncio.StreamWriter) -> None:
         answers, questions = await asyncio.open_connection(LOOPBACK, self._target)
         turn = _Turn()
+        self.connections += 1
         try:
             await asyncio.gather(self._ask(asking, questions, turn), self._answer(answers, answering, turn))
         finally:
+            self.connections -= 1
             answering.close()
             questions.close()
 

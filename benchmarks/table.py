@@ -1,0 +1,98 @@
+"""The README's passages on what the guard costs, from a run: `python -m benchmarks.table RESULTS.json…`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.growth_text import growth_text
+from benchmarks.report import number
+
+README = Path(__file__).parents[1] / "README.md"
+
+_LEGEND = """\
+Measured on {date} ({machine}) with the guard at {guard}, Python {python} and Redis {redis}, by `python -m benchmarks`:
+a real proxy on a core of its own, a real Redis, a provider that answers at once. A ratio is with the guard over without
+it, the median of pairs of runs that followed one another, and its quartiles; before it stand the two medians. A target
+that was missed says so.
+"""
+# What is left to the JSON: the same again for more keys, and what only the arithmetic below needs.
+_LEFT_OUT = (
+    "and rpm",
+    "commands sent",
+    "Redis connections",
+    "CPU of redis-server",
+    "memory in Redis",
+    ": in Redis at",
+    *(" 1000 leases,", " 50000 leases,"),
+)
+
+Figure = dict[str, Any]
+
+
+def rewritten(readme: str, results: dict[str, Any]) -> str:
+    """Return the README with what stands between its markers written anew."""
+    readme = _between(readme, "benchmarks", performance(results))
+    return _between(readme, "growth", growth_text(results["figures"]))
+
+
+def performance(results: dict[str, Any]) -> str:
+    """Return the two tables: by LiteLLM version, and of the guard's own code."""
+    figures = [figure for figure in results["figures"] if not any(part in figure["name"] for part in _LEFT_OUT)]
+    versions = list(dict.fromkeys(figure["version"] for figure in figures if figure["version"]))
+    by_version = [figure for figure in figures if figure["version"]]
+    alone = [figure for figure in figures if not figure["version"]]
+    return "\n".join(
+        [
+            _LEGEND.format(**results["about"]),
+            f"| with LiteLLM | target | {' | '.join(versions)} |",
+            f"| --- | --- |{' --- |' * len(versions)}",
+            *_rows(by_version, versions),
+            "",
+            "| the guard's own code | target | measured |",
+            "| --- | --- | --- |",
+            *_rows(alone, [""]),
+        ]
+    )
+
+
+def _rows(figures: list[Figure], versions: list[str]) -> list[str]:
+    found = {(figure["name"], figure["version"]): figure for figure in figures}
+    targets = {figure["name"]: figure["target"] or "" for figure in figures}
+    return [
+        f"| {name} | {target} | {' | '.join(_cell(found.get((name, version))) for version in versions)} |"
+        for name, target in targets.items()
+    ]
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    unit = "" if figure["unit"] in ("ratio", "more than bare") else f" {figure['unit']}"
+    said = f"{number(figure['value'])}{unit}"
+    if figure["low"] != figure["high"]:
+        said += f" ({number(figure['low'])} to {number(figure['high'])})"
+    if figure["guarded"] is not None:
+        said = f"{number(figure['bare'])} → {number(figure['guarded'])}: {said}"
+    return said + (", missed" if figure["reached"] is False else "")
+
+
+def _between(text: str, name: str, passage: str) -> str:
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{README} has no {begin} … {end}")
+    return f"{before}{begin}\n{passage}\n{end}{after}"
+
+
+def main(paths: list[str]) -> None:
+    runs = [json.loads(Path(path).read_text()) for path in paths]
+    figures = [figure for run in runs for figure in run["figures"]]
+    README.write_text(rewritten(README.read_text(), {"about": runs[-1]["about"], "figures": figures}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
