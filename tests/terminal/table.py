@@ -26,12 +26,13 @@ BEGIN, END = "<!-- failures:begin -->", "<!-- failures:end -->"
 
 _LEGEND = """\
 What a program gets from the official `openai`, `anthropic` and `google-genai` SDK when its provider fails and no
-fallback is configured. A failure whose name begins with `http` is an answer with that status, `first` comes before the
-first word, all others after three words. **⚠ silent**: the answer looks whole. **⚠ hangs**: the proxy has to be killed.
-*event*: nothing is raised, but an event says that it failed. *garbled*: the SDK fails at reading it. A number: the SDK
+fallback is configured: from LiteLLM alone by version, and guarded on each of them. A failure whose name begins with
+`http` is an answer with that status, `first` comes before the first word, all others after three words. **⚠ silent**:
+the answer looks whole. **⚠ hangs**: the proxy has to be killed (run with one such stream, as the source has it for the
+others). *event*: nothing is raised, but an event says so. *garbled*: the SDK fails at reading it. A number: the SDK
 raises an error that names this status (5xx: any of them); with `HTTP` the answer itself has it, with `+` and a
 `Retry-After`. Rows that do the same are one. Of {cells} cells LiteLLM alone leaves {hidden} silent or hanging, the
-guard {still}. Written by `pytest tests/terminal/test_matrix.py --terminal-table` and `tests.terminal.table`.
+guard {still}. It was written by `pytest tests/terminal/test_matrix.py --terminal-table` and `tests.terminal.table`.
 """
 _HIDDEN = "⚠"
 _Told = dict[str, dict[str, str]]
@@ -83,7 +84,7 @@ def markdown(runs: dict[str, _Told]) -> str:
             rows[row][f"{sdk} {provider}"].append(failure)
     lines = [
         _LEGEND.format(**_count(runs)),
-        f"| SDK, provider: failure | {' | '.join(versions)} | guarded |",
+        f"| protocol · provider · failure | {' | '.join(versions)} | guarded |",
         f"| --- |{' --- |' * len(versions)} --- |",
     ]
     lines += [f"| {_who(who)} | {' | '.join(cells)} |" for cells, who in rows.items()]
@@ -91,12 +92,15 @@ def markdown(runs: dict[str, _Told]) -> str:
 
 
 def _who(failures: dict[str, list[str]]) -> str:
-    """Name what does the same in one: `chat openai, anthropic: cut, close`."""
-    asked: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """Name what does the same in one: `chat, messages · gemini, vertex · cut, close`."""
+    providers: dict[tuple[str, str], list[str]] = defaultdict(list)
     for who, names in failures.items():
         sdk, provider = who.split()
-        asked[sdk, ", ".join(names)].append(provider)
-    return "; ".join(f"{sdk} {', '.join(providers)}: {names}" for (sdk, names), providers in asked.items())
+        providers[sdk, ", ".join(names)].append(provider)
+    sdks: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (sdk, names), asked in providers.items():
+        sdks[", ".join(asked), names].append(sdk)
+    return "<br>".join(f"{', '.join(sdk)} · {asked} · {names}" for (asked, names), sdk in sdks.items())
 
 
 def _count(runs: dict[str, _Told]) -> dict[str, int]:
