@@ -11,7 +11,7 @@ import redis.asyncio
 from litellm_cancel_guard.gauge.layout import Layout, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.gauge.scripts import load
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
@@ -87,13 +87,19 @@ class Holders:
 
     async def _hold(self, name: str) -> None:
         await self._admit.wait()
+        await self._acquire(name)
+        await self._end.wait()
+
+    async def _acquire(self, name: str) -> None:
         task = asyncio.current_task()
         assert task is not None
-        request = self._book.registry.open(task, "acompletion", lambda _: None)
+        request = self._book.registry.open(task, "acompletion", self._task_ended)
         async with self._turns:
             admission = await self._book.admit(request, name, _LIMIT)
         assert admission.admitted
         self._left -= 1
         if not self._left:
             self._all_admitted.set()
-        await self._end.wait()
+
+    def _task_ended(self, request: Request) -> None:
+        self._book.end_soon(request, Ending.TASK_ENDED)
