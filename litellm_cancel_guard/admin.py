@@ -57,7 +57,8 @@ def mount(app: Any, worker: Worker, guard: Any) -> None:
     """Add the routes to LiteLLM's *app*, behind its own authentication."""
     from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
-    def there() -> None:
+    # Not a plain function: FastAPI would call that in a thread, where there is no event loop to attach to.
+    async def there() -> None:
         worker.attach_once(guard)
         if not worker.settings.admin_routes:
             raise HTTPException(404, "Not Found")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import yaml
 
 from litellm_cancel_guard import metrics
 from litellm_cancel_guard.settings import load_settings
-from litellm_cancel_guard.setup_files import SHIM, SHIM_NAME, read_config
+from litellm_cancel_guard.setup_files import SHIM_NAME, read_config
 from tests.cli.command import environ
 from tests.harness.keys import fresh_key
 from tests.harness.process import Process, free_port
@@ -107,6 +106,37 @@ def test_the_rules_and_the_dashboard_ask_only_for_metrics_that_there_are() -> No
     assert {name for query in asked for name in NAMES.findall(query)} <= there
 
 
+# What LiteLLM's chart takes, and as what: deploy/charts/litellm-helm/values.yaml and templates/deployment.yaml.
+CHART = {
+    "image": {"repository": str, "tag": str, "pullPolicy": str},
+    "proxy_config": dict,
+    "envVars": dict,
+    "volumes": list,
+    "volumeMounts": list,
+    "terminationGracePeriodSeconds": int,
+}
+
+
+def test_the_chart_takes_the_values_with_and_without_what_is_commented_out() -> None:
+    text = (DEPLOY / "helm-values.yaml").read_text()
+    before, marker, commented = text.partition("# volumes:")
+    whole = before + re.sub(r"^# ", "", marker + commented, flags=re.MULTILINE)
+    assert "volumes" in yaml.safe_load(whole)
+    for values in (yaml.safe_load(text), yaml.safe_load(whole)):
+        assert values.keys() <= CHART.keys()
+        for name, value in values.items():
+            kind = CHART[name]
+            assert isinstance(value, dict if isinstance(kind, dict) else kind), name
+        assert values["image"].keys() <= CHART["image"].keys()  # type: ignore[union-attr]
+        assert all(isinstance(value, str) for value in values["envVars"].values()), "Kubernetes takes text alone"
+        mounted = {mount["name"] for mount in values.get("volumeMounts", [])}
+        assert mounted == {volume["name"] for volume in values.get("volumes", [])}
+        for mount in values.get("volumeMounts", []):
+            # The chart mounts /etc/litellm/config.yaml alone, by subPath: a folder there would hide it.
+            assert mount["mountPath"] == f"/etc/litellm/{SHIM_NAME}"
+            assert mount["subPath"] == SHIM_NAME
+
+
 def test_the_charts_values_name_the_guard_and_set_it_validly(tmp_path: Path) -> None:
     values = yaml.safe_load((DEPLOY / "helm-values.yaml").read_text())
     config = tmp_path / "config.yaml"
@@ -115,11 +145,3 @@ def test_the_charts_values_name_the_guard_and_set_it_validly(tmp_path: Path) -> 
 
     assert (reading.present, reading.wrong, reading.misplaced) == (True, [], [])
     assert load_settings(values["proxy_config"]["callback_settings"]["cancel_guard"], {}).enabled
-
-
-def test_the_images_last_step_writes_the_file_that_an_old_litellm_needs(tmp_path: Path) -> None:
-    step = re.search(r'^RUN python -c "(.+)"$', (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
-    assert step
-    code = step[1].replace("'/app'", repr(str(tmp_path)))
-    subprocess.run([sys.executable, "-c", code], check=True, env=environ())
-    assert (tmp_path / SHIM_NAME).read_text() == SHIM

@@ -1,0 +1,73 @@
+"""The callback is added to a running proxy, as the README says for each kind of server: no stream is cut."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import yaml
+
+from tests.harness.keys import fresh_key
+from tests.harness.routes import ROUTES
+from tests.harness.witness import gauge, settled, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.clients import Caller
+    from tests.harness.proxy import Proxy
+    from tests.harness.redis_server import RedisServer
+    from tests.harness.versions import Version
+
+CHAT = ROUTES["chat"]
+# LiteLLM takes longer to start than uvicorn waits for a new worker, which then keeps the old ones (from 0.5x on).
+PATIENCE = ("--timeout_worker_healthcheck", "90")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+async def test_a_hup_to_the_supervisor_of_the_workers_brings_the_guard_into_each(
+    litellm_version: Version,
+    start: Callable[..., Proxy],
+    call_on: Callable[[Proxy], Caller],
+    redis_server: RedisServer,
+    server: str,
+) -> None:
+    arguments = ("--run_gunicorn",) if server == "gunicorn" else PATIENCE if litellm_version.at_least(1, 86) else ()
+    without = "litellm_settings: {callbacks: []}"
+    proxy = start(workers=2, arguments=arguments, settings=without, env=(("LITELLM_LOG", "INFO"),))
+    caller, before = call_on(proxy), set(proxy.workers)
+    path = proxy.log.parent / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    script = replace(caller.script(), stall="2")
+    async with caller.opened(CHAT, fresh_key(cap=4), script) as in_flight:
+        await in_flight.read_chunks(2)
+        config["litellm_settings"]["callbacks"] = ["litellm_cancel_guard.handler"]
+        path.write_text(yaml.safe_dump(config))
+        proxy.send(signal.SIGHUP)
+        await wait_until(lambda: bool(set(proxy.workers) - before), "a new worker is there", within=60)
+        await caller.provider.release(script.run)
+        await in_flight.read_rest()
+        assert "[DONE]" in in_flight.text, "the stream of a worker that is replaced is served to its end"
+
+    async def both_guard() -> bool:
+        # A connection that is kept alive would stay with the worker that has it.
+        body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
+        headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}"}
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as fresh:
+            try:
+                await fresh.post(f"{proxy.url}/v1/chat/completions", headers=headers, json=body)
+            except httpx.TransportError:
+                return False
+        return proxy.text().count("limiter of LiteLLM") >= 2
+
+    await wait_until(both_guard, "both new workers guard", within=120, every=0.2)
+    assert not before & set(proxy.workers)
+    key = fresh_key(cap=4)
+    for _ in range(3):
+        await caller.hang_up_mid(CHAT, key)
+    assert await settled(lambda: gauge(redis_server.client, key), 0, within=10) == 0
+    assert await caller.admitted_at_once(key, cap=4) == (4, 2)
