@@ -47,7 +47,11 @@ def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | N
     where = cores()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, staged(Path(folder), where) as stage:
         _measure(stage, plan, versions, wanted, results)
-    about = {**described(), "took": f"{(time.monotonic() - began) / 60:.1f} min"}
+    about = {
+        **described(),
+        "run": "quick" if plan.quick else "full",
+        "took": f"{(time.monotonic() - began) / 60:.1f} min",
+    }
     report.show(results, about)
     if json_path is not None:
         report.save(results, about, json_path)

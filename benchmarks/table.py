@@ -18,6 +18,7 @@ a real proxy on a core of its own, a real Redis, a provider that answers at once
 it, the median of pairs of runs that followed one another, and its quartiles; before it stand the two medians. A target
 that was missed says so.
 """
+_ROUGH = "**These figures are rough**: from a `--quick` run on a machine that did other work meanwhile.\n"
 # What is left to the JSON: the same again for more keys, and what only the arithmetic below needs.
 _LEFT_OUT = (
     "and rpm",
@@ -46,7 +47,7 @@ def performance(results: dict[str, Any]) -> str:
     alone = [figure for figure in figures if not figure["version"]]
     return "\n".join(
         [
-            _LEGEND.format(**results["about"]),
+            _LEGEND.format(**results["about"]) + (_ROUGH if results["about"]["run"] == "quick" else ""),
             f"| with LiteLLM | target | {' | '.join(versions)} |",
             f"| --- | --- |{' --- |' * len(versions)}",
             *_rows(by_version, versions),

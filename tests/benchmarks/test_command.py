@@ -17,7 +17,7 @@ from benchmarks.wire import Commands
 from tests.harness.redis_server import require_redis_server
 
 ROOT = Path(__file__).parents[2]
-ABOUT = dict.fromkeys(("date", "machine", "guard", "python", "redis"), "today")
+ABOUT = dict.fromkeys(("date", "machine", "guard", "python", "redis", "run"), "today")
 README = """before
 <!-- benchmarks:begin -->
 found before
