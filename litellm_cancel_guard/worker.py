@@ -53,15 +53,19 @@ class Worker:
 
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
+        request = self.registry.current()
+        if route == NESTED_ROUTE and request is not None and request.ending is None:
+            return
+        # A pipelined request inherits the context of the one before it, which LiteLLM may have counted.
+        upstream.counted_by_litellm(counted=False)
         self.attach_once(guard)
         task = asyncio.current_task()
         if self.ledger is None or task is None:
             return
         if not self.settings.enabled:
             self.registry.leave_context()
-            return
-        request = self.registry.current()
-        if route == NESTED_ROUTE and request is not None and request.ending is None:
+            # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
+            upstream.counted_by_litellm()
             return
         self.registry.open(task, route, self._task_ended)
 

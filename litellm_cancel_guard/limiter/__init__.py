@@ -26,6 +26,7 @@ __all__ = [
     "Recognised",
     "UnknownLimiterError",
     "attach",
+    "counted_by_litellm",
     "describe",
     "find_limiter",
     "gauge_for",

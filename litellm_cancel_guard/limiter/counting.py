@@ -32,9 +32,9 @@ def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
         _tell_older(limiter, name, now)
 
 
-def counted_by_litellm() -> None:
+def counted_by_litellm(*, counted: bool = True) -> None:
     """Say of the request that is served now that LiteLLM has counted it itself: its log events see this context."""
-    _older.set(True)
+    _older.set(True if counted else None)
 
 
 def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 import litellm_cancel_guard
 from tests.exits.endings import ENDINGS
 from tests.harness.clients import Admission
 from tests.harness.routes import ROUTES
-from tests.harness.witness import gauge, lasting, settled
+from tests.harness.witness import gauge, lasting, settled, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,3 +98,46 @@ async def test_a_guard_that_comes_later_disturbs_none_in_flight(
 
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
     assert await caller.admitted_at_once(key, cap=CAP) == Admission(CAP, 2)
+
+
+async def test_a_window_that_an_unguarded_worker_begins_is_put_right_with_the_next_guarded_request(
+    guarded: Caller, unguarded: Caller, key: Key, redis_server: RedisServer
+) -> None:
+    """Up to 1.93 it sets the number to 1 whatever is held; a heartbeat would put it right too, within 10 s."""
+    async with guarded.holding(key, 3):
+        async with unguarded.holding(key, 1):
+            assert gauge(redis_server.client, key) == (4 if guarded.proxy.setup.version.at_least(1, 94) else 1)
+            assert (await guarded.plain(CHAT, key)).status == 429
+            assert gauge(redis_server.client, key) == 4
+            assert (await unguarded.plain(CHAT, key)).status == 429
+        assert await settled(lambda: gauge(redis_server.client, key), 3) == 3
+    await both_are_right(guarded, unguarded, key, redis_server)
+
+
+async def test_switching_it_off_and_on_disturbs_none_in_flight(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer
+) -> None:
+    """What was admitted while it stood aside is LiteLLM's to uncount, also when it ends after the guard is back."""
+    caller = start(env=(("LITELLM_LOG", "INFO"),))
+    config = caller.proxy.log.parent / "config.yaml"
+    original = yaml.safe_load(config.read_text())
+
+    async def switch(*, on: bool, times: int) -> None:
+        config.write_text(yaml.safe_dump({**original, "callback_settings": {"cancel_guard": {"enabled": on}}}))
+        said = "in force now" if on else "the guard stands aside"
+        # It looks every 2 s; the rest is for a busy machine.
+        await wait_until(lambda: caller.proxy.text().count(said) >= times, said, within=20)
+
+    assert (await caller.plain(CHAT, key)).status == 200
+    for times in (1, 2):
+        async with caller.holding(key, 1):
+            await switch(on=False, times=times)
+            async with caller.holding(key, 2):
+                await switch(on=True, times=times)
+                assert (await caller.plain(CHAT, key)).status == 200
+                assert gauge(redis_server.client, key) == 3
+                async with caller.holding(key, 1):
+                    assert (await caller.plain(CHAT, key)).status == 429
+            assert await settled(lambda: gauge(redis_server.client, key), 1) == 1
+        assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+        assert await caller.admitted_at_once(key, cap=CAP) == Admission(CAP, 2)

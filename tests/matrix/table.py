@@ -118,7 +118,8 @@ def details(bare: Marks, guarded: Marks, versions: list[str]) -> list[str]:
     for cell in ALL:
         kinds = [_of(bare, cell, version)[:1] + _of(guarded, cell, version)[:1] for version in versions]
         if any(kind.strip(BALANCED) for kind in kinds):
-            rows[(cell.ending, str(cell.cancelling), *kinds)].append(cell)
+            alike = (cell.ending, str(cell.cancelling), *kinds)
+            rows[alike].append(cell)
     lines = [f"| ending | routes | {' | '.join(versions)} |", f"| --- | --- |{' --- |' * len(versions)}"]
     for cells in sorted(rows.values(), key=lambda cells: _ending_order(cells[0])):
         said = [
