@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.harness.versions import Version
 
 CHAT = ROUTES["chat"]
-# LiteLLM takes longer to start than uvicorn waits for a new worker, which then keeps the old ones (from 0.5x on).
+# LiteLLM takes longer to start than uvicorn (0.54) waits for a new worker before it decides to keep the old ones.
 PATIENCE = ("--timeout_worker_healthcheck", "90")
 
 
@@ -36,7 +36,9 @@ async def test_a_hup_to_the_supervisor_of_the_workers_brings_the_guard_into_each
     redis_server: RedisServer,
     server: str,
 ) -> None:
-    arguments = ("--run_gunicorn",) if server == "gunicorn" else PATIENCE if litellm_version.at_least(1, 86) else ()
+    if server == "uvicorn" and not litellm_version.at_least(1, 90):
+        pytest.skip("uvicorn's patience with workers can't be set: how it ends depends on the machine")
+    arguments = ("--run_gunicorn",) if server == "gunicorn" else PATIENCE
     without = "litellm_settings: {callbacks: []}"
     proxy = start(workers=2, arguments=arguments, settings=without, env=(("LITELLM_LOG", "INFO"),))
     caller, before = call_on(proxy), set(proxy.workers)
