@@ -123,5 +123,8 @@ class TimedGauge:
     async def count(self, gauge: str) -> int:  # noqa: D102 - as in Gauge
         return await self._gauge.count(gauge)
 
+    def node(self, gauge: str) -> str:  # noqa: D102 - as in Gauge
+        return self._gauge.node(gauge)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._gauge, name)

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 log = logging.getLogger("LiteLLM Proxy")
 
+# Before the second try and the third, in seconds.
+_PAUSES = (0, 0.1)
 _MEANWHILE = {
     "local": "enforces each cap on the slots it holds itself",
     "open": "admits every request",
@@ -24,22 +26,25 @@ _MEANWHILE = {
 }
 
 
-async def asked_twice(call: Callable[[], Awaitable[T]], patience: float) -> T:
-    """Do what *call* does, and again if its failure says nothing about Redis; every call to a gauge may be repeated.
+async def insisted(call: Callable[[], Awaitable[T]], patience: float) -> T:
+    """Do what *call* does, three times if its failure says nothing about Redis; every call to a gauge may be repeated.
 
-    Failed within half of *patience* seconds, a connection was closed by Redis or something in between. Failed long
-    after them, the event loop stood still, and the answer was there before the time was up.
+    Failed within half of *patience* seconds, a connection was closed by Redis or something in between; or by the client
+    of a cluster, which closes those to all nodes when one refuses a pipeline (redis 5 - 8.1, asyncio/cluster.py).
+    Failed long after them, the event loop stood still, and the answer was there before the time was up.
 
     Raises:
         GaugeUnavailableError: it failed again, or by a silence that is Redis' own.
     """
     started = time.monotonic()
-    try:
-        return await call()
-    except GaugeUnavailableError:
-        if patience / 2 < time.monotonic() - started and not stood_still(started + patience, patience):
-            raise
-        return await call()
+    for pause in _PAUSES:
+        try:
+            return await call()
+        except GaugeUnavailableError:
+            if patience / 2 < time.monotonic() - started and not stood_still(started + patience, patience):
+                raise
+            await asyncio.sleep(pause)
+    return await call()
 
 
 def stood_still(deadline: float, patience: float) -> bool:
@@ -51,20 +56,29 @@ class Outage:
     """One per worker. Only the heartbeat asks Redis during an outage, once a second, and so ends it.
 
     What it costs: a frozen Redis delays the requests that were asking when it froze, by ``redis_timeout`` seconds
-    each, and none that comes later. The log has one line for its beginning and one for its end.
+    each, and none that comes later. The log has one line for its beginning and one for its end. Of a Redis Cluster,
+    each node has outages of its own; slots on the other nodes are counted as ever.
 
     Attributes:
-        on: whether there is one now.
-        gauge: the one that could not be asked, for the heartbeat to ask again.
+        away: the nodes that do not answer, each with the gauge that could not be asked, for the heartbeat to ask again.
     """
 
-    def __init__(self, on_redis_error: str) -> None:
-        self.on = False
-        self.gauge = ""
+    def __init__(self, on_redis_error: str, node_of: Callable[[str], str]) -> None:
+        self.away: dict[str, str] = {}
         self.observer = Observer()
+        self._node_of = node_of
         self._meanwhile = _MEANWHILE[on_redis_error]
         self._changed: set[asyncio.Future[None]] = set()
         self._when_begun: Callable[[], None] = lambda: None
+
+    @property
+    def on(self) -> bool:
+        """Whether any node is away."""
+        return bool(self.away)
+
+    def of(self, gauge: str) -> bool:
+        """Tell whether the node of *gauge* is away."""
+        return self.on and self._node_of(gauge) in self.away
 
     def choose(self, on_redis_error: str) -> None:
         """Say of the next outage what the operator has chosen since."""
@@ -76,26 +90,29 @@ class Outage:
 
     def begin(self, gauge: str, why: object) -> None:
         """Note that Redis did not answer about *gauge*."""
-        if self.on:
+        node = self._node_of(gauge)
+        if node in self.away:
             return
-        self.on, self.gauge = True, gauge
+        self.away[node] = gauge
         log.warning(
-            "cancel_guard: cannot count slots in Redis (%s); until it answers, this worker %s", why, self._meanwhile
+            "cancel_guard: cannot count slots in Redis%s (%s); until it answers, this worker %s",
+            _at(node),
+            why,
+            self._meanwhile,
         )
         self._tell()
         self._when_begun()
 
-    def end(self) -> None:
-        """Note that Redis answers, and has every slot that is held here."""
-        if not self.on:
+    def end(self, node: str) -> None:
+        """Note that *node* answers, and has every slot that is held here."""
+        if self.away.pop(node, None) is None:
             return
-        self.on = False
-        log.warning("cancel_guard: Redis answers again; slots are counted there")
+        log.warning("cancel_guard: Redis answers again%s; slots are counted there", _at(node))
         self._tell()
 
-    async def end_of_it(self) -> None:
-        """Wait until Redis answers again; return at once if it does."""
-        while self.on:
+    async def end_of(self, gauge: str) -> None:
+        """Wait until the node of *gauge* answers again; return at once if it does."""
+        while self.of(gauge):
             changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._changed.add(changed)
             try:
@@ -108,3 +125,7 @@ class Outage:
         for changed in self._changed:
             if not changed.done():
                 changed.set_result(None)
+
+
+def _at(node: str) -> str:
+    return f" at {node}" if node else ""

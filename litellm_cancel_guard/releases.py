@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.completion import begin, insist
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.outage import asked_twice
+from litellm_cancel_guard.outage import insisted
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
@@ -76,7 +76,7 @@ class Releases:
         Releases *under_way* when it came in count, and those that began since; where a route has no hook before its
         last byte, also the one that begins when the request task of that route ends.
         """
-        under_way = () if self._outage.on else (*under_way, *self.under_way(gauge))
+        under_way = () if self._outage.of(gauge) else (*under_way, *self.under_way(gauge))
         if under_way:
             done, _ = await asyncio.wait(under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             return bool(done)
@@ -97,14 +97,14 @@ class Releases:
         # For longer than a lease, too: a frozen Redis carries out what it was sent when it wakes up, and the slot of an
         # acquire that nobody waits for any more would be held for a lease from then on.
         while not await self._confirmed(lease, asked):
-            await self._outage.end_of_it()
+            await self._outage.end_of(lease.gauge)
 
     async def _confirmed(self, lease: Lease, asked: asyncio.Future[None]) -> bool:
         """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""
         try:
-            if self._outage.on:
+            if self._outage.of(lease.gauge):
                 return False
-            await asked_twice(lambda: self._gauge.release(lease), self._settings.redis_timeout)
+            await insisted(lambda: self._gauge.release(lease), self._settings.redis_timeout)
         except GaugeUnavailableError as error:
             self._outage.begin(lease.gauge, error)
             return False
@@ -117,7 +117,7 @@ class Releases:
 
     async def _release_now(self, lease: Lease) -> None:
         """Ask once and no more: the event loop is about to end."""
-        if self._outage.on:
+        if self._outage.of(lease.gauge):
             return
         try:
             await self._gauge.release(lease)

@@ -40,3 +40,7 @@ class Gauge(Protocol):
     async def count(self, gauge: str) -> int:
         """Return the slots held now."""
         ...
+
+    def node(self, gauge: str) -> str:
+        """Return which Redis of a cluster has *gauge*; the same for all where there is one."""
+        ...

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.gauge.batches import batches
 from litellm_cancel_guard.gauge.layout import NOT_OURS
+from litellm_cancel_guard.gauge.nodes import ask, ask_all, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
@@ -27,18 +29,13 @@ else:
 
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from litellm_cancel_guard.gauge.layout import Call, Layout
 
     Command = tuple[str | int, ...]
 
 logger = logging.getLogger(__name__)
-
-# One script blocks Redis for about a microsecond per id. Between the scripts of a pipeline Redis serves others, and a
-# beat must be one round trip; the end is only there to bound what is written at once, about two megabytes.
-_IDS_PER_CALL = 500
-_CALLS_PER_PIPELINE = 5000
 
 
 class RedisGauge:
@@ -103,7 +100,7 @@ class RedisGauge:
         """
         lost: set[Lease] = set()
         beside = self._recorded()
-        for batch in _chunks(_by_gauge(leases), _CALLS_PER_PIPELINE):
+        for batch in batches(leases):
             calls = [self._layout.renew(gauge, ids, self._lease_seconds) for gauge, ids in batch]
             answers, beside = await self._run_all(calls, beside), None
             for (gauge, ids), answer in zip(batch, answers, strict=True):
@@ -117,6 +114,11 @@ class RedisGauge:
         """Return the slots held now."""
         in_flight: int = await self._run(self._layout.count(gauge))
         return in_flight
+
+    def node(self, gauge: str) -> str:
+        """Return the node of a cluster that has *gauge*, and "" where there is no cluster, or no knowing."""
+        found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+        return "" if found is None else str(found.name)
 
     async def slots(self, gauge: str) -> list[tuple[str, float]]:
         """Return the id of each slot held and the seconds until it lapses, the first to lapse first.
@@ -146,12 +148,12 @@ class RedisGauge:
         refusal: Exception | None = None
         if self._by_sha:
             try:
-                return await client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+                return await ask(client, call.keys[0], "EVALSHA", call.script.sha, *_rest(call))
             except Exception as exc:
                 if not _wants_text(exc):
                     raise
                 refusal = exc
-        answer = await client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
+        answer = await ask(client, call.keys[0], "EVAL", call.script.text, *_rest(call))
         self._note(refusal)
         return answer
 
@@ -234,26 +236,17 @@ class RedisGauge:
 
 async def _pipelined(client: Any, calls: Sequence[Call], beside: Command | None, *, by_sha: bool) -> list[Any]:
     """Return the answers of *calls*, errors among them; that of *beside* is nobody's concern."""
-    # Not pipe.evalsha: the cluster's pipeline blocks that name, but not the command.
-    async with client.pipeline(transaction=False) as pipe:
-        for call in calls:
-            command = ("EVALSHA", call.script.sha) if by_sha else ("EVAL", call.script.text)
-            pipe.execute_command(*command, len(call.keys), *call.keys, *call.args)
-        if beside is not None:
-            pipe.execute_command(*beside)
-        answers: list[Any] = await pipe.execute(raise_on_error=False)
+    commands: list[Command] = [
+        ("EVALSHA" if by_sha else "EVAL", call.script.sha if by_sha else call.script.text, *_rest(call))
+        for call in calls
+    ]
+    keys = [call.keys[0] for call in calls]
+    answers = await ask_all(client, keys, [*commands, *([] if beside is None else [beside])])
     return answers[: len(calls)]
 
 
-def _by_gauge(leases: Iterable[Lease]) -> list[tuple[str, list[str]]]:
-    ids: dict[str, list[str]] = {}
-    for lease in leases:
-        ids.setdefault(lease.gauge, []).append(lease.id)
-    return [(gauge, chunk) for gauge, all_ids in ids.items() for chunk in _chunks(all_ids, _IDS_PER_CALL)]
-
-
-def _chunks(items: list[Any], size: int) -> list[list[Any]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _rest(call: Call) -> tuple[Any, ...]:
+    return (len(call.keys), *call.keys, *call.args)
 
 
 def _is_unknown_script(answer: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, Lease
 from litellm_cancel_guard.registry import Request
 
@@ -28,12 +29,16 @@ class ScriptedGauge:
         self.failures: list[Exception] = []
         self.frozen: asyncio.Event | None = None
         self.late = 0.0
+        self.nodes: dict[str, str] = {}
+        self.away: set[str] = set()
         self.refusals = 0
         self.hold_release: asyncio.Event | None = None
         self.hold_acquire: asyncio.Event | None = None
 
-    async def _turn(self) -> None:
+    async def _turn(self, *gauges: str) -> None:
         await asyncio.sleep(self.late)
+        if self.away.intersection(map(self.node, gauges)):
+            raise GaugeUnavailableError("this node is away")
         if self.frozen is not None:
             await self.frozen.wait()
         if self.failures:
@@ -43,7 +48,7 @@ class ScriptedGauge:
 
     async def acquire(self, lease: Lease, limit: int) -> Admission:
         self.acquires += 1
-        await self._turn()
+        await self._turn(lease.gauge)
         admitted = lease in self.slots or len(self.slots) < limit
         if admitted:
             self.slots.add(lease)
@@ -59,18 +64,21 @@ class ScriptedGauge:
         self.releases += 1
         if self.hold_release is not None:
             await self.hold_release.wait()
-        await self._turn()
+        await self._turn(lease.gauge)
         self.slots.discard(lease)
         await asyncio.sleep(0)
         return len(self.slots)
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
-        await self._turn()
+        await self._turn(*(lease.gauge for lease in leases))
         return set(leases) - self.slots
 
     async def count(self, gauge: str) -> int:
-        await self._turn()
+        await self._turn(gauge)
         return len(self.slots)
+
+    def node(self, gauge: str) -> str:
+        return self.nodes.get(gauge, "")
 
 
 def opened(ledger: Ledger) -> Request:

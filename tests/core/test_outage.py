@@ -106,6 +106,22 @@ async def test_an_outage_is_ended_by_a_beat_also_where_nothing_is_held(ledger: L
     assert not ledger.outage.on
 
 
+async def test_a_node_of_a_cluster_is_away_for_its_own_keys_alone(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    other = "api_key:other"
+    gauge.nodes, gauge.away = {KEY: "one", other: "two"}, {"two"}
+    here, there = opened(ledger), opened(ledger)
+    assert (await ledger.admit(there, other, 1)).admitted
+    assert (await ledger.admit(here, KEY, 9)).admitted
+    assert gauge.slots == {here.lease}
+    await ledger.renew()
+    await ledger.end(here, Ending.COMPLETED)
+    assert (gauge.slots, ledger.outage.of(other), ledger.outage.of(KEY)) == (set(), True, False)
+
+    gauge.away = set()
+    await ledger.renew()
+    assert (gauge.slots, ledger.outage.on) == ({there.lease}, False)
+
+
 async def test_a_beat_that_redis_does_not_answer_begins_the_outage(
     ledger: Ledger, gauge: ScriptedGauge, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,7 +242,7 @@ async def test_what_lapsed_while_the_loop_stood_still_is_taken_back_only_as_far_
         request.opened_at -= 31
     others = {Lease(KEY), Lease(KEY)}
     gauge.slots = set(others)
-    ledger._asked_at -= 31
+    ledger._renewals._asked_at -= 31
     if not answers_at_first:
         gauge.failing = AWAY
         await ledger.renew()

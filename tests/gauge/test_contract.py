@@ -98,8 +98,8 @@ async def test_gauges_do_not_know_each_other(gauge: Gauge) -> None:
 async def test_a_heartbeat_renews_more_leases_than_one_pipeline_takes(
     gauge: Gauge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("litellm_cancel_guard.gauge.redis._IDS_PER_CALL", 3)
-    monkeypatch.setattr("litellm_cancel_guard.gauge.redis._CALLS_PER_PIPELINE", 2)
+    monkeypatch.setattr("litellm_cancel_guard.gauge.batches._IDS_PER_CALL", 3)
+    monkeypatch.setattr("litellm_cancel_guard.gauge.batches._CALLS_PER_PIPELINE", 2)
     held = [Lease(name, str(i)) for name in (GAUGE, "api_key:b", "api_key:c") for i in range(7)]
     for each in held:
         await gauge.acquire(each, 7)

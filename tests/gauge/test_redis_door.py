@@ -118,8 +118,8 @@ class WithoutEvalsha:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    async def evalsha(self, *args: object) -> object:
-        return await self._client.execute_command("EVALSHA_OF_OLD", *args)
+    async def execute_command(self, command: str, *args: object) -> object:
+        return await self._client.execute_command(f"{command}_OF_OLD" if command == "EVALSHA" else command, *args)
 
 
 async def test_where_evalsha_is_unknown_texts_are_sent(real: Store, caplog: pytest.LogCaptureFixture) -> None:

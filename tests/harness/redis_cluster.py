@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -14,22 +15,47 @@ from tests.harness.redis_server import require_redis_server
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.harness.keys import Key
+
 _HASH_SLOTS = 16384
 
 
 class RedisCluster:
-    """Each master serves a third of the hash slots; there are no replicas."""
+    """Each master serves a third of the hash slots, also while another is away; there are no replicas."""
 
     def __init__(self, folder: Path, masters: int = 3) -> None:
         self.ports = [free_port_with_bus() for _ in range(masters)]
-        self._processes = [_start(port, folder) for port in self.ports]
+        self._folder = folder
+        self._masters = {port: _start(port, folder) for port in self.ports}
         self._join()
         self.client: Any = redis.RedisCluster(host=LOOPBACK, port=self.ports[0], decode_responses=True)
 
     def close(self) -> None:
         self.client.close()
-        for process in self._processes:
+        for process in self._masters.values():
+            process.signal(signal.SIGCONT)
             process.stop()
+
+    def port_of(self, key: Key) -> int:
+        """Of the master that counts this key's slots."""
+        return int(self.client.get_node_from_key(f"{{api_key:{key.name}}}").port)
+
+    def pause(self, port: int) -> None:
+        self._masters[port].signal(signal.SIGSTOP)
+
+    def resume(self, port: int) -> None:
+        self._masters[port].signal(signal.SIGCONT)
+
+    def stop(self, port: int) -> None:
+        self._masters[port].stop()
+
+    def start(self, port: int) -> None:
+        """Empty, with the share that it had; it serves when the call returns, about 2 s after it has started."""
+        self._masters[port] = _start(port, self._folder)
+        with redis.Redis(port=port, decode_responses=True) as node:
+            asking: Any = node
+            serves = lambda: asking.execute_command("CLUSTER INFO")["cluster_state"] == "ok"  # noqa: E731
+            self._masters[port].wait_ready(serves, within=30)
 
     def _join(self) -> None:
         nodes: list[Any] = [redis.Redis(port=port, decode_responses=True) for port in self.ports]
@@ -46,14 +72,15 @@ class RedisCluster:
             names = ("cluster_state", "cluster_known_nodes", "cluster_slots_assigned")
             return all(tuple(info[name] for name in names) == wanted for info in infos)
 
-        self._processes[0].wait_ready(serves, within=30)
+        self._masters[self.ports[0]].wait_ready(serves, within=30)
         for node in nodes:
             node.close()
 
 
 def _start(port: int, folder: Path) -> Process:
-    (folder / str(port)).mkdir()
+    (folder / str(port)).mkdir(exist_ok=True)
     argv = [require_redis_server(), "--port", str(port), "--bind", LOOPBACK, "--save", "", "--cluster-enabled", "yes"]
+    argv += ["--cluster-require-full-coverage", "no"]
     argv += ["--cluster-announce-ip", LOOPBACK, "--dir", str(folder / str(port))]
     process = Process(f"redis-cluster-{port}", argv, env=os.environ, folder=folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class ModelRedis:
     lease_seconds: float
     slots: dict[Lease, float] = field(default_factory=dict)
     paused_until: float = 0.0
+    takes: Counter[Lease] = field(default_factory=Counter)
     effective_releases: dict[Lease, int] = field(default_factory=dict)
     most: int = 0
 
@@ -45,6 +47,7 @@ class ModelRedis:
         live = self.live(lease.gauge)
         if lease not in live and len(live) + 1 > limit:
             return Admission(admitted=False, in_flight=len(live))
+        self.takes[lease] += lease not in live
         self.slots[lease] = self.world.now + self.lease_seconds
         in_flight = len(self.live(lease.gauge))
         self.most = max(self.most, in_flight)
@@ -88,6 +91,9 @@ class ModelGauge:
 
     async def count(self, gauge: str) -> int:
         return await self._call(lambda: len(self._redis.live(gauge)))  # type: ignore[no-any-return]
+
+    def node(self, gauge: str) -> str:
+        return ""
 
     async def _call(self, deed: Callable[[], Any]) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()

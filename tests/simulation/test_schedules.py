@@ -76,6 +76,7 @@ def test_the_cap_holds_where_event_loops_stand_still(simulations: Callable[[int]
 
 
 def test_nothing_is_lost_when_messages_are(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+    """An acquire that was repeated may arrive after the release, and take the slot again: it is given back again."""
     for sim in simulations(3):
         sim.network.lost = sim.chance.choice([10, 100, 300])
         sim.network.latency = sim.chance.choice([0.001, 0.05, 0.3])
@@ -83,7 +84,7 @@ def test_nothing_is_lost_when_messages_are(simulations: Callable[[int], Iterator
         sim.world.after(35, lambda s=sim: setattr(s.network, "lost", 0))  # type: ignore[misc]
         sim.world.after(35, lambda s=sim: setattr(s.network, "latency", 0.002))  # type: ignore[misc]
         settle(sim, 60)
-        assert set(sim.redis.effective_releases.values()) <= {1}
+        assert all(sim.redis.takes[lease] >= given for lease, given in sim.redis.effective_releases.items())
 
 
 def test_after_an_outage_of_any_kind_the_count_is_right_within_a_beat(
@@ -97,7 +98,7 @@ def test_after_an_outage_of_any_kind_the_count_is_right_within_a_beat(
         if sim.chance.random() < 0.5:
             sim.world.at(ends, sim.redis.flush)
         sim.world.run_until(ends + SETTINGS.heartbeat_seconds + SETTINGS.redis_timeout + 0.5)
-        asking = {lease for worker in sim.workers for lease in worker.ledger._asking}
+        asking = {lease for worker in sim.workers for lease in worker.ledger._renewals.asking}
         missing = sim.held() - asking - set(sim.redis.live(KEY))
         assert missing == set()
         settle(sim, 60)

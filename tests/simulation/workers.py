@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard import ledger as ledger_module
 from litellm_cancel_guard import outage as outage_module
 from litellm_cancel_guard import registry as registry_module
+from litellm_cancel_guard import renewals as renewals_module
 from litellm_cancel_guard.heartbeat import Heartbeat
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
@@ -101,7 +102,7 @@ class Simulation:
         self.chance = random.Random(seed)
         self.world = World()
         clock = SimpleNamespace(monotonic=lambda: self.world.now)
-        for module in (ledger_module, outage_module, registry_module):
+        for module in (ledger_module, outage_module, registry_module, renewals_module):
             monkeypatch.setattr(module, "time", clock)
         self.network = Network()
         self.redis = ModelRedis(self.world, SETTINGS.lease_seconds)
@@ -137,6 +138,6 @@ class Simulation:
         assert redis.live(KEY) == []
         assert self.held() == set()
         assert [worker.ledger._releases._under_way for worker in alive] == [{}] * len(alive)
-        assert [worker.ledger._unwritten | worker.ledger._asking for worker in alive] == [set()] * len(alive)
+        assert [w.ledger._renewals.unwritten | w.ledger._renewals.asking for w in alive] == [set()] * len(alive)
         assert [worker.ledger._releases._freed for worker in alive] == [{}] * len(alive)
         assert [worker.ledger.outage.on for worker in alive] == [False] * len(alive)

@@ -1,0 +1,61 @@
+"""Asks the node of a cluster itself, so that one node's absence is no other's.
+
+The cluster's client (redis 5 - 8.1, asyncio/cluster.py) lets every caller wait while it looks for the nodes anew, which
+it does after each failure, and a pipeline that fails closes its connections to all of them. LiteLLM asks on, and so
+the slots on the nodes that are there could not be counted for seconds at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What a node answers that is not, or not yet, the right one: the client then looks for it.
+_ELSEWHERE = ("MovedError", "AskError", "TryAgainError", "ClusterDownError", "SlotNotCoveredError", "MasterDownError")
+
+
+def node_of(client: Any, key: str) -> Any:
+    """Return the node that has *key* as far as *client* knows, or None where it is no cluster's or does not know."""
+    if not hasattr(client, "nodes_manager"):
+        return None
+    try:
+        return client.get_node_from_key(key)
+    except Exception:
+        return None
+
+
+async def ask(client: Any, key: str, *command: Any) -> Any:
+    """Return the answer to *command*, which is about *key*."""
+    node = node_of(client, key)
+    if node is not None:
+        try:
+            return await node.execute_command(*command)
+        except Exception as error:
+            if type(error).__name__ not in _ELSEWHERE:
+                raise
+    return await client.execute_command(*command)
+
+
+async def ask_all(client: Any, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return the answers to *commands*, errors among them, in one round trip to each node."""
+    nodes = [node_of(client, key) for key in keys]
+    if nodes[0] is not None and all(node is nodes[0] for node in nodes):
+        answers = await _ask_node(nodes[0], commands)
+        if not any(type(answer).__name__ in _ELSEWHERE for answer in answers):
+            return answers
+    # Not pipe.evalsha: the cluster's pipeline blocks that name, but not the command.
+    async with client.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)
+        found: list[Any] = await pipe.execute(raise_on_error=False)
+    return found
+
+
+async def _ask_node(node: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    from redis.asyncio.cluster import PipelineCommand
+
+    asked = [PipelineCommand(number, *command) for number, command in enumerate(commands)]
+    await node.execute_pipeline(asked)
+    return [one.result for one in asked]
