@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class Told:
     """What the clients were told, all in all."""
 
     statuses: Counter[int] = field(default_factory=Counter)
+    served: Counter[str] = field(default_factory=Counter)
     left: int = 0
     broken_off: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -50,7 +52,10 @@ class Storm:
     def __init__(
         self, chance: random.Random, proxies: dict[str, Proxy | None], steady: str, tag: Callable[[], str]
     ) -> None:
-        self.keys = [fresh_key(cap=cap) for cap in (1, 2, 3, 4)]
+        self.shared = [fresh_key(cap=cap) for cap in (1, 2, 3, 4)]
+        self.lone = fresh_key(cap=1)
+        self.keys = [*self.shared, self.lone]
+        self.asking: Counter[str] = Counter()
         self.told = Told()
         self._chance = chance
         self._proxies = proxies
@@ -60,12 +65,12 @@ class Storm:
             timeout=60, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), trust_env=False
         )
 
-    def run_of(self, key: Key, tag: str, *, passed: bool = False) -> str:
-        return f"{key.name[:12]}-{'pass' if passed else ''}{tag}"
+    def run_of(self, key: Key, tag: str) -> str:
+        return f"{key.name[:12]}-{tag}"
 
     async def rage(self, clients: int) -> None:
         """Until cancelled; each client then leaves whatever it is reading."""
-        await asyncio.gather(*(self._client() for _ in range(clients)))
+        await asyncio.gather(*(self._client() for _ in range(clients)), self._lone_client())
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -80,7 +85,7 @@ class Storm:
             patience = self._chance.choice([None, None, self._chance.expovariate(4), self._chance.expovariate(1)])
             try:
                 with anyio.fail_after(patience):
-                    await self._ask(proxy, self._chance.choice(self.keys))
+                    await self._ask(proxy, self._chance.choice(self.shared))
             except TimeoutError:
                 self.told.left += 1
             except httpx.TransportError as error:
@@ -89,23 +94,38 @@ class Storm:
                     self.told.wrong.append(f"{name} refused a connection: {error!r}")
             await asyncio.sleep(self._chance.expovariate(3))
 
-    async def _ask(self, proxy: Proxy, key: Key) -> None:
-        route = ROUTES[self._chance.choice(STORMED)]
-        script = self._script(key, passed=route.name.startswith("pass_"))
-        path, body, headers = route.request(key, str(script), stream=self._chance.random() < 0.75)
-        async with self._http.stream("POST", f"{proxy.url}{path}", json=body, headers=headers) as response:
-            self._judge(route, script, response.status_code)
-            async for _ in response.aiter_raw():
-                pass
+    async def _lone_client(self) -> None:
+        """It reads every answer to its end, and nobody else has its key: it is never refused."""
+        while True:
+            proxy = self._proxies[self._steady]
+            if proxy is not None:
+                with contextlib.suppress(httpx.TransportError):
+                    await self._ask(proxy, self.lone)
+            await asyncio.sleep(self._chance.choice([0, 0, 0.2]))
 
-    def _script(self, key: Key, *, passed: bool) -> Script:
+    async def _ask(self, proxy: Proxy, key: Key) -> None:
+        route, tag = ROUTES[self._chance.choice(STORMED)], self._tag()
+        script = self._script(self.run_of(key, tag))
+        path, body, headers = route.request(key, str(script), stream=self._chance.random() < 0.75)
+        with contextlib.ExitStack() as unanswered:
+            self.asking[tag] += 1
+            unanswered.callback(self.asking.subtract, [tag])
+            async with self._http.stream("POST", f"{proxy.url}{path}", json=body, headers=headers) as response:
+                unanswered.close()
+                self.told.served[proxy.url] += 1
+                self._judge(route, key, script, response.status_code)
+                async for _ in response.aiter_raw():
+                    pass
+
+    def _script(self, run: str) -> Script:
         chunks = self._chance.randint(2, 8)
         mishap = self._chance.choice([{}] * 8 + [{"status": 500}, {"error_step": 1}, {"break_step": 1}, {"delay": 1.5}])
-        gap = self._chance.choice([0.0, 0.02, 0.2])
-        return Script(self.run_of(key, self._tag(), passed=passed), chunks=chunks, gap=gap, **mishap)  # type: ignore[arg-type]
+        return Script(run, chunks=chunks, gap=self._chance.choice([0.0, 0.02, 0.2]), **mishap)  # type: ignore[arg-type]
 
-    def _judge(self, route: Route, script: Script, status: int) -> None:
+    def _judge(self, route: Route, key: Key, script: Script, status: int) -> None:
         self.told.statuses[status] += 1
         may_fail = script.status or script.error_step >= 0 or script.break_step >= 0
-        if status not in (200, 429) and not (may_fail and status in FAILURES):
+        if status == 429 and key is self.lone:
+            self.told.wrong.append(f"a client alone with its key was refused: {route.name}, {script}")
+        elif status not in (200, 429) and not (may_fail and status in FAILURES):
             self.told.wrong.append(f"{route.name} answered {status} to {script}")

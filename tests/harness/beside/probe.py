@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
+from collections import Counter
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,9 @@ async def report(request: Any) -> JSONResponse:
         for lease, _ in guard._worker.registry.leases():
             held[lease.gauge] = held.get(lease.gauge, 0) + 1
     requests = sum(len(guard._worker.registry) for guard in guards)
-    found = {"pid": os.getpid(), "requests": requests, "held": held, "at_work": _tasks_of_the_guard()}
+    found: dict[str, Any] = {"pid": os.getpid(), "requests": requests, "held": held, "at_work": _tasks_of_the_guard()}
+    if "objects" in request.query_params:
+        found["objects"] = _objects_of_the_guard()
     return JSONResponse({**found, "callbacks": [type(callback).__name__ for callback in litellm.callbacks]})
 
 
@@ -95,6 +99,12 @@ def _tasks_of_the_guard() -> int:
     codes = [getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()]
     files = [code.co_filename for code in codes if code is not None]
     return sum("litellm_cancel_guard" in file and Path(file).name not in LASTING for file in files)
+
+
+def _objects_of_the_guard() -> Counter[str]:
+    gc.collect()
+    kinds = Counter(map(type, gc.get_objects()))
+    return Counter({k.__qualname__: n for k, n in kinds.items() if k.__module__.startswith("litellm_cancel_guard")})
 
 
 app.router.routes.insert(0, Route("/_probe", report))
