@@ -104,7 +104,9 @@ def _tasks_of_the_guard() -> int:
 def _objects_of_the_guard() -> Counter[str]:
     gc.collect()
     kinds = Counter(map(type, gc.get_objects()))
-    return Counter({k.__qualname__: n for k, n in kinds.items() if k.__module__.startswith("litellm_cancel_guard")})
+    # Some libraries have classes whose module is no text.
+    ours = {kind: count for kind, count in kinds.items() if str(kind.__module__).startswith("litellm_cancel_guard")}
+    return Counter({kind.__qualname__: count for kind, count in ours.items()})
 
 
 app.router.routes.insert(0, Route("/_probe", report))
