@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.observer import Observer
@@ -120,6 +121,8 @@ class Outcome:
         failure, sighted = failure_of(error), self._sighting.failure
         if sighted is not None and failure.status not in (RATE_LIMITED, OVERLOADED):
             failure = sighted
+        if failure.retry_after is None and failure.status == RATE_LIMITED:
+            failure = replace(failure, retry_after=self._sighting.delay)
         self.observer.stream_failed(self._protocol.value, failure.status)
         return failure
 

@@ -22,16 +22,18 @@ class Sighting:
         route: LiteLLM's call type, as the pre-call hook was told.
         failure: what the provider's stream reported last; None while it has not, or once another was begun.
         guarded: its stream has been taken over; a callback that is listed twice must not do it again.
+        delay: seconds after which the provider said, in a header, to ask again; LiteLLM may hand on its words alone.
         retry_after: seconds, for the header of an answer that is an error before its stream has begun.
         answer: what such an answer says where LiteLLM had no stream yet; None where it is in LiteLLM's own words.
     """
 
-    __slots__ = ("answer", "failure", "guarded", "retry_after", "route")
+    __slots__ = ("answer", "delay", "failure", "guarded", "retry_after", "route")
 
     def __init__(self, route: str) -> None:
         self.route = route
         self.failure: Failure | None = None
         self.guarded = False
+        self.delay: float | None = None
         self.retry_after: float | None = None
         self.answer: Failure | None = None
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
 
+
 log = logging.getLogger("LiteLLM Proxy")
 
 

@@ -79,7 +79,8 @@ _TAIL = re.compile(
     r"|\s*LiteLLM Default Request Timeout.*",
     re.DOTALL,
 )
-_PREFIX = re.compile(r"^\s*(?:litellm\.)?[\w.-]*(?:Error|Exception|Timeout)\s*[:-]\s+")
+_NAME = r"[\w.-]*(?:Error|Exception|Timeout)"
+_PREFIX = re.compile(rf"^\s*(?:{_NAME}\s+){{0,3}}{_NAME}\s*[:-]\s+")
 _FRAME = re.compile(r'File "[^"]*", line \d+(?:, in \S+)?')
 _PATH = re.compile(r"(?<![\w:/])/(?:[\w.@+~-]+/)+[\w.@+~-]*\.\w+(?::\d+)?")
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")

@@ -94,13 +94,13 @@ def markdown(runs: dict[str, _Told]) -> str:
 def _who(failures: dict[str, list[str]]) -> str:
     """Name what does the same in one: `chat, messages · gemini, vertex · cut, close`."""
     providers: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for who, names in failures.items():
+    for who, failed in failures.items():
         sdk, provider = who.split()
-        providers[sdk, ", ".join(names)].append(provider)
+        providers[sdk, ", ".join(failed)].append(provider)
     sdks: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for (sdk, names), asked in providers.items():
-        sdks[", ".join(asked), names].append(sdk)
-    return "<br>".join(f"{', '.join(sdk)} · {asked} · {names}" for (asked, names), sdk in sdks.items())
+    for (sdk, names), who_failed in providers.items():
+        sdks[", ".join(who_failed), names].append(sdk)
+    return "<br>".join(f"{', '.join(asked)} · {who} · {names}" for (who, names), asked in sdks.items())
 
 
 def _count(runs: dict[str, _Told]) -> dict[str, int]:

@@ -120,6 +120,8 @@ MESSAGES = {
     "see https://provider.example/docs/limits.html": "see https://provider.example/docs/limits.html",
     "GET /v1/x?key=AIzaSecret failed": "GET /v1/x?key=*** failed",
     "key sk-abcdefghijklmnop is wrong": "key sk-*** is wrong",
+    "Vertex_ai_betaException InternalServerError - INTERNAL - slow down": "INTERNAL - slow down",
+    "slow down. No fallback model group found for original model_group=gpt. Fallbacks=[]": "slow down.",
     "": default_message(429),
     "litellm.RateLimitError: ": default_message(429),
     "half a \ud83d pair": "half a ? pair",

@@ -81,6 +81,22 @@ async def test_a_request_that_forbids_fallbacks_gets_none(failing_proxy: Proxy, 
     assert (await control.counts(run)).total == 1
 
 
+@pytest.mark.parametrize("failure", ["first429", "mid429"])
+async def test_a_fallback_to_another_protocol_is_not_blamed_for_what_failed_before_it(
+    proxies: Proxies, failing: Setup, control: Control, failure: str
+) -> None:
+    """On `/v1/messages` OpenAI's streams are translated, and Anthropic's own pass as they are."""
+    config = yaml.safe_load(failing.settings)
+    config["litellm_settings"]["fallbacks"] = [{"openai": ["anthropic"]}]
+    run, proxy = secrets.token_hex(6), proxies.shared(dataclasses.replace(failing, settings=yaml.safe_dump(config)))
+    text = f"{FAILURES[failure].script(run, 'first-gpt')} {Script(run, chunks=5)}"
+    outcome = await ask("messages", proxy.url, fresh_key().secret, "openai", text)
+    if (await control.counts(run)).total == 1:
+        assert outcome.raised, "LiteLLM has asked nobody else"
+    else:
+        assert (outcome.raised, outcome.text[-len(words(5)) :]) == ("", words(5))
+
+
 @pytest.mark.parametrize("sdk", SDKS)
 async def test_a_silent_stream_ends_in_a_timeout(
     proxies: Proxies, failing: Setup, control: Control, redis_server: RedisServer, sdk: str

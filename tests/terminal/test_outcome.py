@@ -135,3 +135,11 @@ async def test_where_litellm_answers_in_anthropics_protocol_it_is_left_to_it(mon
     with pytest.raises(ProviderStreamError) as raised:
         await reader.read(Provider(*opening(Protocol.MESSAGES), LimitedError()))
     assert raised.value.status_code == 429
+
+
+async def test_a_delay_that_stood_in_a_header_is_told_where_only_words_arrive() -> None:
+    reader = Reader(Protocol.CHAT)
+    reader.sighting.delay = 7.0
+    out = await reader.read(Provider(*begun(Protocol.CHAT), LimitedError()))
+    assert "Please try again in 7s." in out[-1]
+    assert reader.sighting.retry_after == 7.0

@@ -147,7 +147,7 @@ async def test_an_answer_that_ends_with_done_alone_is_whole() -> None:
 
 
 def test_what_is_pulled_in_another_way_is_left_alone() -> None:
-    for stream in (None, "text", b"bytes", iter(())):
+    for stream in (None, "text", b"bytes", ("a", "list")):
         assert watched(stream, wrapper(), tell_truncation=True) is stream
     once = watched(ended(), wrapper(), tell_truncation=True)
     assert watched(once, wrapper(), tell_truncation=True) is once
@@ -163,8 +163,38 @@ def test_a_source_does_not_keep_its_wrapper() -> None:
     assert isinstance(watched(Stuck(), wrapper(), tell_truncation=True), Source)
 
 
+class SyncStuck:
+    """As a source of boto3's: pulled by `next`, in a thread."""
+
+    def __init__(self, says: Any = None) -> None:
+        self.says = says
+        self.asked = 0
+
+    def __iter__(self) -> SyncStuck:
+        return self
+
+    def __next__(self) -> Any:
+        self.asked += 1
+        return self.says
+
+
+@pytest.mark.parametrize("says", [None, b""])
+def test_a_source_in_a_thread_that_says_nothing_for_ever_ends_as_a_failure(says: Any) -> None:
+    stuck = SyncStuck(says)
+    with pytest.raises(ProviderStreamError, match="no progress") as raised:
+        all(chunk in (None, b"") for chunk in watched(stuck, wrapper("bedrock"), tell_truncation=True))
+    assert failure_of(raised.value).status == 502
+    assert stuck.asked < 20_000
+
+
+def test_a_source_in_a_thread_is_handed_on_as_it_is() -> None:
+    chunks = [object(), None, b"", {"a": 1}, b"text"]
+    assert list(watched(iter(chunks), wrapper("bedrock"), tell_truncation=True)) == chunks
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:pydantic")
-async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure() -> None:
+@pytest.mark.parametrize("stuck", [Stuck, SyncStuck])
+async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure(stuck: type[Stuck | SyncStuck]) -> None:
     class Mended(CustomStreamWrapper):  # type: ignore[misc]
         """A class of its own: the mend of the real one would stay for all tests."""
 
@@ -173,7 +203,7 @@ async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure() -> N
     mends_source._watch_init(Mended, tell_truncation=True)
     log = MagicMock(model_call_details={}, completion_start_time=None, _on_deferred_stream_complete=None)
     log.dispatch_attempt_failure_handlers = AsyncMock()
-    stream = Mended(completion_stream=Stuck(), model="m", custom_llm_provider="openai", logging_obj=log)
+    stream = Mended(completion_stream=stuck(), model="m", custom_llm_provider="openai", logging_obj=log)
 
     with pytest.raises(Exception, match="no progress") as raised:
         await asyncio.wait_for(anext(stream), 20)

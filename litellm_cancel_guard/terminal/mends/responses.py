@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import failure_in, failure_of
-from litellm_cancel_guard.terminal.mends.found import class_with
+from litellm_cancel_guard.terminal.mends.found import class_with, forget_others
 from litellm_cancel_guard.terminal.sighting import current, saw
 
 if TYPE_CHECKING:
@@ -23,22 +23,10 @@ def mend(_settings: Settings) -> bool:
     base = class_with("responses.streaming_iterator", "BaseResponsesAPIStreamingIterator", "_process_chunk")
     if base is None:
         return False
-    _forget_others(base)
+    forget_others(base)
     _see_events(base)
     _see_failures(base)
     return True
-
-
-def _forget_others(base: Any) -> None:
-    """Forget what another stream of the request reported: a fallback has taken its place."""
-    original = base.__init__
-
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        saw(None)
-        original(self, *args, **kwargs)
-
-    base.__init__ = init
 
 
 def _see_events(base: Any) -> None:

@@ -13,8 +13,8 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text
-from litellm_cancel_guard.terminal.sighting import saw
+from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text, failure_of
+from litellm_cancel_guard.terminal.sighting import current, saw
 from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
@@ -61,7 +61,14 @@ def _watch_fetch(wrapper_class: Any, *, tell_truncation: bool) -> None:
 
     @functools.wraps(original)
     async def fetch_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
-        fetched = await original(self, *args, **kwargs)
+        try:
+            fetched = await original(self, *args, **kwargs)
+        except Exception as error:
+            # 1.103 makes an event of it on `/v1/messages`, which has no place for a header.
+            seen = current()
+            if seen is not None:
+                seen.delay = failure_of(error).retry_after
+            raise
         self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
         return fetched
 
@@ -70,8 +77,10 @@ def _watch_fetch(wrapper_class: Any, *, tell_truncation: bool) -> None:
 
 def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     """Return *stream* as a source that can't spin, or as it is where it is pulled in another way."""
-    if isinstance(stream, Source) or not hasattr(stream, "__aiter__"):
+    if isinstance(stream, Source | Steps):
         return stream
+    if not hasattr(stream, "__aiter__"):
+        return Steps(stream) if hasattr(stream, "__next__") else stream
     provider = getattr(wrapper, "custom_llm_provider", None)
     ends = _note_done(stream) if tell_truncation and provider in _TELL_THEIR_END else None
     return Source(stream, wrapper, ends)
@@ -101,6 +110,32 @@ class Source:
             return None
         last = getattr(self._stream, "guard_last_text", "")
         return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+
+
+class Steps:
+    """A source that is no async one (boto3's): LiteLLM pulls it in a thread, 1.80 on the loop itself.
+
+    `CustomStreamWrapper.__anext__` asks again for as long as it says nothing: on the loop nobody else is served then,
+    in a thread the request never ends. boto3's own wait for the network and never say nothing.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._said_nothing = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Any:
+        chunk = next(self._stream)
+        nothing = chunk is None or (isinstance(chunk, bytes) and not chunk)
+        self._said_nothing = self._said_nothing + 1 if nothing else 0
+        if self._said_nothing > _SAID_NOTHING:
+            raise _no_progress()
+        return chunk
 
 
 class _Pulls:
@@ -138,7 +173,7 @@ class _Pulls:
         if self._suspended:
             self._said_nothing = 0
         if self._said_nothing > _SAID_NOTHING:
-            raise ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
+            raise _no_progress()
         await asyncio.sleep(0)
         self._suspended = False
         asyncio.get_running_loop().call_soon(self._mark_suspended)
@@ -146,6 +181,10 @@ class _Pulls:
 
     def _mark_suspended(self) -> None:
         self._suspended = True
+
+
+def _no_progress() -> ProviderStreamError:
+    return ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
 
 
 def _has_finished(wrapper: Any) -> bool:
