@@ -7,7 +7,8 @@ from typing import Any
 _BEAT_SECONDS = 10
 
 _TEXT = """\
-One core runs a Redis, and no setting changes that. What one Redis carries, by the CPU time measured above:
+A Redis runs its scripts on one core. What that core carries, by the CPU time of redis-server in the same run, network
+included:
 
 | | LiteLLM up to 1.93 | 1.94 and newer |
 | --- | --- | --- |
@@ -20,8 +21,8 @@ One core runs a Redis, and no setting changes that. What one Redis carries, by t
 | 10⁶ slots in Redis' memory | {mem_one_counted} / {mem_ten_counted} MB | {mem_one_slots} / {mem_ten_slots} MB |
 
 The first limit is Redis' one core. Streams that last less than {crossing} s cost it more by beginning and
-ending than by being renewed, longer ones the reverse. LiteLLM's own counting, without the guard, meets the same
-limit.
+ending than by being renewed, longer ones the reverse. Only the guard's share is counted
+here: what LiteLLM itself asks of Redis comes on top.
 
 - **Thousands of workers.** Each keeps as many connections as it has calls to Redis at once: {connections} under
   64 clients, LiteLLM's own among them; the guard opens none. Raise Redis' `maxclients` (10 000) before workers

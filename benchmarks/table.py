@@ -13,12 +13,15 @@ from benchmarks.report import number
 README = Path(__file__).parents[1] / "README.md"
 
 _LEGEND = """\
-Measured on {date} ({machine}) with the guard at {guard}, Python {python} and Redis {redis}, by `python -m benchmarks`:
-a real proxy on a core of its own, a real Redis, a provider that answers at once. A ratio is with the guard over without
-it, the median of pairs of runs that followed one another, and its quartiles; before it stand the two medians. A target
-that was missed says so.
+Measured on {date} ({machine}), with the guard at {guard},
+Python {python} and Redis {redis}, by `python -m benchmarks`: a real proxy on a core of its own, a real Redis, a
+provider that answers at once. A ratio is with the guard over without it, the median of pairs of runs that followed one
+another, and its quartiles; before it stand the two medians. A target that was missed says so.
 """
-_ROUGH = "**These figures are rough**: from a `--quick` run on a machine that did other work meanwhile.\n"
+_ROUGH = """\
+**Not a full run**: {run}, on a machine that did other work
+meanwhile. It shows which figures there are, not what they are.
+"""
 # What is left to the JSON: the same again for more keys, and what only the arithmetic below needs.
 _LEFT_OUT = (
     "and rpm",
@@ -41,13 +44,14 @@ def rewritten(readme: str, results: dict[str, Any]) -> str:
 
 def performance(results: dict[str, Any]) -> str:
     """Return the two tables: by LiteLLM version, and of the guard's own code."""
+    about = results["about"]
     figures = [figure for figure in results["figures"] if not any(part in figure["name"] for part in _LEFT_OUT)]
     versions = list(dict.fromkeys(figure["version"] for figure in figures if figure["version"]))
     by_version = [figure for figure in figures if figure["version"]]
     alone = [figure for figure in figures if not figure["version"]]
     return "\n".join(
         [
-            _LEGEND.format(**results["about"]) + (_ROUGH if results["about"]["run"] == "quick" else ""),
+            (_LEGEND if about["run"] == "full" else _LEGEND + _ROUGH).format(**about),
             f"| with LiteLLM | target | {' | '.join(versions)} |",
             f"| --- | --- |{' --- |' * len(versions)}",
             *_rows(by_version, versions),

@@ -80,6 +80,13 @@ def test_the_readme_says_what_a_run_found_and_which_target_it_missed() -> None:
     assert text.endswith("\nafter\n")
 
 
+def test_the_readme_says_so_where_its_figures_are_of_no_full_run() -> None:
+    results = _results()
+    assert "**Not a full run**: today" in rewritten(README, results)
+    results["about"] = {**ABOUT, "run": "full"}
+    assert "Not a full run" not in rewritten(README, results)
+
+
 def test_a_readme_without_the_markers_is_left_alone() -> None:
     with pytest.raises(SystemExit, match="growth:begin"):
         rewritten(README.replace("growth:begin", "gone"), _results())
