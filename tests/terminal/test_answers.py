@@ -78,3 +78,8 @@ async def test_the_next_request_has_its_own_answer() -> None:
     answered(limited())
     sighting.begin("acompletion")
     assert ProxyException(message="another", type="None", param="None", code=429).message == "another"
+
+
+async def test_a_fault_in_it_leaves_the_answer_to_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mended, "_is_about", lambda *_: 1 / 0)
+    assert answered(error := limited()) == (str(error), {"x-mine": "1"})

@@ -6,6 +6,7 @@ Every route makes its answer of a `ProxyException`, after the failure hook (1.80
 from __future__ import annotations
 
 import functools
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from litellm_cancel_guard.terminal.mends.found import class_with
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.failure import Failure
+    from litellm_cancel_guard.terminal.sighting import Sighting
+
+log = logging.getLogger("LiteLLM Proxy")
 
 _FIRST_SERVER_ERROR = 500
 
@@ -29,14 +33,21 @@ def mend(_settings: Settings) -> bool:
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        seen = sighting.current()
-        if seen is not None and seen.answer is not None and _is_about(self.code, seen.answer):
-            self.message = seen.answer.message
-            if seen.answer.retry_after is not None:
-                self.headers.setdefault("retry-after", str(math.ceil(seen.answer.retry_after)))
+        try:
+            _say(self, sighting.current())
+        except Exception:
+            log.exception("cancel_guard: an answer stays in LiteLLM's words")
 
     answer.__init__ = init
     return True
+
+
+def _say(answer: Any, seen: Sighting | None) -> None:
+    if seen is None or seen.answer is None or not _is_about(str(answer.code), seen.answer):
+        return
+    answer.message = seen.answer.message
+    if seen.answer.retry_after is not None:
+        answer.headers.setdefault("retry-after", str(math.ceil(seen.answer.retry_after)))
 
 
 def _is_about(code: str, failure: Failure) -> bool:
