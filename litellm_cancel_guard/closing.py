@@ -51,7 +51,7 @@ class Closer:
 
     async def close(self, *wrappers: Any) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""
-        connections = [part for part in _reachable(self._parts) if _is_response(part)]
+        connections = [part for part in _reachable(self._parts) if _is_response(part) or _is_body(part)]
         found = {id(found): found for found in (*wrappers, self._stream, *connections)}
         try:
             await finish(begin(_close_all(found.values())), within=_CLOSE_SECONDS)
@@ -98,3 +98,8 @@ def _is_stream(value: Any) -> bool:
 def _is_response(value: Any) -> bool:
     kind = type(value)
     return kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response"
+
+
+def _is_body(value: Any) -> bool:
+    """Tell LiteLLM's body of a response by aiohttp, which 1.80 hands to httpx in a wrapper that closes nothing."""
+    return type(value).__name__ == "AiohttpResponseStream"
