@@ -37,7 +37,7 @@ def measure(stage: Stage, plan: Plan) -> Results:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        kept = [_kept(kind, 100_000) for kind in KINDS]
+        kept = [_kept(kind, plan.pick(100_000, 20_000)) for kind in KINDS]
     import pyperf
 
     found = {bench.get_name(): bench.get_values() for bench in pyperf.BenchmarkSuite.load(str(path))}
