@@ -178,7 +178,7 @@ class RedisGauge:
     async def _write(self, client: Any, command: Command) -> None:
         with suppress(Exception):
             async with _deadline(self._timeout_seconds):
-                await client.execute_command(*command)
+                await ask(client, str(command[1]), *command)
 
     async def _run_all(self, calls: Sequence[Call], beside: Command | None) -> list[Any]:
         """Run *calls* in one pipeline; the answer of one whose keys hold another type is None, and logged."""

@@ -11,6 +11,7 @@ from litellm_cancel_guard import slotname
 from litellm_cancel_guard.gauge import GaugeUnavailableError, records
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
+from litellm_cancel_guard.gauge.nodes import ask
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.keyname import key_of
 from litellm_cancel_guard.lease import Lease
@@ -182,7 +183,8 @@ class Survey:
 
     async def _record(self, key: str) -> Seen | None:
         try:
-            return records.read(await self._client.get(key), await self._client.pttl(key))
+            text, left = await ask(self._client, key, "GET", key), await ask(self._client, key, "PTTL", key)
+            return records.read(text, left)
         except Exception:
             # Without the right to read it, or with another type there: the slots are shown with what their ids say.
             return None
