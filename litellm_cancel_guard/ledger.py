@@ -169,8 +169,8 @@ class Ledger:
             self.registry.drop(request)
             if asked:
                 self._releases.begin(lease)
-        elif not asked:
-            self._renewals.unwritten.add(lease)
+        else:
+            (self._renewals.unsure if asked else self._renewals.unwritten).add(lease)
         if choice == "closed":
             raise CountUnknownError(lease.gauge)
         return Admission(admitted=admitted, in_flight=held if admitted else held - 1)

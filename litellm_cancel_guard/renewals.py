@@ -50,6 +50,7 @@ class Renewals:
 
     Attributes:
         unwritten: leases of requests that were admitted without Redis: nothing of them has to be released there.
+        unsure: leases of requests that were admitted when Redis had not answered in time: it may have them or not.
         asking: leases whose acquire is on its way: a renewal that overtakes it would take them for lost.
     """
 
@@ -57,6 +58,7 @@ class Renewals:
         self, registry: Registry, gauge: Gauge, settings: Settings, outage: Outage, releases: Releases
     ) -> None:
         self.unwritten: set[Lease] = set()
+        self.unsure: set[Lease] = set()
         self.asking: set[Lease] = set()
         self._registry = registry
         self._gauge = gauge
@@ -72,6 +74,7 @@ class Renewals:
         self._overdue.discard(lease)
         unwritten = lease in self.unwritten
         self.unwritten.discard(lease)
+        self.unsure.discard(lease)
         return unwritten
 
     async def renew(self) -> None:
@@ -151,10 +154,17 @@ class Renewals:
                 len(late),
                 len(taken.intersection(late)),
             )
-        # Requests that were admitted without Redis while the others were being written.
-        missing = {lease: request for lease, request in self._registry.leases() if lease in self.unwritten}
-        await self._write_again(self._by_node(missing).get(node, {}))
+        # Requests that were admitted without Redis while the others were being written, and while these are: one that
+        # is left out when the outage ends is not in the count of those that come then, and they are admitted above N.
+        tried: set[Lease] = set()
+        while missing := self._missing(node, tried):
+            tried |= missing.keys()
+            await self._write_again(missing)
         self._overdue -= held.keys()
+
+    def _missing(self, node: str, tried: set[Lease]) -> Held:
+        wanted = (self.unwritten | self.unsure) - tried
+        return self._by_node({lease: r for lease, r in self._registry.leases() if lease in wanted}).get(node, {})
 
     async def _write_again(self, missing: Held) -> set[Lease]:
         """Write leases that Redis does not have, and return those it has now."""
@@ -173,6 +183,7 @@ class Renewals:
         if request.ending is not None:
             return False
         self.unwritten.discard(lease)
+        self.unsure.discard(lease)
         try:
             admission = await self._gauge.acquire(lease, request.limit if lease in self._overdue else _NO_LIMIT)
         except GaugeCorruptError:
