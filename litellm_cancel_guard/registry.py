@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
 
 
+def _ignore(request: Request) -> None:
+    """Make nothing of the end of a task."""
+
+
 class Request:
     """One client request in flight.
 
@@ -33,9 +37,13 @@ class Request:
         held_since: when it was given its slot, in seconds on the monotonic clock; None if it never was.
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
+        on_task_end: called with the request when its ASGI task is done.
     """
 
-    __slots__ = ("__weakref__", "ending", "gauge", "held_since", "lease", "limit", "opened_at", "route", "streaming")
+    __slots__ = (
+        *("ending", "gauge", "held_since", "lease", "limit"),
+        *("on_task_end", "opened_at", "route", "streaming"),
+    )
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -45,6 +53,7 @@ class Request:
         self.held_since: float | None = None
         self.ending: Ending | None = None
         self.opened_at = time.monotonic()
+        self.on_task_end: Callable[[Request], None] = _ignore
         self.streaming = False
 
     def __repr__(self) -> str:
@@ -70,7 +79,8 @@ class Registry:
         if request is None or request.ending is not None:
             request = Request(route)
             if task not in self._by_task:
-                task.add_done_callback(lambda done: self._task_ended(done, on_task_end))
+                task.add_done_callback(self._task_ended)
+            request.on_task_end = on_task_end
             self._by_task[task] = request
         _current.set(request)
         return request
@@ -136,7 +146,7 @@ class Registry:
             if not held:
                 del self._held[lease.gauge]
 
-    def _task_ended(self, task: asyncio.Task[object], on_task_end: Callable[[Request], None]) -> None:
+    def _task_ended(self, task: asyncio.Task[object]) -> None:
         request = self._by_task.pop(task, None)
         if request is not None:
-            on_task_end(request)
+            request.on_task_end(request)
