@@ -46,8 +46,8 @@ async def goodbye_mid(caller: Caller, route: SocketRoute, key: Key) -> None:
 
 async def goodbye_idle(caller: Caller, route: SocketRoute, key: Key) -> None:
     """The client closes before it has asked for anything."""
-    async with session(caller, route, key):
-        pass
+    async with session(caller, route, key) as held:
+        await held.read_until("session.created")
 
 
 async def mid429(caller: Caller, route: SocketRoute, key: Key) -> None:

@@ -108,6 +108,7 @@ GAPS = (
 # What no version can do, so that there is no cell for it.
 NEVER = (
     "guardrails during and after the answer, and `x-litellm-timeout`, on pass-through routes, tool calls and sessions.",
+    "a client that leaves a session at `/v1/responses` before it has asked for anything.",
     "a cached answer to `messages`, `genai`, `embed`, tool calls or sessions.",
 )
 
@@ -122,7 +123,9 @@ def _all() -> list[Cell]:
     tools = (*PLAIN_ENDINGS, "tool_error", "reset_plain", *PROXY_ENDINGS)
     cells += [Cell(route, ending) for route in TOOLS for ending in tools]
     cells += [Cell("responses_tools", ending) for ending in ("tool_called", "tool_failed")]
-    cells += [Cell(route, ending) for route in SESSIONS for ending in SESSION_ENDINGS]
+    sessions = [Cell(route, ending) for route in SESSIONS for ending in SESSION_ENDINGS]
+    # Nothing tells its client that such a session has begun: it may begin after the client has left.
+    cells += [cell for cell in sessions if cell != Cell("responses_ws", "goodbye_idle")]
     gone = ("nonstream_cancel", "cancel_before_first", "cancel_mid")
     cells += [Cell(route, ending, cancelling=True) for route in STREAMING for ending in gone]
     return cells

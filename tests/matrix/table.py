@@ -33,7 +33,8 @@ version has no such ending. What the guard makes of it is `.` everywhere{but}. R
 left share a row; endings that no version gets wrong are left out.
 """
 _SOURCE = """\
-Written from runs of `pytest -m matrix --litellm all`, with `--bare` and without, by `python -m tests.matrix.table`.
+Written from runs of `pytest -m matrix --litellm all`, with `--bare` and without, by `python -m tests.matrix.table`;
+a cell that was played more than once counts by its last run.
 """
 
 TITLES = {
