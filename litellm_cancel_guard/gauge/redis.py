@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.gauge.batches import batches
+from litellm_cancel_guard.gauge.batches import batches, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, node_of
 from litellm_cancel_guard.gauge.records import Aside
@@ -184,7 +184,7 @@ class RedisGauge:
         """Run *calls* in one pipeline; the answer of one whose keys hold another type is None, and logged."""
         try:
             async with _deadline(self._timeout_seconds):
-                answers = await self._evaluate_all(self._client(), calls, beside)
+                answers = await self._evaluate_together(self._client(), calls, beside)
         except Exception as exc:
             raise GaugeUnavailableError(_what(exc)) from exc
         for i, answer in enumerate(answers):
@@ -194,6 +194,16 @@ class RedisGauge:
                     raise fault from answer
                 logger.error("%s", fault)
                 answers[i] = None
+        return answers
+
+    async def _evaluate_together(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
+        if hasattr(client, "nodes_manager"):
+            return await self._evaluate_all(client, calls, beside)
+        joint = together(calls)
+        found = await self._evaluate_all(client, [call for call, _ in joint], beside)
+        answers: list[Any] = []
+        for answer, (_, number) in zip(found, joint, strict=True):
+            answers += [answer] * number if isinstance(answer, Exception) else answer
         return answers
 
     async def _evaluate_all(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:

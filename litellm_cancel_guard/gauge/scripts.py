@@ -29,7 +29,16 @@ class Script:
 def load(name: str) -> Script:
     """Return the script *name*, read once; raise FileNotFoundError if the package lacks it."""
     prelude = _PRELUDES.get(name.partition("_")[0])
-    text = (_read(prelude) if prelude else "") + _read(name)
+    return _script(name, (_read(prelude) if prelude else "") + _read(name))
+
+
+@functools.cache
+def load_together(name: str) -> Script:
+    """Return a script that runs the script *name* for many gauges of one node at once."""
+    return _script(f"{name}_together", _read("together").replace("@BODY@", load(name).text.rstrip()))
+
+
+def _script(name: str, text: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -228,6 +228,18 @@ async def test_the_client_is_asked_for_each_time(store: Store) -> None:
     assert len(asked) == len(STEPS)
 
 
+async def test_many_gauges_are_renewed_by_few_commands_and_each_lost_lease_is_told(real: Store, layout: str) -> None:
+    gauge = real.gauge(layout)
+    held = [Lease(f"api_key:{n}", str(n)) for n in range(120)]
+    for lease in held[::2]:
+        await gauge.acquire(lease, 1)
+    await gauge.renew(held)  # Redis has the script from here on
+    await real.witness.config_resetstat()
+
+    assert await gauge.renew(held) == set(held[1::2])
+    assert (await real.witness.info("commandstats"))["cmdstat_evalsha"]["calls"] == 3
+
+
 async def test_renewing_many_gauges_is_one_round_trip(real: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     gauge = real.gauge("counted")
     leases = [Lease(f"api_key:{i}") for i in range(100)]

@@ -16,7 +16,8 @@ TEXTS = {
     for file in (resources.files("litellm_cancel_guard.gauge") / "lua").iterdir()
 }
 PRELUDE = "counted_mirror"
-SCRIPTS = sorted(TEXTS.keys() - {PRELUDE})
+FRAME = "together"
+SCRIPTS = sorted(TEXTS.keys() - {PRELUDE, FRAME})
 LEASE = Lease("api_key:x", "a")
 CALLS = [
     call

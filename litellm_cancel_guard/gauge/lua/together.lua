@@ -1,0 +1,21 @@
+-- Run one script for many gauges. Not a script of its own: the text of another goes into the function below.
+--
+-- KEYS     of the first gauge, then of the next
+-- ARGV[1]  number of keys of each gauge
+-- ARGV[2]  number of arguments of the first gauge, followed by these; then of the next
+-- Returns what the script returns for each gauge; where it failed, the error.
+-- Again, after an error too: as with the script itself, which asks of a gauge nothing that depends on another.
+local function one(KEYS, ARGV)
+@BODY@
+end
+local width, argument, answers = tonumber(ARGV[1]), 2, {}
+for gauge = 1, #KEYS / width do
+  local keys, arguments = {}, {}
+  for i = 1, width do keys[i] = KEYS[(gauge - 1) * width + i] end
+  for i = 1, tonumber(ARGV[argument]) do arguments[i] = ARGV[argument + i] end
+  argument = argument + 1 + #arguments
+  local ran, answer = pcall(one, keys, arguments)
+  if not ran then answer = { err = type(answer) == 'table' and answer.err or tostring(answer) } end
+  answers[gauge] = answer
+end
+return answers
