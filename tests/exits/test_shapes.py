@@ -134,7 +134,7 @@ async def test_a_client_cannot_switch_the_guard_off(
 def silent(route: Route, how: str) -> Route:
     if how == "no-log":
         return replace(route, build=lambda model, text: {**route.build(model, text), "no-log": True})
-    names = "litellm_cancel_guard.handler,_PROXY_CancelGuard,_proxy_cancelguard"
+    names = "litellm_cancel_guard.handler,litellm_cancel_guard,_PROXY_CancelGuard,_proxy_cancelguard"
     return replace(route, headers=(*route.headers, (how, names)))
 
 
