@@ -32,14 +32,12 @@ async def guarded(
     """
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
-    if is_last is not None and closer.holds(goes_on):
-        is_last = None
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
             async for chunk in chunks:
                 closer.chunk_came()
-                if is_last is not None and is_last(chunk):
+                if is_last is not None and is_last(chunk) and not closer.holds(goes_on):
                     await end(Ending.COMPLETED)
                 yield chunk
             ending = Ending.COMPLETED

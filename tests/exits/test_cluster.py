@@ -37,7 +37,7 @@ def on_cluster(shared: Callable[..., Caller], cluster: RedisCluster) -> Caller:
 
 async def test_slots_come_back_on_a_cluster_of_three(on_cluster: Caller, cluster: RedisCluster) -> None:
     nodes_used = set()
-    for _ in range(4):
+    while len(nodes_used) < 2:
         key = fresh_key(cap=4)
         async with on_cluster.holding(key, 4):
             assert gauge(cluster.client, key) == 4
@@ -48,5 +48,3 @@ async def test_slots_come_back_on_a_cluster_of_three(on_cluster: Caller, cluster
         left = await settled(lambda key=key: gauge(cluster.client, key), 0)  # type: ignore[misc]
         assert (left, await on_cluster.admitted_at_once(key, cap=4)) == (0, Admission(4, 2))
         assert lasting(cluster.client, key) == []
-
-    assert len(nodes_used) > 1, "keys of one node alone show nothing"
