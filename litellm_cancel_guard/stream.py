@@ -28,7 +28,7 @@ async def guarded(
     With an *outcome*, a failure is that last chunk; without one, it is raised as it was.
 
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when
-    it is collected (style notes, facts 2 and 3): the request task's end is the backstop for both.
+    it is collected (Starlette closes no body): the request task's end is the backstop for both.
     """
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
