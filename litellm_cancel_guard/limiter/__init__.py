@@ -16,6 +16,7 @@ from litellm_cancel_guard.limiter.gauges import describe, gauge_for, survey_of
 from litellm_cancel_guard.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.limiter.seam import install
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
+from litellm_cancel_guard.limiter.tokens import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ __all__ = [
 
 def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -> None:
     """Put the guard into the limiter, once however often it is called; *covers* is for `silence_decrements`."""
+    gather(recognised.limiter)
     if recognised.shape == "counting":
         silence_decrements(recognised.limiter, covers)
     covered = Covered()

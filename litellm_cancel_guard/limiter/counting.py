@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.limiter import facts
-from litellm_cancel_guard.limiter.tokens import TokenCounts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _MARK = "_cancel_guard_silenced"
 
-# Whether the request was counted by LiteLLM itself; None outside of the limiter's log events.
-_older: ContextVar[bool | None] = ContextVar("litellm_cancel_guard_older", default=None)
+_older: ContextVar[bool] = ContextVar("litellm_cancel_guard_older", default=False)
 
 
 def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
@@ -24,7 +22,7 @@ def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
 
     *covers* tells whether the request that this code runs for is, or may be, one of the guard's.
     """
-    _drop_from(limiter, "async_increment_tokens_with_ttl_preservation", "pipeline_operations", covers, gather=True)
+    _drop_from(limiter, "async_increment_tokens_with_ttl_preservation", "pipeline_operations", covers)
     cache = limiter.internal_usage_cache.dual_cache
     _drop_from(cache, "async_increment_cache_pipeline", "increment_list", covers)
     now = datetime.now()  # noqa: DTZ005 - LiteLLM's start_time has no time zone either
@@ -34,7 +32,7 @@ def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
 
 def counted_by_litellm(*, counted: bool = True) -> None:
     """Say of the request that is served now that LiteLLM has counted it itself: its log events see this context."""
-    _older.set(True if counted else None)
+    _older.set(counted)
 
 
 def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:
@@ -49,7 +47,7 @@ def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:
     @functools.wraps(original)
     async def log_event(kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> Any:
         began_before = isinstance(start_time, datetime) and start_time.tzinfo is None and start_time < attached_at
-        token = _older.set(began_before or bool(_older.get()))
+        token = _older.set(began_before or _older.get())
         try:
             return await original(kwargs, response_obj, start_time, end_time)
         finally:
@@ -59,19 +57,15 @@ def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:
     setattr(limiter, name, log_event)
 
 
-def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool], *, gather: bool = False) -> None:
+def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool]) -> None:
     original: Callable[..., Awaitable[Any]] = getattr(owner, name)
     if getattr(original, _MARK, False):
         return
-    tokens = TokenCounts(original) if gather else None
 
     @functools.wraps(original)
     async def without_slots(*args: Any, **kwargs: Any) -> Any:
         operations = args[0] if args else kwargs.pop(parameter)
         kept = [operation for operation in operations if _older.get() or not _counts_slots(operation) or not covers()]
-        if tokens is not None and _older.get() is False and not any(map(_counts_slots, kept)):
-            tokens.add(kept)
-            return None
         return await original(kept, *args[1:], **kwargs) if kept else None
 
     setattr(without_slots, _MARK, True)

@@ -1,23 +1,60 @@
-"""The counting limiter (1.80 - 1.93): what ended requests add to the tokens of the minute, sent together.
+"""What ended requests add to the tokens of the minute, sent for many of them at a time.
 
-LiteLLM's count after a success is one command, for a slot and for tokens. The guard gives the slot back at once, by a
-command of its own, and would make two of it; sent for many requests at a time the tokens cost next to nothing, and
-later versions of LiteLLM gather them as well (1.109, ``active_post_call_redis_batch``).
+Up to 1.93 one command of LiteLLM's counts a slot down and the tokens up. The guard gives the slot back at once, by a
+command of its own, and would make two of it; sent together, the tokens cost next to nothing, on every version.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.limiter import facts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
 log = logging.getLogger("LiteLLM Proxy")
 
+_MARK = "_cancel_guard_gathers"
 # LiteLLM's log events come later than that under load; a limit of tokens per minute does not see the difference.
 _GATHERED_SECONDS = 0.05
+
+_in_log_event: ContextVar[bool] = ContextVar("litellm_cancel_guard_in_log_event", default=False)
+
+
+def gather(limiter: Any) -> None:
+    """Have *limiter* count the tokens of successes together (F6), once however often it is called.
+
+    One that has no such method counts as it always did.
+    """
+    send: Callable[..., Awaitable[Any]] | None = getattr(limiter, "async_increment_tokens_with_ttl_preservation", None)
+    succeeded: Callable[..., Awaitable[Any]] | None = getattr(limiter, "async_log_success_event", None)
+    if send is None or succeeded is None or getattr(succeeded, _MARK, False):
+        return
+    counts = TokenCounts(send)
+
+    @functools.wraps(send)
+    async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _in_log_event.get() or any(str(one["key"]).endswith(f":{facts.CAP}") for one in pipeline_operations):
+            return await send(pipeline_operations, *args, **kwargs)
+        counts.add(pipeline_operations)
+        return None
+
+    @functools.wraps(succeeded)
+    async def log_event(*args: Any, **kwargs: Any) -> Any:
+        token = _in_log_event.set(True)
+        try:
+            return await succeeded(*args, **kwargs)
+        finally:
+            _in_log_event.reset(token)
+
+    setattr(log_event, _MARK, True)
+    limiter.async_increment_tokens_with_ttl_preservation = increment
+    limiter.async_log_success_event = log_event
 
 
 class TokenCounts:
@@ -40,7 +77,9 @@ class TokenCounts:
             summed = self._sums.setdefault(ident, {**operation, "increment_value": 0})
             summed["increment_value"] += operation["increment_value"]
         if first and self._sums:
-            sending = asyncio.get_running_loop().create_task(self._send_soon())
+            # Not in the request's context: there LiteLLM 1.109 keeps a batch of commands (active_post_call_redis_batch)
+            # that goes out with the end of the request, and what is added to it later never does.
+            sending = Context().run(asyncio.get_running_loop().create_task, self._send_soon())
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
 

@@ -36,7 +36,7 @@ def on_cluster(shared: Callable[..., Caller], cluster: RedisCluster) -> Caller:
 
 
 async def test_slots_come_back_on_a_cluster_of_three(on_cluster: Caller, cluster: RedisCluster) -> None:
-    nodes_used = set()
+    nodes_used: set[int] = set()
     while len(nodes_used) < 2:
         key = fresh_key(cap=4)
         async with on_cluster.holding(key, 4):

@@ -13,13 +13,12 @@ from tests.harness.witness import settled
 if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.redis_server import RedisServer
-    from tests.harness.versions import Version
 
 AT_ONCE = 20
 
 
 async def test_tokens_are_counted_to_the_last_one_and_cost_no_command_each(
-    caller: Caller, redis_server: RedisServer, litellm_version: Version
+    caller: Caller, redis_server: RedisServer
 ) -> None:
     """Where one command of LiteLLM's counts the slot and the tokens, the guard must not make two of it."""
     key, store = fresh_key(cap=AT_ONCE), redis_server.client
@@ -29,7 +28,7 @@ async def test_tokens_are_counted_to_the_last_one_and_cost_no_command_each(
     tokens = sum(json.loads(answer.text)["usage"]["total_tokens"] for answer in answers)
 
     assert await settled(lambda: int(store.get(f"{{api_key:{key.name}}}:tokens") or 0), tokens) == tokens
-    assert _scripts(store) - before <= (3 if litellm_version.at_least(1, 94) else 2.5) * AT_ONCE
+    assert _scripts(store) - before <= 2.5 * AT_ONCE
 
 
 def _scripts(store: Any) -> int:
