@@ -32,7 +32,6 @@ class Closer:
         """Look for the connection under *stream* before it is read: a generator that was cancelled has nothing left."""
         self._stream = stream
         self._parts = list(_reachable([stream]))
-        self._chunk_came = False
 
     @property
     def open(self) -> bool:
@@ -43,11 +42,9 @@ class Closer:
         """Tell whether *is_one* is true of the stream, or of one that it wraps."""
         return any(is_one(part) for part in self._parts)
 
-    def chunk_came(self) -> None:
-        """Look again at the first chunk, since some streams ask their provider only for that; costs nothing later."""
-        if not self._chunk_came:
-            self._chunk_came = True
-            self._parts = list(_reachable(self._parts))
+    def look_again(self) -> None:
+        """Look again when the first chunk has come: some streams ask their provider only for that."""
+        self._parts = list(_reachable(self._parts))
 
     async def close(self, *wrappers: Any) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""

@@ -114,7 +114,7 @@ class Ledger:
 
     async def give_back(self) -> None:
         """Release every slot held here, within ``redis_timeout`` seconds: the server or its event loop is to end."""
-        for _, request in self.registry.leases():
+        for _, request in list(self.registry.leases()):
             self.end_soon(request, Ending.TASK_ENDED)
         await self._releases.wait_for_all(within=self.settings.redis_timeout)
 

@@ -15,7 +15,7 @@ from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     from litellm_cancel_guard.lease import Ending, Lease
 
@@ -132,9 +132,10 @@ class Registry:
         """Tell whether a slot of *gauge* is held by a request that only its task's end will give back."""
         return any(request.route in UNHOOKED_ROUTES for request in self._held.get(gauge, {}).values())
 
-    def leases(self) -> Iterable[tuple[Lease, Request]]:
-        """Return a snapshot of every lease held here, with its request."""
-        return [pair for held in self._held.values() for pair in held.items()]
+    def leases(self) -> Iterator[tuple[Lease, Request]]:
+        """Yield every lease held here, with its request; none may begin or end meanwhile."""
+        for held in self._held.values():
+            yield from held.items()
 
     def __len__(self) -> int:
         return len(self._by_task)

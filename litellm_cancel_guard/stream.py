@@ -30,13 +30,15 @@ async def guarded(
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when
     it is collected (Starlette closes no body): the request task's end is the backstop for both.
     """
-    ending, ended = Ending.CLIENT_LEFT, False
+    ending, ended, fresh = Ending.CLIENT_LEFT, False, True
     closer = Closer(response)
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
             async for chunk in chunks:
-                closer.chunk_came()
+                if fresh:
+                    fresh = False
+                    closer.look_again()
                 if is_last is not None and is_last(chunk) and not closer.holds(goes_on):
                     await end(Ending.COMPLETED)
                 yield chunk

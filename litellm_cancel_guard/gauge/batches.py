@@ -8,9 +8,11 @@ from litellm_cancel_guard.gauge.layout import Call
 from litellm_cancel_guard.gauge.scripts import load_together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from litellm_cancel_guard.lease import Lease
+
+    Share = tuple[str, list[str]]
 
 # One script blocks Redis for about a microsecond per id. Between the scripts of a pipeline Redis serves others, and a
 # beat must be one round trip; the end is only there to bound what is written at once, about two megabytes.
@@ -20,7 +22,7 @@ _CALLS_PER_PIPELINE = 5000
 _CALLS_TOGETHER = 50
 
 
-def batches(leases: Iterable[Lease]) -> list[list[tuple[str, list[str]]]]:
+def batches(leases: Iterable[Lease]) -> list[list[Share]]:
     """Return pipelines of calls, each a gauge and the ids of its slots."""
     ids: dict[str, list[str]] = {}
     for lease in leases:
@@ -29,12 +31,23 @@ def batches(leases: Iterable[Lease]) -> list[list[tuple[str, list[str]]]]:
     return _chunks(calls, _CALLS_PER_PIPELINE)
 
 
-def together(calls: Sequence[Call]) -> list[tuple[Call, int]]:
-    """Return calls that do what *calls* do, which are of one script, and how many of them each does.
+def together(shares: list[Share], call_of: Callable[[Share], Call]) -> list[Call]:
+    """Return calls of which each does what *call_of* returns for some of *shares*, whose keys lie on one node."""
+    # One after the other: what lives for ten thousand leases at once brings on Python's full garbage collection with
+    # each second beat, and the event loop of a proxy stands still for it for a quarter of a second.
+    return [_as_one([call_of(share) for share in some]) for some in _chunks(shares, _CALLS_TOGETHER)]
 
-    The answer of each is the list of their answers. Their keys must lie on one node.
-    """
-    return [(_as_one(some), len(some)) for some in _chunks(list(calls), _CALLS_TOGETHER)]
+
+def notable(answers: list[Any], shares: int) -> dict[int, Any]:
+    """Return what the calls made by `together` have to say, errors among it, by the place of its share."""
+    told: dict[int, Any] = {}
+    for number, answer in enumerate(answers):
+        start = number * _CALLS_TOGETHER
+        if isinstance(answer, Exception):
+            told.update(dict.fromkeys(range(start, min(start + _CALLS_TOGETHER, shares)), answer))
+        else:
+            told.update((start + place - 1, said) for place, said in zip(answer[::2], answer[1::2], strict=True))
+    return told
 
 
 def _as_one(calls: list[Call]) -> Call:
@@ -45,4 +58,6 @@ def _as_one(calls: list[Call]) -> Call:
 
 
 def _chunks(items: list[Any], size: int) -> list[list[Any]]:
+    if 0 < len(items) <= size:
+        return [items]
     return [items[start : start + size] for start in range(0, len(items), size)]

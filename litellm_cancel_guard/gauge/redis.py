@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.gauge.batches import batches, together
+from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, node_of
 from litellm_cancel_guard.gauge.records import Aside
@@ -31,6 +31,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
+    from litellm_cancel_guard.gauge.batches import Share
     from litellm_cancel_guard.gauge.layout import Call, Layout
 
     Command = tuple[str | int, ...]
@@ -101,9 +102,9 @@ class RedisGauge:
         lost: set[Lease] = set()
         beside = self._recorded()
         for batch in batches(leases):
-            calls = [self._layout.renew(gauge, ids, self._lease_seconds) for gauge, ids in batch]
-            answers, beside = await self._run_all(calls, beside), None
-            for (gauge, ids), answer in zip(batch, answers, strict=True):
+            answers, beside = await self._renew_all(batch, beside), None
+            for place, answer in answers.items():
+                gauge, ids = batch[place]
                 lapsed, *positions = answer or (0, *range(1, len(ids) + 1))
                 lost.update(Lease(gauge, ids[position - 1]) for position in positions)
                 # Those that are lost here may be among the lapsed, and are no other worker's.
@@ -180,31 +181,34 @@ class RedisGauge:
             async with _deadline(self._timeout_seconds):
                 await ask(client, str(command[1]), *command)
 
-    async def _run_all(self, calls: Sequence[Call], beside: Command | None) -> list[Any]:
-        """Run *calls* in one pipeline; the answer of one whose keys hold another type is None, and logged."""
+    async def _renew_all(self, batch: list[Share], beside: Command | None) -> dict[int, Any]:
+        """Renew *batch* in one pipeline; return what there is to say of a share, by its place in the batch.
+
+        None is said of one whose keys hold another type, and the log has it.
+        """
         try:
             async with _deadline(self._timeout_seconds):
-                answers = await self._evaluate_together(self._client(), calls, beside)
+                answers = await self._answers(self._client(), batch, beside)
         except Exception as exc:
             raise GaugeUnavailableError(_what(exc)) from exc
-        for i, answer in enumerate(answers):
+        for place, answer in answers.items():
             if isinstance(answer, Exception):
-                fault = await self._fault(answer, calls[i])
+                fault = await self._fault(answer, self._renewal(batch[place]))
                 if isinstance(fault, GaugeUnavailableError):
                     raise fault from answer
                 logger.error("%s", fault)
-                answers[i] = None
+                answers[place] = None
         return answers
 
-    async def _evaluate_together(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
+    async def _answers(self, client: Any, batch: list[Share], beside: Command | None) -> dict[int, Any]:
         if hasattr(client, "nodes_manager"):
-            return await self._evaluate_all(client, calls, beside)
-        joint = together(calls)
-        found = await self._evaluate_all(client, [call for call, _ in joint], beside)
-        answers: list[Any] = []
-        for answer, (_, number) in zip(found, joint, strict=True):
-            answers += [answer] * number if isinstance(answer, Exception) else answer
-        return answers
+            calls = [self._renewal(share) for share in batch]
+            return dict(enumerate(await self._evaluate_all(client, calls, beside)))
+        joint = together(batch, self._renewal)
+        return notable(await self._evaluate_all(client, joint, beside), len(batch))
+
+    def _renewal(self, share: Share) -> Call:
+        return self._layout.renew(*share, self._lease_seconds)
 
     async def _evaluate_all(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
         answers = await _pipelined(client, calls, beside, by_sha=self._by_sha)

@@ -44,7 +44,7 @@ async def through(stream: Any) -> AsyncIterator[Any]:
 
 async def read_on(stream: Any, closer: Closer, first: asyncio.Event) -> None:
     async for _ in stream:
-        closer.chunk_came()
+        closer.look_again()
         first.set()
 
 

@@ -3,7 +3,8 @@
 -- KEYS     of the first gauge, then of the next
 -- ARGV[1]  number of keys of each gauge
 -- ARGV[2]  number of arguments of the first gauge, followed by these; then of the next
--- Returns what the script returns for each gauge; where it failed, the error.
+-- Returns {number of a gauge, what the script returned for it or its error, the next number, ...}. Gauges for which it
+-- returned {0} are left out: of ten thousand there is mostly nothing to say.
 -- Again, after an error too: as with the script itself, which asks of a gauge nothing that depends on another.
 local function one(KEYS, ARGV)
 @BODY@
@@ -16,6 +17,9 @@ for gauge = 1, #KEYS / width do
   argument = argument + 1 + #arguments
   local ran, answer = pcall(one, keys, arguments)
   if not ran then answer = { err = type(answer) == 'table' and answer.err or tostring(answer) } end
-  answers[gauge] = answer
+  if #answer ~= 1 or answer[1] ~= 0 then
+    answers[#answers + 1] = gauge
+    answers[#answers + 1] = answer
+  end
 end
 return answers
