@@ -60,7 +60,7 @@ class Watching:
     def interrupted(self) -> int:
         """The exit code after Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(10)
+        return self._process.wait(60)
 
 
 def python(code: str, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Finished:

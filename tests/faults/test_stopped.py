@@ -11,6 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from tests.faults.open_streams import held
 from tests.harness.keys import fresh_key
@@ -72,13 +73,14 @@ async def test_out_of_time_it_gives_back_what_it_holds(
         assert gauge(redis_server.client, key) == 0
 
 
+@pytest.mark.timeout(240)
 async def test_a_worker_that_is_replaced_after_so_many_requests_gives_back_what_it_holds(
     start: Callable[..., Caller], key: Key, redis_server: RedisServer
 ) -> None:
     caller = start(env=(LONG_LEASE, ONE_SECOND), workers=2, arguments=("--max_requests_before_restart", "12"))
     first = set(caller.proxy.workers)
     async with held(caller, key, 2) as streams:
-        await wait_until(lambda: _keeps_asking(caller, first), "a worker was replaced", within=60, every=0.2)
+        await wait_until(lambda: _keeps_asking(caller, first), "a worker was replaced", within=120, every=0.2)
         await streams.finish()
     assert await settled(lambda: gauge(redis_server.client, key), 0, within=10) == 0
 

@@ -67,7 +67,7 @@ async def test_a_hup_to_the_supervisor_of_the_workers_brings_the_guard_into_each
         return proxy.text().count("limiter of LiteLLM") >= 2
 
     await wait_until(both_guard, "both new workers guard", within=120, every=0.2)
-    assert not before & set(proxy.workers)
+    await wait_until(lambda: not before & set(proxy.workers), "the old workers have ended", within=60)
     key = fresh_key(cap=4)
     for _ in range(3):
         await caller.hang_up_mid(CHAT, key)

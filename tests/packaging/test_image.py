@@ -44,6 +44,8 @@ def test_its_steps_add_the_guard_and_change_no_version_of_anything_else(
     wheel: Path,  # noqa: F811
     litellm_version: Version,
 ) -> None:
+    if litellm_version.overrides:
+        pytest.skip("its pins can't be met from the index, as in its image: pip would replace what stands in for them")
     guard, app = tmp_path / "guard", tmp_path / "app"
     guard.mkdir()
     app.mkdir()

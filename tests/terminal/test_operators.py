@@ -137,15 +137,21 @@ async def test_a_callback_that_fails_in_the_middle_ends_a_stream_as_without_the_
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
 
 
-@pytest.mark.timeout(180)
+PATIENCE = ("--timeout_worker_healthcheck", "90")
+
+
+@pytest.mark.timeout(300)
 async def test_a_worker_whose_loop_stands_still_is_replaced(start: Callable[..., Proxy], failing: Setup) -> None:
-    block = guard_block(loop_stall_seconds=1, on_loop_stall="exit")
-    proxy = start(settings=failing.settings + block, workers=2)
+    # Not shorter: a worker that starts on a busy machine stands still for a second or two by itself.
+    # Up to 1.90 not uvicorn's, which ends a worker that stands still for five.
+    supervisor = PATIENCE if failing.version.at_least(1, 90) else ("--run_gunicorn",)
+    block = guard_block(loop_stall_seconds=4, on_loop_stall="exit")
+    proxy = start(settings=failing.settings + block, workers=2, arguments=supervisor)
     before = set(proxy.workers)
-    asked = await ask("chat", proxy.url, fresh_key(block=30).secret, "openai", str(Script("stall")), within=10)
+    asked = await ask("chat", proxy.url, fresh_key(block=30).secret, "openai", str(Script("stall")), within=20)
     assert asked.raised
-    await wait_until(lambda: len(set(proxy.workers) - before) == 1, "the supervisor has started another", within=30)
-    assert "the event loop has stood still for 1 seconds. This worker ends now" in proxy.text()
-    await wait_until(lambda: proxy.text().count("Application startup complete") == 3, "it serves", within=30)
+    await wait_until(lambda: len(set(proxy.workers) - before) == 1, "the supervisor has started another", within=60)
+    assert "the event loop has stood still for 4 seconds. This worker ends now" in proxy.text()
+    await wait_until(lambda: proxy.text().count("Application startup complete") == 3, "it serves", within=60)
     outcomes = [await ask("chat", proxy.url, fresh_key().secret, "openai", str(Script("on"))) for _ in range(6)]
     assert [outcome.raised for outcome in outcomes] == [""] * 6

@@ -202,7 +202,7 @@ async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure(stuck:
         setattr(Mended, name, getattr(CustomStreamWrapper, name))
     mends_source._watch_init(Mended, tell_truncation=True)
     log = MagicMock(model_call_details={}, completion_start_time=None, _on_deferred_stream_complete=None)
-    log.dispatch_attempt_failure_handlers = AsyncMock()
+    log.dispatch_attempt_failure_handlers = log.dispatch_failure_handlers = AsyncMock()
     stream = Mended(completion_stream=stuck(), model="m", custom_llm_provider="openai", logging_obj=log)
 
     with pytest.raises(Exception, match="no progress") as raised:
