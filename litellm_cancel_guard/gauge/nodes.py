@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 _ELSEWHERE = ("MovedError", "AskError", "TryAgainError", "ClusterDownError", "SlotNotCoveredError", "MasterDownError")
 
 
+def is_cluster(client: Any) -> bool:
+    """Tell whether *client* is that of a cluster."""
+    return hasattr(client, "nodes_manager")
+
+
 def node_of(client: Any, key: str) -> Any:
     """Return the node that has *key* as far as *client* knows, or None where it is no cluster's or does not know."""
-    if not hasattr(client, "nodes_manager"):
+    if not is_cluster(client):
         return None
     try:
         return client.get_node_from_key(key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
-from litellm_cancel_guard.gauge.nodes import ask, ask_all, node_of
+from litellm_cancel_guard.gauge.nodes import ask, ask_all, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
@@ -169,7 +169,7 @@ class RedisGauge:
             return None
         command = ("SET", self._layout.record_of(record.worker), record.text(), "PX", record.lives_for)
         client = self._client()
-        if not hasattr(client, "nodes_manager"):
+        if not is_cluster(client):
             return command
         # A pipeline to several nodes fails as a whole with any of them, and this node may have none of our slots.
         if self._recording is None or self._recording.done():
@@ -201,7 +201,7 @@ class RedisGauge:
         return answers
 
     async def _answers(self, client: Any, batch: list[Share], beside: Command | None) -> dict[int, Any]:
-        if hasattr(client, "nodes_manager"):
+        if is_cluster(client):
             calls = [self._renewal(share) for share in batch]
             return dict(enumerate(await self._evaluate_all(client, calls, beside)))
         joint = together(batch, self._renewal)

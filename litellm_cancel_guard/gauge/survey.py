@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge.local import LocalGauge
     from litellm_cancel_guard.gauge.records import Record, Seen
+    from litellm_cancel_guard.slotname import SlotName
 
 _OURS = re.compile(r"^(?P<prefix>.*)\{(?P<gauge>api_key:.+)\}:(?P<what>max_parallel_requests|cancel_guard:slots)$")
 
@@ -108,7 +109,9 @@ class LocalSurvey:
     async def count(self, place: Place) -> Count:
         """Return the slots of *place*, none of which lapses."""
         seen = records.Seen(self._record(), 0.0)
-        slots = [_slot(slot_id, None, seen) for slot_id in self._gauge.held().get(place.gauge, ())]
+        slots = [
+            _slot(slot_id, None, slotname.read(slot_id), seen) for slot_id in self._gauge.held().get(place.gauge, ())
+        ]
         return Count(place, slots, len(slots))
 
     async def release(self, place: Place, slot: str) -> int:
@@ -174,12 +177,13 @@ class Survey:
 
     async def _slot(self, place: Place, slot_id: str, lapses_in: float) -> Slot:
         said = slotname.read(slot_id)
-        if said is None:
-            return Slot(slot_id, lapses_in)
-        key = Keys(self._named(place)).worker(said.worker)
+        seen = None if said is None else await self._seen_of(Keys(self._named(place)).worker(said.worker))
+        return _slot(slot_id, lapses_in, said, seen)
+
+    async def _seen_of(self, key: str) -> Seen | None:
         if key not in self._seen:
             self._seen[key] = await self._record(key)
-        return _slot(slot_id, lapses_in, self._seen[key])
+        return self._seen[key]
 
     async def _record(self, key: str) -> Seen | None:
         try:
@@ -221,8 +225,7 @@ class Survey:
         return lambda key: place.prefix + key
 
 
-def _slot(slot_id: str, lapses_in: float | None, seen: Seen | None) -> Slot:
-    said = slotname.read(slot_id)
+def _slot(slot_id: str, lapses_in: float | None, said: SlotName | None, seen: Seen | None) -> Slot:
     if said is None:
         return Slot(slot_id, lapses_in)
     return Slot(slot_id, lapses_in, max(0.0, time.time() - said.since), said.route, said.worker, seen)

@@ -65,12 +65,13 @@ def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool]
     @functools.wraps(original)
     async def without_slots(*args: Any, **kwargs: Any) -> Any:
         operations = args[0] if args else kwargs.pop(parameter)
-        kept = [operation for operation in operations if _older.get() or not _counts_slots(operation) or not covers()]
+        kept = [operation for operation in operations if _older.get() or not counts_slots(operation) or not covers()]
         return await original(kept, *args[1:], **kwargs) if kept else None
 
     setattr(without_slots, _MARK, True)
     setattr(owner, name, without_slots)
 
 
-def _counts_slots(operation: Any) -> bool:
+def counts_slots(operation: Any) -> bool:
+    """Tell whether *operation* is an increment of the number of slots, and not of tokens."""
     return str(operation["key"]).endswith(f":{facts.CAP}")

@@ -12,7 +12,7 @@ import logging
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.limiter.counting import counts_slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -39,7 +39,7 @@ def gather(limiter: Any) -> None:
 
     @functools.wraps(send)
     async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _in_log_event.get() or any(str(one["key"]).endswith(f":{facts.CAP}") for one in pipeline_operations):
+        if not _in_log_event.get() or any(map(counts_slots, pipeline_operations)):
             return await send(pipeline_operations, *args, **kwargs)
         counts.add(pipeline_operations)
         return None

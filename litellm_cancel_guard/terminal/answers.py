@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal import sighting
-from litellm_cancel_guard.terminal.failure import RATE_LIMITED, failure_of
+from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR, RATE_LIMITED, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_FIRST_SERVER_ERROR = 500
 
 
 def note(error: Exception, request_data: Mapping[str, Any]) -> None:
@@ -26,7 +24,7 @@ def note(error: Exception, request_data: Mapping[str, Any]) -> None:
     if seen is None or not _is_a_providers(error) or not _streams(seen.route, request_data):
         return
     failure = failure_of(error)
-    if failure.status == RATE_LIMITED or failure.status >= _FIRST_SERVER_ERROR:
+    if failure.status == RATE_LIMITED or failure.status >= FIRST_SERVER_ERROR:
         seen.answer = failure
         seen.retry_after = failure.retry_after
 

@@ -24,7 +24,7 @@ GATEWAY_TIMEOUT = 504
 # Longer than any chain seen (4 exceptions, 1.83 - 1.106); a cyclic one ends by itself.
 _CHAIN_LIMIT = 64
 _HTTP_ERROR = range(400, 600)
-_FIRST_SERVER_ERROR = 500
+FIRST_SERVER_ERROR = 500
 _TRANSPORT = (
     *("ReadError", "WriteError", "ConnectError", "ProtocolError", "ConnectionError", "ConnectionResetError"),
     *(
@@ -142,10 +142,10 @@ def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> in
         return pressing[-1]
     if any("Timeout" in name for link in chain for name in _class_names(link)):
         return GATEWAY_TIMEOUT
-    refused = [status for status in (*bodies, *words, *numbers) if status < _FIRST_SERVER_ERROR]
+    refused = [status for status in (*bodies, *words, *numbers) if status < FIRST_SERVER_ERROR]
     in_text = [status for text in texts if (status := wording.status_in(text)) is not None]
     cut = [BAD_GATEWAY] if any(_is_transport(link) for link in chain) else []
-    return next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], _FIRST_SERVER_ERROR)))
+    return next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], FIRST_SERVER_ERROR)))
 
 
 def _is_transport(link: BaseException) -> bool:

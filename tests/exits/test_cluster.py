@@ -30,9 +30,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.fixture
 def on_cluster(shared: Callable[..., Caller], cluster: RedisCluster) -> Caller:
-    nodes = ", ".join(f"{{host: 127.0.0.1, port: {port}}}" for port in cluster.ports)
-    params = f"{{type: redis, redis_startup_nodes: [{nodes}], supported_call_types: []}}"
-    return shared(redis_port=None, settings=f"litellm_settings: {{cache: true, cache_params: {params}}}")
+    return shared(redis_port=None, settings=cluster.settings)
 
 
 async def test_slots_come_back_on_a_cluster_of_three(on_cluster: Caller, cluster: RedisCluster) -> None:
@@ -41,7 +39,7 @@ async def test_slots_come_back_on_a_cluster_of_three(on_cluster: Caller, cluster
         key = fresh_key(cap=4)
         async with on_cluster.holding(key, 4):
             assert gauge(cluster.client, key) == 4
-            nodes_used.add(cluster.client.get_node_from_key(f"{{api_key:{key.name}}}").port)
+            nodes_used.add(cluster.port_of(key))
         for ending in TRIED:
             for route in ("chat", "messages", "pass_custom"):
                 await ENDINGS[ending](on_cluster, ROUTES[route], key)

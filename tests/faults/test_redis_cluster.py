@@ -29,9 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.fixture
 def on_cluster(start: Callable[..., Caller], cluster: RedisCluster) -> Caller:
-    nodes = ", ".join(f"{{host: 127.0.0.1, port: {port}}}" for port in cluster.ports)
-    params = f"{{type: redis, redis_startup_nodes: [{nodes}], supported_call_types: []}}"
-    return start(redis_port=None, settings=f"litellm_settings: {{cache: true, cache_params: {params}}}")
+    return start(redis_port=None, settings=cluster.settings)
 
 
 def on_another(cluster: RedisCluster, port: int) -> Key:

@@ -36,6 +36,13 @@ class RedisCluster:
             process.signal(signal.SIGCONT)
             process.stop()
 
+    @property
+    def settings(self) -> str:
+        """What has a proxy count in this cluster."""
+        nodes = ", ".join(f"{{host: {LOOPBACK}, port: {port}}}" for port in self.ports)
+        params = f"{{type: redis, redis_startup_nodes: [{nodes}], supported_call_types: []}}"
+        return f"litellm_settings: {{cache: true, cache_params: {params}}}"
+
     def port_of(self, key: Key) -> int:
         """Of the master that counts this key's slots."""
         return int(self.client.get_node_from_key(f"{{api_key:{key.name}}}").port)

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal import sighting
+from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
 from litellm_cancel_guard.terminal.mends.found import class_with
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.sighting import Sighting
 
 log = logging.getLogger("LiteLLM Proxy")
-
-_FIRST_SERVER_ERROR = 500
 
 
 def mend(_settings: Settings) -> bool:
@@ -52,4 +51,4 @@ def _say(answer: Any, seen: Sighting | None) -> None:
 
 def _is_about(code: str, failure: Failure) -> bool:
     """Tell whether an answer of that status is the one to the noted failure; LiteLLM has a 500 for many others."""
-    return code.isdigit() and (int(code) == failure.status or min(int(code), failure.status) >= _FIRST_SERVER_ERROR)
+    return code.isdigit() and (int(code) == failure.status or min(int(code), failure.status) >= FIRST_SERVER_ERROR)
