@@ -38,9 +38,14 @@ class RedisCluster:
 
     @property
     def settings(self) -> str:
-        """What has a proxy count in this cluster."""
+        """What has a proxy count in this cluster.
+
+        LiteLLM's router reads its cooldowns there before each call, and waits `socket_timeout` seconds for each of
+        redis-py's tries at a node that is frozen: with the defaults of both, more than half a minute (1.109.1).
+        """
         nodes = ", ".join(f"{{host: {LOOPBACK}, port: {port}}}" for port in self.ports)
-        params = f"{{type: redis, redis_startup_nodes: [{nodes}], supported_call_types: []}}"
+        tries = "socket_timeout: 0.5, cluster_error_retry_attempts: 0"
+        params = f"{{type: redis, redis_startup_nodes: [{nodes}], supported_call_types: [], {tries}}}"
         return f"litellm_settings: {{cache: true, cache_params: {params}}}"
 
     def port_of(self, key: Key) -> int:
