@@ -60,3 +60,4 @@ async def held(caller: Caller, key: Key, count: int, route: Route = ROUTES["chat
         assert [stream.status for stream in streams] == [200] * count
         await asyncio.gather(*(asyncio.wait_for(stream.read_chunks(2), 20) for stream in streams))
         yield Held(caller, script, list(streams))
+    await caller.left(script.run)
