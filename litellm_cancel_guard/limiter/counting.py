@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _MARK = "_cancel_guard_silenced"
 
-_older: ContextVar[bool] = ContextVar("litellm_cancel_guard_older", default=False)
+# Whether LiteLLM has counted the request that this code runs for; None where the guard has not seen it begin.
+_older: ContextVar[bool | None] = ContextVar("litellm_cancel_guard_older", default=None)
 
 
 def silence_decrements(limiter: Any, covers: Callable[[], bool]) -> None:
@@ -39,6 +40,7 @@ def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:
     """Have LiteLLM uncount the requests that began before *attached_at*: it has counted those itself.
 
     Without this, a guard that comes while requests are in flight leaves each of them counted until its window ends.
+    Not the one at which the guard was attached: it began before, too, and uncounted it would leave -1.
     """
     original: Callable[..., Awaitable[Any]] = getattr(limiter, name)
     if getattr(original, _MARK, False):
@@ -47,7 +49,8 @@ def _tell_older(limiter: Any, name: str, attached_at: datetime) -> None:
     @functools.wraps(original)
     async def log_event(kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> Any:
         began_before = isinstance(start_time, datetime) and start_time.tzinfo is None and start_time < attached_at
-        token = _older.set(began_before or _older.get())
+        known = _older.get()
+        token = _older.set(began_before if known is None else known)
         try:
             return await original(kwargs, response_obj, start_time, end_time)
         finally:

@@ -49,6 +49,8 @@ class Setup:
     """More of them, after the guard's."""
     beside: tuple[str, ...] = ()
     """Files of harness/beside to lay beside the config."""
+    warm: bool = True
+    """Whether it has served a request before it is handed out."""
 
 
 def write(setup: Setup, folder: Path) -> Path:

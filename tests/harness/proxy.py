@@ -29,7 +29,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Proxy:
-    """`litellm --config …` of one version, warm: it has served a request when the constructor returns."""
+    """`litellm --config …` of one version; if it is to be warm, it has served a request once it is constructed."""
 
     def __init__(self, setup: Setup, python: Path, folder: Path) -> None:
         self.setup = setup
@@ -43,7 +43,8 @@ class Proxy:
         self._process = Process(name, command, env=config.environment(setup, folder), folder=folder)
         self.log = self._process.log
         self._process.wait_ready(self._ready, within=90)
-        self._warm_up()
+        if setup.warm:
+            self._warm_up()
 
     @property
     def pid(self) -> int:
