@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
@@ -13,22 +14,117 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # asyncio keeps only weak references to tasks: without this a release that outlives its request may be collected.
-_stragglers: set[asyncio.Task[Any]] = set()
+_stragglers: set[asyncio.Task[None]] = set()
 
 
-def begin(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+class Mark:
+    """Set once; who waits for it goes on in the next turn of the event loop, or when the time is up.
+
+    On a busy worker each turn is long, and a stream's first content is late by every one that is waited for:
+    asyncio.wait takes one more, and a timeout around asyncio.Event takes longer.
+    """
+
+    __slots__ = ("_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._set = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        """Tell whether it was set."""
+        return self._set
+
+    def set(self) -> None:
+        """Let everyone go on who waits, and nobody wait again."""
+        self._set = True
+        for waiter in self._waiting:
+            _let_go(waiter)
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Wait *seconds* at most, or for as long as it takes; return whether it is set."""
+        if self._set or (seconds is not None and seconds <= 0):
+            return self._set
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = None if seconds is None else loop.call_later(seconds, _let_go, waiter)
+        try:
+            await waiter
+        finally:
+            self._waiting.remove(waiter)
+            if timer is not None:
+                timer.cancel()
+        return self._set
+
+
+def _let_go(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Work(Generic[T]):
+    """Work in a task of its own that no caller's cancellation reaches; `begin` makes it.
+
+    Attributes:
+        over: set as its last act.
+        failure: what it raised; nobody's concern if nobody asks.
+    """
+
+    __slots__ = ("_task", "_value", "failure", "over")
+
+    _value: T
+
+    def __init__(self) -> None:
+        self.over = Mark()
+        self.failure: Exception | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        """Do *work*, and keep what comes of it."""
+        try:
+            self._value = await work()
+        except Exception as error:
+            self.failure = error
+        finally:
+            if self._task is not None:
+                _stragglers.discard(self._task)
+            self.over.set()
+
+    def tie(self, task: asyncio.Task[None]) -> Work[T]:
+        """Keep *task* alive, which runs this."""
+        self._task = task
+        if not task.done():
+            _stragglers.add(task)
+        return self
+
+    def result(self) -> T:
+        """Return what it returned, or raise what it raised; only when it is over."""
+        if self.failure is not None:
+            raise self.failure
+        if self._task is not None and self._task.cancelled():
+            raise asyncio.CancelledError
+        return self._value
+
+    def cancel(self) -> None:
+        """Have it end with a CancelledError where it stands."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+def begin(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
     """Run *work* as a task of its own that no caller's cancellation reaches, and keep it alive."""
-    task = asyncio.get_running_loop().create_task(work)
-    _stragglers.add(task)
-    task.add_done_callback(_forget)
-    return task
+    loop = asyncio.get_running_loop()
+    begun: Work[T] = Work()
+    return begun.tie(loop.create_task(begun.run(work)))
 
 
-def _forget(task: asyncio.Task[Any]) -> None:
-    _stragglers.discard(task)
-    # Work that was late has nobody left who would take its exception, and asyncio would print a traceback.
-    if not task.cancelled():
-        task.exception()
+def begin_now(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
+    """Run *work* as `begin` does, and from Python 3.12 on up to where it first waits before this returns."""
+    if sys.version_info < (3, 12):
+        return begin(work)
+    loop = asyncio.get_running_loop()
+    begun: Work[T] = Work()
+    return begun.tie(asyncio.Task(begun.run(work), loop=loop, eager_start=True))
 
 
 async def insist(make: Callable[[], Coroutine[Any, Any, T]], once_more: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -43,45 +139,50 @@ async def insist(make: Callable[[], Coroutine[Any, Any, T]], once_more: Callable
         return await once_more()
 
 
-async def finish(task: asyncio.Future[Any], *, within: float) -> bool:
-    """Wait for *task* although the caller is being cancelled.
+async def finish(work: Work[Any], *, within: float) -> bool:
+    """Wait for *work* although the caller is being cancelled.
 
     Args:
-        task: begun with `begin`, or a future; it goes on in the background if it is late.
+        work: goes on in the background if it is late.
         within: seconds to wait at most, cancelled or not.
 
     Returns:
-        Whether the task is done.
+        Whether the work is done.
 
     Raises:
         asyncio.CancelledError: the cancellation that arrived meanwhile, raised afterwards and never lost.
-        Exception: what the task raised, if it is done and no cancellation arrived.
+        Exception: what the work raised, if it is done and no cancellation arrived.
     """
-    deadline = asyncio.get_running_loop().time() + within
-    cancellation: asyncio.CancelledError | None = None
     try:
-        if not task.done() and within > 0:
-            await asyncio.wait((task,), timeout=within)
-    except asyncio.CancelledError as error:
-        cancellation = await _sit_out(task, deadline, error)
-    failure = task.exception() if task.done() and not task.cancelled() else None
-    if cancellation is not None:
-        raise cancellation from failure
-    if failure is not None:
-        raise failure
-    return task.done()
+        await reached(work.over, within=within)
+    except asyncio.CancelledError as cancellation:
+        raise cancellation from work.failure
+    if work.failure is not None:
+        raise work.failure
+    return work.over.is_set()
 
 
-async def _sit_out(
-    task: asyncio.Future[Any], deadline: float, cancellation: asyncio.CancelledError
-) -> asyncio.CancelledError:
-    """Wait for *task* until *deadline* on the monotonic clock, and return the cancellation to raise then."""
+async def reached(mark: Mark, *, within: float) -> bool:
+    """Wait for *mark*, *within* seconds, although the caller is being cancelled; return whether it is set.
+
+    Raises:
+        asyncio.CancelledError: the cancellation that arrived meanwhile, raised afterwards and never lost.
+    """
+    until = asyncio.get_running_loop().time() + within
+    try:
+        return await mark.wait(within)
+    except asyncio.CancelledError as cancellation:
+        raise await _sit_out(mark, until, cancellation) from None
+
+
+async def _sit_out(mark: Mark, until: float, cancellation: asyncio.CancelledError) -> asyncio.CancelledError:
+    """Wait for *mark* until that time of the monotonic clock, and return the cancellation to raise then."""
     # A cancelled anyio scope cancels again at every turn of the loop, so waiting alone would spin; the shield stops
     # that. It does not stop a native Task.cancel(), of which there may be several: the loop outlives those.
     with anyio.CancelScope(shield=True):
-        while not task.done() and (left := deadline - asyncio.get_running_loop().time()) > 0:
+        while not mark.is_set() and (left := until - asyncio.get_running_loop().time()) > 0:
             try:
-                await asyncio.wait((task,), timeout=left)
+                await mark.wait(left)
             except asyncio.CancelledError as error:
                 cancellation = error
     return cancellation

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.completion import begin, finish
+from litellm_cancel_guard.completion import Mark, begin_now, finish, reached
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.outage import Outage, insisted, stood_still
@@ -69,13 +69,12 @@ class Ledger:
     async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
         deadline = time.monotonic() + self.settings.redis_timeout
         freed = self._releases.freed(gauge)
-        under_way = self._releases.under_way(gauge)
         admission = await self._acquire(request, gauge, limit, deadline)
         if admission.admitted or deadline - time.monotonic() < self.settings.redis_timeout / 2:
             return admission
         if (
             self._releases.freed(gauge) != freed
-            or await self._releases.came_free(gauge, under_way)
+            or await self._releases.came_free(gauge)
             or await self._may_be_free_elsewhere(request, gauge, admission)
         ):
             admission = await self._acquire(request, gauge, limit, deadline)
@@ -100,10 +99,10 @@ class Ledger:
         """
         asked = self.end_soon(request, ending)
         if asked is not None:
-            await finish(asked, within=self.settings.redis_timeout)
+            await reached(asked, within=self.settings.redis_timeout)
 
-    def end_soon(self, request: Request, ending: Ending) -> asyncio.Future[None] | None:
-        """End *request*; return what is done once Redis was asked to free its slot, or None if it holds none there."""
+    def end_soon(self, request: Request, ending: Ending) -> Mark | None:
+        """End *request*; return what is set once Redis was asked to free its slot, or None if it holds none there."""
         lease = self.registry.end(request, ending)
         if lease is None:
             return None
@@ -152,14 +151,13 @@ class Ledger:
 
     async def _answer(self, lease: Lease, limit: int, deadline: float) -> Admission:
         patience = self.settings.redis_timeout
-        acquire = begin(insisted(lambda: self.gauge.acquire(lease, limit), patience))
+        acquire = begin_now(lambda: insisted(lambda: self.gauge.acquire(lease, limit), patience))
         done = await finish(acquire, within=deadline - time.monotonic())
         if not done and stood_still(deadline, patience):
             done = await finish(acquire, within=patience)
         if not done:
             raise GaugeUnavailableError("no answer in time")
-        admission: Admission = acquire.result()
-        return admission
+        return acquire.result()
 
     def _without_redis(self, request: Request, lease: Lease, *, asked: bool) -> Admission:
         """Decide as the operator chose; *asked* in vain, Redis may have carried it out and must be told in any case."""

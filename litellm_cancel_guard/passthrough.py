@@ -55,4 +55,4 @@ def _close_with_this_task(stream: Any) -> None:
     task = asyncio.current_task()
     if task is not None:
         closer = Closer(stream)
-        task.add_done_callback(lambda _: begin(closer.close()) if closer.open else None)
+        task.add_done_callback(lambda _: begin(closer.close) if closer.open else None)

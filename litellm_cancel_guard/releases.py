@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.completion import begin, insist
+from litellm_cancel_guard.completion import Mark, begin, insist
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.outage import insisted
 
@@ -31,27 +31,22 @@ class Releases:
         self._gauge = gauge
         self._settings = settings
         self._outage = outage
-        # Each with what is done once Redis was asked for the first time.
-        self._under_way: dict[str, dict[asyncio.Task[None], asyncio.Future[None]]] = {}
+        # What is set once Redis was asked for the first time about each.
+        self._under_way: dict[str, set[Mark]] = {}
         # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
         self._freed: dict[str, int] = {}
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, list[Mark]] = {}
 
-    def begin(self, lease: Lease) -> asyncio.Future[None]:
-        """Give *lease* back; the future is done once Redis was asked, whatever came of it.
+    def begin(self, lease: Lease) -> Mark:
+        """Give *lease* back; what is returned is set once Redis was asked, whatever came of it.
 
         Nobody has to wait any longer: what Redis did not confirm is asked again when it answers, and what this worker
         counts itself is right from now on.
         """
-        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = begin(insist(lambda: self._release(lease, asked), lambda: self._release_now(lease)))
-        self._under_way.setdefault(lease.gauge, {})[task] = asked
-        task.add_done_callback(lambda done: self._released(lease.gauge, done))
+        asked = Mark()
+        self._under_way.setdefault(lease.gauge, set()).add(asked)
+        begin(lambda: self._see_through(lease, asked))
         return asked
-
-    def under_way(self, gauge: str) -> tuple[asyncio.Task[None], ...]:
-        """Return the releases of *gauge* that are not confirmed yet."""
-        return tuple(self._under_way.get(gauge, ()))
 
     def freed(self, gauge: str) -> int | None:
         """Return a number that changes when this worker has given back a slot of *gauge*."""
@@ -61,8 +56,7 @@ class Releases:
         """Tell those who wait: with nothing written in Redis, a slot is free as soon as its request has ended."""
         self._freed[gauge] = self._freed.get(gauge, 0) + 1
         for waiter in self._waiting.pop(gauge, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+            waiter.set()
         self.tidy(gauge)
 
     def tidy(self, gauge: str) -> None:
@@ -70,36 +64,38 @@ class Releases:
         if not self._registry.held(gauge) and gauge not in self._under_way:
             self._freed.pop(gauge, None)
 
-    async def came_free(self, gauge: str, under_way: tuple[asyncio.Task[None], ...]) -> bool:
+    async def came_free(self, gauge: str) -> bool:
         """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
 
-        Releases *under_way* when it came in count, and those that began since; where a route has no hook before its
-        last byte, also the one that begins when the request task of that route ends.
+        Those under way count; where a route has no hook before its last byte, also the one that begins when the
+        request task of that route ends.
         """
-        under_way = () if self._outage.of(gauge) else (*under_way, *self.under_way(gauge))
-        if under_way:
-            done, _ = await asyncio.wait(under_way, timeout=_SECOND_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            return bool(done)
-        if not self._registry.holds_unhooked(gauge):
+        under_way = gauge in self._under_way and not self._outage.of(gauge)
+        if not under_way and not self._registry.holds_unhooked(gauge):
             return False
-        freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        freed = Mark()
         self._waiting.setdefault(gauge, []).append(freed)
-        await asyncio.wait((freed,), timeout=_SECOND_LOOK_SECONDS)
-        return freed.done()
+        return await freed.wait(_SECOND_LOOK_SECONDS)
 
     async def wait_for_all(self, within: float) -> None:
         """Wait until Redis was asked for every release under way, at most *within* seconds."""
-        asked = [asked for under_way in self._under_way.values() for asked in under_way.values()]
-        if asked:
-            await asyncio.wait(asked, timeout=within)
+        until = asyncio.get_running_loop().time() + within
+        for asked in [asked for under_way in self._under_way.values() for asked in under_way]:
+            await asked.wait(until - asyncio.get_running_loop().time())
 
-    async def _release(self, lease: Lease, asked: asyncio.Future[None]) -> None:
+    async def _see_through(self, lease: Lease, asked: Mark) -> None:
+        try:
+            await insist(lambda: self._release(lease, asked), lambda: self._release_now(lease))
+        finally:
+            self._released(lease.gauge, asked)
+
+    async def _release(self, lease: Lease, asked: Mark) -> None:
         # For longer than a lease, too: a frozen Redis carries out what it was sent when it wakes up, and the slot of an
         # acquire that nobody waits for any more would be held for a lease from then on.
         while not await self._confirmed(lease, asked):
             await self._outage.end_of(lease.gauge)
 
-    async def _confirmed(self, lease: Lease, asked: asyncio.Future[None]) -> bool:
+    async def _confirmed(self, lease: Lease, asked: Mark) -> bool:
         """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""
         try:
             if self._outage.of(lease.gauge):
@@ -111,8 +107,7 @@ class Releases:
         except Exception as error:
             log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
         finally:
-            if not asked.done():
-                asked.set_result(None)
+            asked.set()
         return True
 
     async def _release_now(self, lease: Lease) -> None:
@@ -124,9 +119,9 @@ class Releases:
         except Exception as error:
             log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
 
-    def _released(self, gauge: str, task: asyncio.Task[None]) -> None:
+    def _released(self, gauge: str, asked: Mark) -> None:
         under_way = self._under_way[gauge]
-        del under_way[task]
+        under_way.discard(asked)
         if not under_way:
             del self._under_way[gauge]
         self.locally_freed(gauge)

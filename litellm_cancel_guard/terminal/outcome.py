@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -106,11 +105,14 @@ class Outcome:
     async def _opening(self, pulling: Pulling) -> tuple[list[Any], bool]:
         """Return the chunks up to the first content, or as many as can be held, and whether that is all."""
         held: list[Any] = []
+
+        def enough(chunk: Any) -> bool:
+            held.extend(self._sorter.push(chunk))
+            return self._sorter.content or self._sorter.failed is not None or not _may_hold(held)
+
         try:
-            held += self._sorter.push(await pulling.first())
-            until = time.monotonic() + HOLD_SECONDS
-            while not self._sorter.content and self._sorter.failed is None and _may_hold(held):
-                held += self._sorter.push(await pulling.within(max(until - time.monotonic(), 0)))
+            if not enough(await pulling.first()):
+                await pulling.until(enough, HOLD_SECONDS)
         except NotYetError:
             return held, False
         except StopAsyncIteration:

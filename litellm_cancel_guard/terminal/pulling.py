@@ -1,24 +1,25 @@
-"""Pulls a stream's chunks: as they come, within a time, or at the latest after a silence."""
+"""Pulls a stream's chunks: as they come, those of its opening within a time, or at the latest after a silence."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from litellm_cancel_guard.completion import finish
+from litellm_cancel_guard.completion import begin_now, finish
 from litellm_cancel_guard.terminal.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable
+    from collections.abc import AsyncIterable, Awaitable, Callable
+
+    from litellm_cancel_guard.completion import Work
 
 # How long a pull that nobody waits for any more may take to notice that it was cancelled.
 _CANCEL_SECONDS = 1.0
 
 
 class NotYetError(Exception):
-    """No chunk came within the time given; the pull goes on, and the next one returns its chunk."""
+    """Not enough came within the time given; the pull goes on, and the next one returns its chunk."""
 
 
 class Pulling:
@@ -27,28 +28,33 @@ class Pulling:
     def __init__(self, response: AsyncIterable[Any], idle_timeout: float) -> None:
         self._next = response.__aiter__().__anext__
         self._idle = idle_timeout
-        self._pending: asyncio.Task[Any] | None = None
+        self._pending: Work[Any] | None = None
+        self._late = False
 
     async def first(self) -> Any:
         """Return the first chunk, however long it takes."""
         return await self._next()
 
-    async def within(self, seconds: float | None) -> Any:
-        """Return the next chunk.
+    async def until(self, enough: Callable[[Any], bool], seconds: float) -> None:
+        """Pull chunk after chunk, handing each to *enough*, until that is true of one.
 
         Raises:
-            NotYetError: it did not come within *seconds*; None waits for as long as it takes.
+            NotYetError: it was true of none within *seconds*.
             StopAsyncIteration: the stream has ended.
         """
         # A pull can't be given up without cancelling the provider's call: it goes on in a task of its own, as every
-        # pull does in LiteLLM from 1.98 on.
-        if self._pending is None:
-            self._pending = asyncio.ensure_future(self._next())
-        await asyncio.wait((self._pending,), timeout=seconds)
-        if not self._pending.done():
+        # pull does in LiteLLM from 1.98 on. One task for all of them, since each costs turns of the event loop.
+        self._pending = begin_now(lambda: self._pull_until(enough))
+        if not await self._pending.over.wait(seconds):
+            self._late = True
             raise NotYetError
-        done, self._pending = self._pending, None
-        return done.result()
+        self._taken()
+
+    async def _pull_until(self, enough: Callable[[Any], bool]) -> Any:
+        while True:
+            chunk = await self._next()
+            if self._late or enough(chunk):
+                return chunk
 
     def next(self) -> Awaitable[Any]:
         """Return what awaits the next chunk.
@@ -61,18 +67,22 @@ class Pulling:
 
     async def _watched(self) -> Any:
         if self._pending is not None:
-            try:
-                return await self.within(self._idle or None)
-            except NotYetError:
-                raise _silent(self._idle) from None
+            if not await self._pending.over.wait(self._idle or None):
+                raise _silent(self._idle)
+            return self._taken()
         with anyio.move_on_after(self._idle):
             return await self._next()
         raise _silent(self._idle)
 
+    def _taken(self) -> Any:
+        """Return, once, what the pending pull has brought."""
+        done, self._pending = self._pending, None
+        return done.result() if done is not None else None
+
     async def cancel(self) -> None:
         """Give up a pull that is under way."""
         pending, self._pending = self._pending, None
-        if pending is not None and not pending.done():
+        if pending is not None and not pending.over.is_set():
             pending.cancel()
             await finish(pending, within=_CANCEL_SECONDS)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 import anyio
 import pytest
 
-from litellm_cancel_guard.completion import begin, finish
+from litellm_cancel_guard.completion import Mark, begin, begin_now, finish
 
 
 class Work:
@@ -27,7 +28,7 @@ class Work:
 async def test_it_waits_for_the_result() -> None:
     work = Work()
     work.go_on.set()
-    task = begin(work.run())
+    task = begin(work.run)
 
     assert await finish(task, within=5)
     assert task.result() == "result"
@@ -35,7 +36,7 @@ async def test_it_waits_for_the_result() -> None:
 
 async def test_three_cancellations_do_not_stop_it_and_are_raised_afterwards() -> None:
     work = Work()
-    caller = asyncio.create_task(finish(begin(work.run()), within=5))
+    caller = asyncio.create_task(finish(begin(work.run), within=5))
     await work.started.wait()
 
     for _ in range(3):
@@ -54,7 +55,7 @@ async def test_a_cancelled_anyio_scope_does_not_make_it_spin() -> None:
     turns = 0
 
     async def finish_it() -> None:
-        await finish(begin(work.run()), within=5)
+        await finish(begin(work.run), within=5)
 
     with anyio.move_on_after(0) as scope:
         asyncio.get_running_loop().call_later(0.1, work.go_on.set)
@@ -68,25 +69,26 @@ async def test_a_cancelled_anyio_scope_does_not_make_it_spin() -> None:
 
 async def test_late_work_goes_on_in_the_background() -> None:
     work = Work()
-    task = begin(work.run())
+    task = begin(work.run)
 
     assert not await finish(task, within=0.01)
     work.go_on.set()
-    assert await task == "result"
+    assert await finish(task, within=5)
+    assert task.result() == "result"
 
 
 async def test_a_cancelled_caller_is_let_go_at_the_deadline() -> None:
     work = Work()
-    task = begin(work.run())
+    task = begin(work.run)
     caller = asyncio.create_task(finish(task, within=0.05))
     await work.started.wait()
     caller.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert not task.done()
+    assert not task.over.is_set()
     work.go_on.set()
-    await task
+    assert await finish(task, within=5)
 
 
 async def test_its_error_is_raised() -> None:
@@ -94,7 +96,7 @@ async def test_its_error_is_raised() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await finish(begin(fails()), within=5)
+        await finish(begin(fails), within=5)
 
 
 async def test_an_error_never_hides_a_cancellation() -> None:
@@ -104,10 +106,69 @@ async def test_an_error_never_hides_a_cancellation() -> None:
         await go_on.wait()
         raise ValueError("no")
 
-    caller = asyncio.create_task(finish(begin(fails()), within=5))
+    caller = asyncio.create_task(finish(begin(fails), within=5))
     await asyncio.sleep(0)
     caller.cancel()
     go_on.set()
 
     with pytest.raises(asyncio.CancelledError):
         await caller
+
+
+async def test_who_waits_for_it_goes_on_in_the_turn_after_its_end() -> None:
+    work, turns = Work(), 0
+    caller = asyncio.create_task(finish(begin(work.run), within=5))
+    await work.started.wait()
+    work.go_on.set()
+
+    while not caller.done():
+        await asyncio.sleep(0)
+        turns += 1
+    # The work ends in the first, its caller in the second, and this loop sees it in the third at the latest.
+    assert turns <= 3
+
+
+async def test_work_begun_at_once_has_begun_where_python_can() -> None:
+    work = Work()
+    task = begin_now(work.run)
+
+    assert work.started.is_set() == (sys.version_info >= (3, 12))
+    work.go_on.set()
+    assert await finish(task, within=5)
+    assert task.result() == "result"
+
+
+async def test_work_that_never_waits_is_finished_like_any_other() -> None:
+    async def fails() -> None:
+        raise ValueError("no")
+
+    async def works() -> int:
+        return 1
+
+    task = begin_now(works)
+    assert await finish(task, within=5)
+    assert task.result() == 1
+    with pytest.raises(ValueError, match="no"):
+        await finish(begin_now(fails), within=5)
+
+
+async def test_a_mark_is_waited_for_no_longer_than_allowed() -> None:
+    mark = Mark()
+
+    assert not await mark.wait(0)
+    assert not await mark.wait(0.01)
+    mark.set()
+    assert await mark.wait(0)
+    assert await mark.wait(None)
+
+
+async def test_work_that_is_given_up_ends_where_it_stands() -> None:
+    work = Work()
+    task = begin(work.run)
+    await work.started.wait()
+    task.cancel()
+
+    assert await finish(task, within=5)
+    assert not work.done
+    with pytest.raises(asyncio.CancelledError):
+        task.result()

@@ -121,7 +121,7 @@ def test_a_release_under_way_when_its_loop_ends_is_done_again() -> None:
         released.append("slot")
 
     async def serve() -> None:
-        begin(insist(release, release))
+        begin(lambda: insist(release, release))
         await asyncio.sleep(0)
 
     asyncio.run(serve())
