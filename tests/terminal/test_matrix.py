@@ -138,11 +138,16 @@ def _differs(cell: Cell, outcome: Outcome, status: int) -> str:
         return "" if (outcome.raised, outcome.code) == expected else f"not {expected}"
     if cell.sdk == "genai":
         kind = "ClientError" if status < 500 else "ServerError"
-        return "" if outcome.raised == kind and str(status) in (outcome.code or "") else f"not {kind} {status}"
+        wrong = outcome.raised != kind or str(status) not in (outcome.code or "")
+        return f"not {kind} {status}" if wrong else _without_delay(cell, outcome)
     if cell.failure.begun:
         return "" if outcome.raised == "APIError" and str(status) in (outcome.code or "") else f"not APIError {status}"
     if (outcome.raised, outcome.status) != ("RateLimitError", 429):
         return "not a real HTTP 429"
+    return _without_delay(cell, outcome)
+
+
+def _without_delay(cell: Cell, outcome: Outcome) -> str:
     # A provider that says so in its stream has sent its headers long before.
     wanted = "7" if cell.failure.name == "http429" and cell.fallback != "limited" else None
     return "" if wanted in {None, outcome.retry_after} else f"not Retry-After {wanted} but {outcome.retry_after}"
