@@ -143,8 +143,15 @@ async def test_a_worker_whose_loop_stands_still_is_replaced(start: Callable[...,
     # Not under the uvicorn of older releases, whose supervisor ends a worker that only starts slowly.
     supervisor = () if failing.version.at_least(1, 90) else ("--run_gunicorn",)
     block = guard_block(loop_stall_seconds=4, on_loop_stall="exit")
-    proxy = start(settings=failing.settings + block, workers=2, arguments=supervisor)
+    env = (*failing.env, ("LITELLM_LOG", "INFO"))
+    proxy = start(settings=failing.settings + block, workers=2, arguments=supervisor, env=env)
     before = set(proxy.workers)
+
+    async def both_are_watched() -> bool:
+        await ask("chat", proxy.url, fresh_key().secret, "openai", str(Script("on")))
+        return proxy.text().count("limiter of LiteLLM") == 2
+
+    await wait_until(both_are_watched, "each worker has served a request, and is watched from then on", within=60)
     asked = await ask("chat", proxy.url, fresh_key(block=30).secret, "openai", str(Script("stall")), within=20)
     assert asked.raised
     await wait_until(lambda: len(set(proxy.workers) - before) == 1, "the supervisor has started another", within=60)
