@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # asyncio keeps only weak references to tasks: without this a release that outlives its request may be collected.
-_stragglers: set[asyncio.Task[None]] = set()
+_stragglers: set[Work[Any]] = set()
 
 
 class Mark:
@@ -28,7 +28,7 @@ class Mark:
 
     def __init__(self) -> None:
         self._set = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def is_set(self) -> bool:
         """Tell whether it was set."""
@@ -46,12 +46,12 @@ class Mark:
             return self._set
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(waiter)
+        self._waiting.add(waiter)
         timer = None if seconds is None else loop.call_later(seconds, _let_go, waiter)
         try:
             await waiter
         finally:
-            self._waiting.remove(waiter)
+            self._waiting.discard(waiter)
             if timer is not None:
                 timer.cancel()
         return self._set
@@ -66,56 +66,50 @@ class Work(Generic[T]):
     """Work in a task of its own that no caller's cancellation reaches; `begin` makes it.
 
     Attributes:
+        task: what runs it.
         over: set as its last act.
         failure: what it raised; nobody's concern if nobody asks.
     """
 
-    __slots__ = ("_task", "_value", "failure", "over")
+    __slots__ = ("_value", "failure", "over", "task")
 
+    task: asyncio.Task[None]
     _value: T
 
     def __init__(self) -> None:
         self.over = Mark()
         self.failure: Exception | None = None
-        self._task: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         """Do *work*, and keep what comes of it."""
+        _stragglers.add(self)
         try:
             self._value = await work()
         except Exception as error:
             self.failure = error
         finally:
-            if self._task is not None:
-                _stragglers.discard(self._task)
+            _stragglers.discard(self)
             self.over.set()
-
-    def tie(self, task: asyncio.Task[None]) -> Work[T]:
-        """Keep *task* alive, which runs this."""
-        self._task = task
-        if not task.done():
-            _stragglers.add(task)
-        return self
 
     def result(self) -> T:
         """Return what it returned, or raise what it raised; only when it is over."""
         if self.failure is not None:
             raise self.failure
-        if self._task is not None and self._task.cancelled():
+        if self.task.cancelled():
             raise asyncio.CancelledError
         return self._value
 
     def cancel(self) -> None:
         """Have it end with a CancelledError where it stands."""
-        if self._task is not None:
-            self._task.cancel()
+        self.task.cancel()
 
 
 def begin(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
     """Run *work* as a task of its own that no caller's cancellation reaches, and keep it alive."""
     loop = asyncio.get_running_loop()
     begun: Work[T] = Work()
-    return begun.tie(loop.create_task(begun.run(work)))
+    begun.task = loop.create_task(begun.run(work))
+    return begun
 
 
 def begin_now(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
@@ -124,7 +118,8 @@ def begin_now(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
         return begin(work)
     loop = asyncio.get_running_loop()
     begun: Work[T] = Work()
-    return begun.tie(asyncio.Task(begun.run(work), loop=loop, eager_start=True))
+    begun.task = asyncio.Task(begun.run(work), loop=loop, eager_start=True)
+    return begun
 
 
 async def insist(make: Callable[[], Coroutine[Any, Any, T]], once_more: Callable[[], Coroutine[Any, Any, T]]) -> T:

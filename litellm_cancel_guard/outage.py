@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from litellm_cancel_guard.completion import Mark
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.observer import Observer
 
@@ -68,7 +69,7 @@ class Outage:
         self.observer = Observer()
         self._node_of = node_of
         self._meanwhile = _MEANWHILE[on_redis_error]
-        self._changed: set[asyncio.Future[None]] = set()
+        self._changed = Mark()
         self._when_begun: Callable[[], None] = lambda: None
 
     @property
@@ -113,18 +114,12 @@ class Outage:
     async def end_of(self, gauge: str) -> None:
         """Wait until the node of *gauge* answers again; return at once if it does."""
         while self.of(gauge):
-            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._changed.add(changed)
-            try:
-                await changed
-            finally:
-                self._changed.discard(changed)
+            await self._changed.wait(None)
 
     def _tell(self) -> None:
         self.observer.degraded(self.on)
-        for changed in self._changed:
-            if not changed.done():
-                changed.set_result(None)
+        changed, self._changed = self._changed, Mark()
+        changed.set()
 
 
 def _at(node: str) -> str:

@@ -35,7 +35,7 @@ class Releases:
         self._under_way: dict[str, set[Mark]] = {}
         # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
         self._freed: dict[str, int] = {}
-        self._waiting: dict[str, list[Mark]] = {}
+        self._waiting: dict[str, Mark] = {}
 
     def begin(self, lease: Lease) -> Mark:
         """Give *lease* back; what is returned is set once Redis was asked, whatever came of it.
@@ -55,8 +55,8 @@ class Releases:
     def locally_freed(self, gauge: str) -> None:
         """Tell those who wait: with nothing written in Redis, a slot is free as soon as its request has ended."""
         self._freed[gauge] = self._freed.get(gauge, 0) + 1
-        for waiter in self._waiting.pop(gauge, ()):
-            waiter.set()
+        if (awaited := self._waiting.pop(gauge, None)) is not None:
+            awaited.set()
         self.tidy(gauge)
 
     def tidy(self, gauge: str) -> None:
@@ -73,9 +73,7 @@ class Releases:
         under_way = gauge in self._under_way and not self._outage.of(gauge)
         if not under_way and not self._registry.holds_unhooked(gauge):
             return False
-        freed = Mark()
-        self._waiting.setdefault(gauge, []).append(freed)
-        return await freed.wait(_SECOND_LOOK_SECONDS)
+        return await self._waiting.setdefault(gauge, Mark()).wait(_SECOND_LOOK_SECONDS)
 
     async def wait_for_all(self, within: float) -> None:
         """Wait until Redis was asked for every release under way, at most *within* seconds."""

@@ -12,6 +12,7 @@ import logging
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.completion import begin
 from litellm_cancel_guard.limiter.counting import counts_slots
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class TokenCounts:
     def __init__(self, send: Callable[..., Awaitable[Any]]) -> None:
         self._send = send
         self._sums: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self._sending: set[asyncio.Task[None]] = set()
 
     def add(self, operations: Iterable[dict[str, Any]]) -> None:
         """Have *operations* sent within 50 ms, added to what other requests count meanwhile."""
@@ -79,9 +79,7 @@ class TokenCounts:
         if first and self._sums:
             # Not in the request's context: there LiteLLM 1.109 keeps a batch of commands (active_post_call_redis_batch)
             # that goes out with the end of the request, and what is added to it later never does.
-            sending = Context().run(asyncio.get_running_loop().create_task, self._send_soon())
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+            Context().run(begin, self._send_soon)
 
     async def _send_soon(self) -> None:
         try:
