@@ -50,9 +50,9 @@ class Ledger:
         self._corrupt: set[str] = set()
 
     async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
-        """Acquire a slot of *gauge* for *request*, or refuse, within ``redis_timeout`` seconds and a few milliseconds.
+        """Acquire a slot of *gauge* for *request*, or refuse; Redis is asked twice where a slot is about to come free.
 
-        A request that holds a slot already goes on with it.
+        Each time has ``redis_timeout`` seconds. A request that holds a slot already goes on with it.
 
         Raises:
             CountUnknownError: Redis could not be asked, and ``on_redis_error`` is ``closed``.
@@ -67,17 +67,14 @@ class Ledger:
             self._releases.tidy(gauge)
 
     async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
-        deadline = time.monotonic() + self.settings.redis_timeout
         freed = self._releases.freed(gauge)
-        admission = await self._acquire(request, gauge, limit, deadline)
-        if admission.admitted or deadline - time.monotonic() < self.settings.redis_timeout / 2:
-            return admission
-        if (
+        admission = await self._acquire(request, gauge, limit)
+        if not admission.admitted and (
             self._releases.freed(gauge) != freed
             or await self._releases.came_free(gauge)
             or await self._may_be_free_elsewhere(request, gauge, admission)
         ):
-            admission = await self._acquire(request, gauge, limit, deadline)
+            admission = await self._acquire(request, gauge, limit)
         return admission
 
     async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:
@@ -126,7 +123,7 @@ class Ledger:
         """Renew every lease held here, and settle those that Redis has lost; `outage` shows whether it answered."""
         await self._renewals.renew()
 
-    async def _acquire(self, request: Request, gauge: str, limit: int, deadline: float) -> Admission:
+    async def _acquire(self, request: Request, gauge: str, limit: int) -> Admission:
         lease = Lease.new(gauge, request.route)
         # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
         # tied to the request first and the acquire finished, so that the release can only come after it.
@@ -135,7 +132,7 @@ class Ledger:
             return self._without_redis(request, lease, asked=False)
         self._renewals.asking.add(lease)
         try:
-            admission = await self._answer(lease, limit, deadline)
+            admission = await self._answer(lease, limit)
         except GaugeUnavailableError as error:
             self.outage.begin(gauge, error)
             return self._without_redis(request, lease, asked=True)
@@ -149,10 +146,11 @@ class Ledger:
             self.registry.drop(request)
         return admission
 
-    async def _answer(self, lease: Lease, limit: int, deadline: float) -> Admission:
+    async def _answer(self, lease: Lease, limit: int) -> Admission:
         patience = self.settings.redis_timeout
+        deadline = time.monotonic() + patience
         acquire = begin_now(lambda: insisted(lambda: self.gauge.acquire(lease, limit), patience))
-        done = await finish(acquire, within=deadline - time.monotonic())
+        done = await finish(acquire, within=patience)
         if not done and stood_still(deadline, patience):
             done = await finish(acquire, within=patience)
         if not done:

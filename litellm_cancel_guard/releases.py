@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("LiteLLM Proxy")
 
-# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more.
-_SECOND_LOOK_SECONDS = 0.05
+# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more: in
+# steps, each a turn of the event loop at least. On a worker whose loop stands still 50 ms are over before the task
+# whose end is awaited could run, and a client alone with its key would be refused.
+_SECOND_LOOK_STEPS, _STEP_SECONDS = 10, 0.005
 
 
 class Releases:
@@ -65,7 +67,7 @@ class Releases:
             self._freed.pop(gauge, None)
 
     async def came_free(self, gauge: str) -> bool:
-        """Wait, a few milliseconds, for a release of this worker that the refused request has overtaken.
+        """Wait, at most 50 ms of a loop that runs, for a release here that the refused request has overtaken.
 
         Those under way count; where a route has no hook before its last byte, also the one that begins when the
         request task of that route ends.
@@ -73,7 +75,11 @@ class Releases:
         under_way = gauge in self._under_way and not self._outage.of(gauge)
         if not under_way and not self._registry.holds_unhooked(gauge):
             return False
-        return await self._waiting.setdefault(gauge, Mark()).wait(_SECOND_LOOK_SECONDS)
+        awaited = self._waiting.setdefault(gauge, Mark())
+        for _ in range(_SECOND_LOOK_STEPS):
+            if await awaited.wait(_STEP_SECONDS):
+                break
+        return awaited.is_set()
 
     async def wait_for_all(self, within: float) -> None:
         """Wait until Redis was asked for every release under way, at most *within* seconds."""

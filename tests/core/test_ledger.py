@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -115,6 +116,36 @@ async def test_a_refusal_looks_once_more_if_a_slot_came_free_while_redis_was_ask
         await asyncio.sleep(0)
     await ledger.end(first, Ending.TASK_ENDED)
     gauge.hold_acquire.set()
+
+    assert (await refused).admitted
+
+
+async def test_a_refusal_waits_on_while_the_event_loop_stands_still(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """The time is up before the task whose end is awaited could run."""
+    first, second = Request("pass_through_endpoint"), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    refused = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251 - the loop is to stand still
+    await asyncio.sleep(0)
+    await ledger.end(first, Ending.TASK_ENDED)
+
+    assert (await refused).admitted
+
+
+async def test_a_refusal_that_took_long_looks_once_more_as_well(gauge: ScriptedGauge) -> None:
+    ledger = Ledger(Registry(), gauge, Settings(lease_seconds=30, redis_timeout=0.2))
+    first, second = Request("pass_through_endpoint"), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.late = 0.15
+    refused = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    gauge.late = 0
+    await ledger.end(first, Ending.TASK_ENDED)
 
     assert (await refused).admitted
 

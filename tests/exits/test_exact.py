@@ -13,6 +13,8 @@ from tests.harness.routes import ROUTES, SOCKETS
 from tests.harness.sessions import session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.harness.clients import Caller
     from tests.harness.routes import Route, SocketRoute
 
@@ -35,6 +37,28 @@ async def test_one_after_another_is_never_refused_at_a_cap_of_one(caller: Caller
 
     assert statuses.count(429) == 0
     assert statuses == [200] * IN_A_ROW
+
+
+# On the other routes the slot is free in Redis before the last byte is out.
+@pytest.mark.parametrize("name", ["pass_anthropic", "pass_custom"])
+async def test_one_after_another_is_not_refused_while_the_event_loop_keeps_standing_still(
+    start: Callable[..., Caller], name: str
+) -> None:
+    """A worker's first requests import LiteLLM's parts for half a second, and some callbacks wait without awaiting."""
+    caller = start(env=(("CANCEL_GUARD_REDIS_TIMEOUT", "1"),))
+    one = fresh_key(cap=1)
+
+    async def keep_blocking() -> None:
+        while True:
+            await caller.plain(ROUTES["chat"], fresh_key(cap=None, block=600))
+
+    blocking = asyncio.create_task(keep_blocking())
+    script = replace(caller.script(), chunks=2)
+    statuses = [(await how(ROUTES[name], one, script)).status for how in [caller.streamed, caller.plain] * 10]
+    blocking.cancel()
+    await asyncio.wait([blocking])
+
+    assert statuses == [200] * 20
 
 
 @pytest.mark.parametrize("route", SOCKETS.values(), ids=SOCKETS.keys())

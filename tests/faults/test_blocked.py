@@ -33,7 +33,7 @@ async def test_it_takes_back_what_is_free_and_the_cap_holds(
             await asyncio.sleep(0.02)
 
     async with held(blocked, key, 3) as first:
-        blocking = asyncio.create_task(blocked.plain(CHAT, fresh_key(block=int(LEASE_SECONDS) + 4)))
+        blocking = asyncio.create_task(blocked.plain(CHAT, fresh_key(block=int(LEASE_SECONDS + 4) * 1000)))
         assert await settled(lambda: gauge(redis_server.client, key), 0, within=LEASE_SECONDS + 2) == 0
         watching = asyncio.create_task(watch())
         async with held(caller, key, 2) as second:
@@ -56,7 +56,7 @@ async def test_for_less_than_a_lease_it_loses_nothing(
 ) -> None:
     blocked = start()
     async with held(blocked, key, 3) as streams:
-        assert (await blocked.plain(CHAT, fresh_key(block=1))).status == 200
+        assert (await blocked.plain(CHAT, fresh_key(block=1000))).status == 200
         assert gauge(redis_server.client, key) == 3
         await asyncio.sleep(LEASE_SECONDS)
         assert gauge(redis_server.client, key) == 3

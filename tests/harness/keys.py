@@ -24,7 +24,7 @@ async def user_api_key_auth(request, api_key):
         return int(said[1]) if said else None
 
     if limit("block"):
-        time.sleep(limit("block"))  # as a callback that waits without awaiting: the event loop stands still
+        time.sleep(limit("block") / 1000)  # as a callback that waits without awaiting: the event loop stands still
     return UserAPIKeyAuth(
         api_key=secret.removeprefix("sk-") if "-raw-" in secret else hash_token(secret),
         max_parallel_requests=limit("cap"),
@@ -48,7 +48,7 @@ def fresh_key(
 ) -> Key:
     """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth.
 
-    A request with a key that says `block` makes its worker's event loop stand still for so many seconds.
+    A request with a key that says `block` makes its worker's event loop stand still for so many milliseconds.
     """
     limits = {"cap": cap, "rpm": rpm, "tpm": tpm, "block": block}
     parts = [f"{name}{limit}" for name, limit in limits.items() if limit is not None]

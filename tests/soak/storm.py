@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,6 +27,20 @@ if TYPE_CHECKING:
 STORMED = ("chat", "chat_claude", "text", "messages", "messages_claude", "responses", "pass_anthropic", "pass_custom")
 # What LiteLLM makes of a provider that fails; 429 is a refusal, or a provider's.
 FAILURES = (500, 502, 503, 429, 408, 504)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one client asks for."""
+
+    key: Key
+    route: Route
+    script: Script
+    tag: str
+    stream: bool
+
+    def __str__(self) -> str:
+        return f"{self.route.name} {self.script} {'streamed' if self.stream else 'plain'}"
 
 
 @dataclass
@@ -85,7 +100,7 @@ class Storm:
             patience = self._chance.choice([None, None, self._chance.expovariate(4), self._chance.expovariate(1)])
             try:
                 with anyio.fail_after(patience):
-                    await self._ask(proxy, self._chance.choice(self.shared))
+                    await self._ask(proxy, self._question(self._chance.choice(self.shared)))
             except TimeoutError:
                 self.told.left += 1
             except httpx.TransportError as error:
@@ -96,36 +111,48 @@ class Storm:
 
     async def _lone_client(self) -> None:
         """It reads every answer to its end, and nobody else has its key: it is never refused."""
+        before, ended = "nothing", time.monotonic()
         while True:
             proxy = self._proxies[self._steady]
             if proxy is not None:
-                with contextlib.suppress(httpx.TransportError):
-                    await self._ask(proxy, self.lone)
+                question, began = self._question(self.lone), time.monotonic()
+                try:
+                    status, answer = await self._ask(proxy, question)
+                    if status == 429:
+                        after = f"{began - ended:.3f} s after {before}"
+                        self.told.wrong.append(
+                            f"a client alone with its key was refused: {question}, {after}: {answer}"
+                        )
+                    before, ended = str(question), time.monotonic()
+                except httpx.TransportError as error:
+                    before, ended = f"{question}, which ended in {error!r}", time.monotonic()
             await asyncio.sleep(self._chance.choice([0, 0, 0.2]))
 
-    async def _ask(self, proxy: Proxy, key: Key) -> None:
-        route, tag = ROUTES[self._chance.choice(STORMED)], self._tag()
+    def _question(self, key: Key) -> Question:
+        tag = self._tag()
         script = self._script(self.run_of(key, tag))
-        path, body, headers = route.request(key, str(script), stream=self._chance.random() < 0.75)
+        return Question(key, ROUTES[self._chance.choice(STORMED)], script, tag, stream=self._chance.random() < 0.75)
+
+    async def _ask(self, proxy: Proxy, question: Question) -> tuple[int, str]:
+        """Ask, and read the answer to its end; return its status and its text."""
+        path, body, headers = question.route.request(question.key, str(question.script), stream=question.stream)
         with contextlib.ExitStack() as unanswered:
-            self.asking[tag] += 1
-            unanswered.callback(self.asking.subtract, [tag])
+            self.asking[question.tag] += 1
+            unanswered.callback(self.asking.subtract, [question.tag])
             async with self._http.stream("POST", f"{proxy.url}{path}", json=body, headers=headers) as response:
                 unanswered.close()
                 self.told.served[proxy.url] += 1
-                self._judge(route, key, script, response.status_code)
-                async for _ in response.aiter_raw():
-                    pass
+                self._judge(question, response.status_code)
+                return response.status_code, (await response.aread()).decode(errors="replace")
 
     def _script(self, run: str) -> Script:
         chunks = self._chance.randint(2, 8)
         mishap = self._chance.choice([{}] * 8 + [{"status": 500}, {"error_step": 1}, {"break_step": 1}, {"delay": 1.5}])
         return Script(run, chunks=chunks, gap=self._chance.choice([0.0, 0.02, 0.2]), **mishap)  # type: ignore[arg-type]
 
-    def _judge(self, route: Route, key: Key, script: Script, status: int) -> None:
+    def _judge(self, question: Question, status: int) -> None:
         self.told.statuses[status] += 1
+        script = question.script
         may_fail = script.status or script.error_step >= 0 or script.break_step >= 0
-        if status == 429 and key is self.lone:
-            self.told.wrong.append(f"a client alone with its key was refused: {route.name}, {script}")
-        elif status not in (200, 429) and not (may_fail and status in FAILURES):
-            self.told.wrong.append(f"{route.name} answered {status} to {script}")
+        if status not in (200, 429) and not (may_fail and status in FAILURES):
+            self.told.wrong.append(f"{question.route.name} answered {status} to {script}")

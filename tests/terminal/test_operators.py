@@ -152,7 +152,7 @@ async def test_a_worker_whose_loop_stands_still_is_replaced(start: Callable[...,
         return proxy.text().count("limiter of LiteLLM") == 2
 
     await wait_until(both_are_watched, "each worker has served a request, and is watched from then on", within=60)
-    asked = await ask("chat", proxy.url, fresh_key(block=30).secret, "openai", str(Script("stall")), within=20)
+    asked = await ask("chat", proxy.url, fresh_key(block=30_000).secret, "openai", str(Script("stall")), within=20)
     assert asked.raised
     await wait_until(lambda: len(set(proxy.workers) - before) == 1, "the supervisor has started another", within=60)
     assert "the event loop has stood still for 4 seconds. This worker ends now" in proxy.text()
