@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
+from functools import lru_cache
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import begin, finish
@@ -31,7 +32,7 @@ class Closer:
     def __init__(self, stream: Any) -> None:
         """Look for the connection under *stream* before it is read: a generator that was cancelled has nothing left."""
         self._stream = stream
-        self._parts = list(_reachable([stream]))
+        self._parts = _found_under([stream])
 
     @property
     def open(self) -> bool:
@@ -44,11 +45,11 @@ class Closer:
 
     def look_again(self) -> None:
         """Look again when the first chunk has come: some streams ask their provider only for that."""
-        self._parts = list(_reachable(self._parts))
+        self._parts = _found_under(self._parts)
 
     async def close(self, *wrappers: Any) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""
-        connections = [part for part in _reachable(self._parts) if _is_response(part) or _is_body(part)]
+        connections = [part for part in _found_under(self._parts) if _is_response(part) or _is_body(part)]
         found = {id(found): found for found in (*wrappers, self._stream, *connections)}
         try:
             await finish(begin(lambda: _close_all(found.values())), within=_CLOSE_SECONDS)
@@ -67,6 +68,15 @@ async def _close_all(streams: Iterable[Any]) -> None:
             log.debug("cancel_guard: closing an abandoned stream raised %r", error)
 
 
+def _found_under(streams: list[Any]) -> list[Any]:
+    try:
+        return list(_reachable(streams))
+    except Exception as error:
+        # An attribute of a type that can't be looked up is no reason for a request to fail.
+        log.debug("cancel_guard: what lies under a stream can't be seen: %r", error)
+        return streams
+
+
 def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
     """Return *streams*, what they wrap, and the HTTP responses that they read from."""
     waiting, seen = list(streams), set[int]()
@@ -77,24 +87,36 @@ def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
         seen.add(id(found))
         yield found
         if not _is_response(found):
-            waiting.extend(value for value in _parts(found) if _is_response(value) or _is_stream(value))
+            waiting.extend(filter(_is_stream, _parts(found)))
 
 
-def _parts(stream: Any) -> list[Any]:
-    if not inspect.isasyncgen(stream):
-        return list(getattr(stream, "__dict__", {}).values())
+def _parts(stream: Any) -> Iterable[Any]:
+    if not isinstance(stream, AsyncGeneratorType):
+        return getattr(stream, "__dict__", {}).values()
     # What an `async for` iterates over is in no local variable; only the collector sees it.
     frame = stream.ag_frame
-    return [*gc.get_referents(stream), *(gc.get_referents(frame) if frame is not None else ())]
+    return gc.get_referents(stream) if frame is None else gc.get_referents(stream, frame)
+
+
+# By type, and kept: every stream is looked through twice, and it is the same few types each time.
+@lru_cache(maxsize=1024)
+def _is_stream_type(kind: Any) -> bool:
+    return hasattr(kind, "__anext__") or hasattr(kind, "__aiter__") or _is_response_type(kind)
+
+
+@lru_cache(maxsize=1024)
+def _is_response_type(kind: Any) -> bool:
+    return bool(kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response")
 
 
 def _is_stream(value: Any) -> bool:
-    return hasattr(type(value), "__anext__") or hasattr(type(value), "__aiter__")
+    kind: Any = type(value)
+    return _is_stream_type(kind)
 
 
 def _is_response(value: Any) -> bool:
-    kind = type(value)
-    return kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response"
+    kind: Any = type(value)
+    return _is_response_type(kind)
 
 
 def _is_body(value: Any) -> bool:

@@ -77,3 +77,19 @@ async def test_a_stream_that_cannot_be_closed_hides_nothing_and_keeps_the_others
     response = httpx.Response(200, stream=Wire())
     await Closer(response).close(Broken())
     assert response.is_closed
+
+
+async def test_an_attribute_that_cannot_be_looked_up_fails_no_stream() -> None:
+    class Unhashable(type):
+        __hash__ = None  # type: ignore[assignment]
+
+    class Odd(metaclass=Unhashable):
+        pass
+
+    response = httpx.Response(200, stream=Wire())
+    stream = Wrapper(response, lazy=False)
+    stream.odd = Odd()  # type: ignore[attr-defined]
+    closer = Closer(stream)
+    closer.look_again()
+    await closer.close(response)
+    assert response.is_closed

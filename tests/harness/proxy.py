@@ -68,6 +68,11 @@ class Proxy:
         """All of the log so far."""
         return self._process.text()
 
+    @property
+    def attached(self) -> list[str]:
+        """What each worker logs at its first request, with LITELLM_LOG=INFO: which limiter it guards, and where."""
+        return [line for line in self.text().splitlines() if "limiter of LiteLLM" in line]
+
     def stop(self) -> None:
         self._process.stop()
 
@@ -92,14 +97,22 @@ class Proxy:
         except (OSError, http.client.HTTPException):
             return False
 
+    def ask(self) -> None:
+        """Ask for one plain answer, over a connection of its own: of several workers, any may serve it.
+
+        Raises:
+            OSError: the proxy could not serve it.
+        """
+        body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
+        headers = {"Authorization": f"Bearer {MASTER_KEY}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), headers)
+        _DIRECT.open(request, timeout=60).close()
+
     def _warm_up(self) -> None:
         # Before 1.88 LiteLLM registers its success callbacks at the first normal call: a pass-through before
         # it leaks whatever its ending. Tests of that one start a proxy of their own.
-        body = {"model": "gpt", "messages": [{"role": "user", "content": "warm up"}]}
-        headers = {"Authorization": f"Bearer {MASTER_KEY}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), headers)
         try:
-            _DIRECT.open(request, timeout=60).close()
+            self.ask()
         except urllib.error.HTTPError as refused:
             refused.close()
             raise RuntimeError(f"{self._process.name} can't serve; its log:\n{self.text()[-6000:]}") from None

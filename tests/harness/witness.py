@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import redis
 
     from tests.harness.keys import Key
+    from tests.harness.proxy import Proxy
 
 
 def gauge(client: redis.Redis, key: Key) -> int:
@@ -60,3 +62,15 @@ async def wait_until(
             return
         assert time.monotonic() < deadline, f"not within {within:g} s: {description}"
         await asyncio.sleep(every)
+
+
+async def attached(proxy: Proxy, workers: int) -> None:
+    """Wait, and ask, until so many workers of *proxy*, at LITELLM_LOG=INFO, have served a request."""
+
+    async def served() -> bool:
+        # One that is being replaced may refuse.
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(proxy.ask)
+        return len(proxy.attached) >= workers
+
+    await wait_until(served, f"{workers} workers guard", within=120, every=0.2)

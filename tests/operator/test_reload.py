@@ -7,7 +7,6 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import yaml
 
@@ -15,7 +14,7 @@ from litellm_cancel_guard.reload import ConfigWatch, InForce
 from litellm_cancel_guard.settings import Settings
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
-from tests.harness.witness import gauge, settled, wait_until
+from tests.harness.witness import attached, gauge, settled, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,16 +149,7 @@ async def test_every_worker_stands_aside_and_comes_back_without_a_restart(
         await wait_until(told, f"both workers say: {text}", within=20)
 
     caller, key = call_on(proxy), fresh_key(cap=4)
-
-    async def both_attached() -> bool:
-        # A connection that is kept alive would stay with the worker that has it.
-        body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
-        headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}"}
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as fresh:
-            await fresh.post(f"{proxy.url}/v1/chat/completions", headers=headers, json=body)
-        return proxy.text().count("limiter of LiteLLM") >= 2
-
-    await wait_until(both_attached, "both workers have served", within=120)
+    await attached(proxy, 2)
     script = dataclasses.replace(caller.script(), stall="2")
     async with caller.opened(CHAT, key, script) as in_flight:
         await in_flight.read_chunks(2)

@@ -6,13 +6,12 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import yaml
 
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
-from tests.harness.witness import gauge, settled, wait_until
+from tests.harness.witness import attached, gauge, settled, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,18 +54,7 @@ async def test_a_hup_to_the_supervisor_of_the_workers_brings_the_guard_into_each
         await in_flight.read_rest()
         assert "[DONE]" in in_flight.text, "the stream of a worker that is replaced is served to its end"
 
-    async def both_guard() -> bool:
-        # A connection that is kept alive would stay with the worker that has it.
-        body = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
-        headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}"}
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as fresh:
-            try:
-                await fresh.post(f"{proxy.url}/v1/chat/completions", headers=headers, json=body)
-            except httpx.TransportError:
-                return False
-        return proxy.text().count("limiter of LiteLLM") >= 2
-
-    await wait_until(both_guard, "both new workers guard", within=120, every=0.2)
+    await attached(proxy, 2)
     await wait_until(lambda: not before & set(proxy.workers), "the old workers have ended", within=60)
     key = fresh_key(cap=4)
     for _ in range(3):

@@ -12,7 +12,7 @@ import yaml
 
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import Script, words
-from tests.harness.witness import gauge, settled, wait_until
+from tests.harness.witness import attached, gauge, settled, wait_until
 from tests.terminal.cells import FAILURES, PROVIDERS, Cell
 from tests.terminal.sdks import ask
 
@@ -146,12 +146,7 @@ async def test_a_worker_whose_loop_stands_still_is_replaced(start: Callable[...,
     env = (*failing.env, ("LITELLM_LOG", "INFO"))
     proxy = start(settings=failing.settings + block, workers=2, arguments=supervisor, env=env)
     before = set(proxy.workers)
-
-    async def both_are_watched() -> bool:
-        await ask("chat", proxy.url, fresh_key().secret, "openai", str(Script("on")))
-        return proxy.text().count("limiter of LiteLLM") == 2
-
-    await wait_until(both_are_watched, "each worker has served a request, and is watched from then on", within=60)
+    await attached(proxy, 2)
     asked = await ask("chat", proxy.url, fresh_key(block=30_000).secret, "openai", str(Script("stall")), within=20)
     assert asked.raised
     await wait_until(lambda: len(set(proxy.workers) - before) == 1, "the supervisor has started another", within=60)

@@ -22,14 +22,13 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
 local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
-local admitted = 1
-if not redis.call('ZSCORE', slots, slot) and redis.call('ZCARD', slots) + seen.unguarded + 1 > limit then
-  admitted = 0
-else
-  redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
-  local keep = math.ceil((lease + 1) * 1000)
-  if redis.call('PTTL', slots) < keep then
-    redis.call('PEXPIRE', slots, keep)
-  end
+local held = redis.call('ZCARD', slots)
+if held + seen.unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
+  return { 0, mirror.write(seen, held), lapsed }
 end
-return { admitted, mirror.write(seen), lapsed }
+held = held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
+local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
+if ttl < keep then
+  redis.call('PEXPIRE', slots, keep)
+end
+return { 1, mirror.write(seen, held, math.max(ttl, keep)), lapsed }

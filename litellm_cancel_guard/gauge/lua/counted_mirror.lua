@@ -71,7 +71,7 @@ function mirror.read(now)
   local noted = redis.call('HMGET', mirror.book, 'held', 'unguarded', 'rose', 'expires')
   local total, held = integer(text or '0'), tonumber(noted[1] or 0)
   local before, rose = tonumber(noted[2] or 0), tonumber(noted[3] or 0)
-  local ttl = redis.call('PTTL', mirror.number)
+  local ttl = text and redis.call('PTTL', mirror.number) or -2
 
   local anew = text and began_with_window(ttl, now, tonumber(noted[4] or 0))
   local unguarded = math.max(0, anew and total or total - held)
@@ -84,8 +84,9 @@ function mirror.read(now)
 end
 
 -- Write the number and the book from the slots as they are now; return the slots in flight.
-function mirror.write(seen)
-  local held = redis.call('ZCARD', mirror.slots)
+-- What the script knows of the slots already it may say: how many, and the milliseconds that their key lives.
+function mirror.write(seen, held, slots_ttl)
+  held = held or redis.call('ZCARD', mirror.slots)
   local total = held + seen.unguarded
   if total == 0 then
     redis.call('DEL', mirror.number, mirror.book)
@@ -93,7 +94,7 @@ function mirror.write(seen)
   end
   local ttl = math.ceil((seen.rose + mirror.window - seen.now) * 1000)
   if held > 0 then
-    ttl = math.max(seen.ttl, redis.call('PTTL', mirror.slots))
+    ttl = math.max(seen.ttl, slots_ttl or redis.call('PTTL', mirror.slots))
   elseif seen.ttl > 0 then
     ttl = math.min(seen.ttl, ttl)
   end

@@ -21,20 +21,18 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local lapsed = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
-local others = redis.call('ZCARD', key)
-if redis.call('ZSCORE', key, slot) then
-  others = others - 1
-elseif others + 1 > limit then
-  return { 0, others, lapsed }
+local held = redis.call('ZCARD', key)
+if held + 1 > limit and not redis.call('ZSCORE', key, slot) then
+  return { 0, held, lapsed }
 end
-redis.call('ZADD', key, string.format('%.6f', now + lease - horizon), slot)
+held = held + redis.call('ZADD', key, string.format('%.6f', now + lease - horizon), slot)
 
 -- The others may live for as long as the key was given them: longer than we do.
 local ttl, keep = redis.call('PTTL', key), math.ceil((lease + 1) * 1000)
-if ttl < 0 and others > 0 then
+if ttl < 0 and held > 1 then
   keep = math.max(keep, math.ceil(horizon * 1000))
 end
 if ttl < keep then
   redis.call('PEXPIRE', key, keep)
 end
-return { 1, others + 1, lapsed }
+return { 1, held, lapsed }
