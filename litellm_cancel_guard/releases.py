@@ -24,6 +24,10 @@ log = logging.getLogger("LiteLLM Proxy")
 # whose end is awaited could run, and a client alone with its key would be refused.
 _SECOND_LOOK_STEPS, _STEP_SECONDS = 10, 0.005
 
+# Of all connections that LiteLLM's client may open (50). Thousands of clients that leave at once would take every one:
+# those at the end of the queue would find no answer in time, and Redis would be taken for away.
+_AT_ONCE = 32
+
 
 class Releases:
     """Gives slots back, each in a task of its own, and knows for a refusal what is about to come free."""
@@ -38,6 +42,7 @@ class Releases:
         # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
         self._freed: dict[str, int] = {}
         self._waiting: dict[str, Mark] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def begin(self, lease: Lease) -> Mark:
         """Give *lease* back; what is returned is set once Redis was asked, whatever came of it.
@@ -102,9 +107,10 @@ class Releases:
     async def _confirmed(self, lease: Lease, asked: Mark) -> bool:
         """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""
         try:
-            if self._outage.of(lease.gauge):
-                return False
-            await insisted(lambda: self._gauge.release(lease), self._settings.redis_timeout)
+            async with self._turns:
+                if self._outage.of(lease.gauge):
+                    return False
+                await insisted(lambda: self._gauge.release(lease), self._settings.redis_timeout)
         except GaugeUnavailableError as error:
             self._outage.begin(lease.gauge, error)
             return False

@@ -160,6 +160,24 @@ async def test_a_refusal_is_not_delayed_when_nothing_is_about_to_come_free(ledge
     assert not refused.result().admitted
 
 
+async def test_of_many_that_end_at_once_a_few_ask_redis_at_a_time(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """All connections taken, those at the end of the queue would take Redis for away, as would a new request."""
+    leaving = [opened(ledger) for _ in range(100)]
+    for request in leaving:
+        await ledger.admit(request, KEY, 100)
+    gauge.hold_release = asyncio.Event()
+    for request in leaving:
+        ledger.end_soon(request, Ending.CLIENT_LEFT)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    asked = gauge.releases
+    gauge.hold_release.set()
+    await quiet(ledger)
+
+    assert 10 < asked < 50, "of 50 connections"
+    assert (gauge.slots, gauge.releases) == (set(), 100)
+
+
 async def test_a_lease_released_while_it_is_renewed_is_neither_lost_nor_written_again(
     ledger: Ledger, gauge: ScriptedGauge
 ) -> None:
