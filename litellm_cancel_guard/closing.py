@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from functools import lru_cache
-from types import AsyncGeneratorType
+from types import AsyncGeneratorType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import begin, finish
@@ -93,9 +93,9 @@ def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
 def _parts(stream: Any) -> Iterable[Any]:
     if not isinstance(stream, AsyncGeneratorType):
         return getattr(stream, "__dict__", {}).values()
-    # What an `async for` iterates over is in no local variable; only the collector sees it.
-    frame = stream.ag_frame
-    return gc.get_referents(stream) if frame is None else gc.get_referents(stream, frame)
+    # What an `async for` iterates over is in no local variable; only the collector sees it (3.10: in the frame).
+    found = gc.get_referents(stream)
+    return found + gc.get_referents(*(part for part in found if isinstance(part, FrameType)))
 
 
 # By type, and kept: every stream is looked through twice, and it is the same few types each time.

@@ -75,6 +75,7 @@ def environment(setup: Setup, folder: Path) -> dict[str, str]:
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(folder / "path"), setup.libraries))),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
         "NO_PROXY": "*",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         # Wider than a session: a window that rolls over would wipe the leak we are looking for.

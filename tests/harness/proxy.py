@@ -141,7 +141,11 @@ class Proxies:
     def shared(self, setup: Setup) -> Proxy:
         """A running proxy of this setup, perhaps with a history; keys are what keeps tests apart."""
         proxy = self._shared.pop(setup, None)
-        if proxy is None or not proxy.alive:
+        if proxy is not None and not proxy.alive:
+            raise RuntimeError(
+                f"the proxy at {proxy.url} has died by itself; its log ended so:\n{proxy.text()[-6000:]}"
+            )
+        if proxy is None:
             proxy = self._start_another(setup)
         self._shared[setup] = proxy
         return proxy

@@ -20,7 +20,7 @@ from tests.harness.keys import fresh_key
 from tests.harness.process import Process, free_port
 from tests.harness.programs import required
 from tests.harness.routes import ROUTES
-from tests.harness.witness import wait_until
+from tests.harness.witness import attached, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +63,11 @@ async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scr
 ) -> None:
     program = required("prometheus", "prometheus")
     (tmp_path / "workers").mkdir()
-    env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "workers")),)
+    env = (("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "workers")), ("LITELLM_LOG", "INFO"))
     proxy = metered(workers=2, arguments=("--run_gunicorn",), env=env)
+    # Asked for the first time by several at once, LiteLLM 1.83 now and then answers 400: its threads build one pydantic
+    # model at the same time.
+    await attached(proxy, 2)
     target = {"targets": [proxy.url.removeprefix("http://")]}
     scrape = {"job_name": "litellm", "scrape_interval": "1s", "static_configs": [target]}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [scrape]}))

@@ -128,7 +128,7 @@ async def test_a_callback_that_fails_in_the_middle_ends_a_stream_as_without_the_
     ends = []
     for guarded in (False, True):
         key, run = fresh_key(cap=1 if guarded else None), secrets.token_hex(6)
-        script = Script(run, chunks=9, gap=0.05, proxy=order)
+        script = Script(run, chunks=5, gap=0.2, proxy=order)
         proxy = proxies.shared(dataclasses.replace(breaking, guarded=guarded))
         outcome = await ask(sdk, proxy.url, key.secret, "anthropic", str(script))
         ends.append((outcome.raised, outcome.code, outcome.finish, outcome.text))
