@@ -32,6 +32,7 @@ async def guarded(
     """
     ending, ended, fresh = Ending.CLIENT_LEFT, False, True
     closer = Closer(response)
+    event: str | None = None
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
@@ -52,6 +53,9 @@ async def guarded(
             ended = True
             event = await _last_event(outcome, error)
             await closer.close()
+        # Out of the handler: LiteLLM makes a plain answer of a first event and reads no further. An error that holds
+        # the frame that holds it is left to the garbage collector, and with it LiteLLM's stream (`taken_failure`).
+        if event is not None:
             yield event
     finally:
         try:

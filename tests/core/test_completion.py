@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import sys
 import time
+import weakref
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from litellm_cancel_guard.completion import Mark, begin, begin_now, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litellm_cancel_guard import completion
 
 
 class Work:
@@ -172,3 +181,41 @@ async def test_work_that_is_given_up_ends_where_it_stands() -> None:
     assert not work.done
     with pytest.raises(asyncio.CancelledError):
         task.result()
+
+
+class Stream:
+    """What the frames of a failed work hold."""
+
+
+async def by_finish(work: completion.Work[None]) -> None:
+    await finish(work, within=5)
+
+
+async def by_result(work: completion.Work[None]) -> None:
+    await work.over.wait(5)
+    work.result()
+
+
+async def failed(ask: Callable[[completion.Work[None]], Awaitable[None]]) -> weakref.ref[Stream]:
+    stream = Stream()
+
+    async def fail() -> None:
+        raise ValueError(stream)
+
+    with contextlib.suppress(ValueError):
+        await ask(begin(fail))
+    return weakref.ref(stream)
+
+
+@pytest.mark.parametrize("ask", [by_finish, by_result])
+async def test_what_failed_is_gone_without_the_garbage_collector(
+    ask: Callable[[completion.Work[None]], Awaitable[None]],
+) -> None:
+    """LiteLLM's streams set context variables when destroyed: in a collection that can crash the interpreter."""
+    gc.disable()
+    try:
+        stream = await failed(ask)
+        await asyncio.sleep(0)
+        assert stream() is None
+    finally:
+        gc.enable()

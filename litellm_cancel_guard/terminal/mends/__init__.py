@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.terminal.mends import answers, anthropic, gemini, headers, responses, source
+from litellm_cancel_guard.terminal.mends import answers, anthropic, destructor, gemini, headers, responses, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ _MENDS: tuple[Callable[[Settings], bool], ...] = (
     responses.mend,
     headers.mend,
     answers.mend,
+    destructor.mend,
 )
 _mended: set[str] = set()
 

@@ -197,13 +197,15 @@ def _note_done(stream: Any) -> Callable[[], bool]:
 
     A server that speaks its protocol may end a whole answer with no more than that.
     """
-    events = getattr(stream, "_iter_events", None)
+    events = getattr(type(stream), "_iter_events", None)
     seen = [False]
     if events is None:
         return lambda: seen[0]
+    # Weakly: the stream holds what it is given here, and would live until it is collected.
+    known = weakref.ref(stream)
 
     async def noted() -> AsyncIterator[Any]:
-        async for event in events():
+        async for event in events(known()):
             if getattr(event, "data", "").startswith("[DONE]"):
                 seen[0] = True
             yield event
