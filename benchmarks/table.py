@@ -22,9 +22,8 @@ _ROUGH = """\
 **Not a full run**: {run}, on a machine that did other work
 meanwhile. It shows which figures there are, not what they are.
 """
-# What is left to the JSON: the same again for more keys, and what only the arithmetic below needs.
+# What is left to the JSON: what says the same again, and what only the arithmetic below needs.
 _LEFT_OUT = (
-    "and rpm",
     "commands sent",
     "Redis connections",
     "CPU of redis-server",
