@@ -87,7 +87,7 @@ def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
         seen.add(id(found))
         yield found
         if not _is_response(found):
-            waiting.extend(filter(_is_stream, _parts(found)))
+            waiting.extend(filter(_is_part, _parts(found)))
 
 
 def _parts(stream: Any) -> Iterable[Any]:
@@ -100,7 +100,7 @@ def _parts(stream: Any) -> Iterable[Any]:
 
 # By type, and kept: every stream is looked through twice, and it is the same few types each time.
 @lru_cache(maxsize=1024)
-def _is_stream_type(kind: Any) -> bool:
+def _is_part_type(kind: Any) -> bool:
     return hasattr(kind, "__anext__") or hasattr(kind, "__aiter__") or _is_response_type(kind)
 
 
@@ -109,9 +109,9 @@ def _is_response_type(kind: Any) -> bool:
     return bool(kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response")
 
 
-def _is_stream(value: Any) -> bool:
+def _is_part(value: Any) -> bool:
     kind: Any = type(value)
-    return _is_stream_type(kind)
+    return _is_part_type(kind)
 
 
 def _is_response(value: Any) -> bool:

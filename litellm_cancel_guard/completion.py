@@ -90,26 +90,28 @@ class Work(Generic[T]):
         finally:
             _stragglers.discard(self)
             self.over.set()
-            # The failure's traceback holds this frame, and must not hold the failure: see `taken_failure`.
+            # The failure's traceback holds this frame, and must not hold the failure: see `raise_failure`.
             del self
 
     def result(self) -> T:
         """Return what it returned, or raise, once, what it raised; only when it is over."""
-        if self.failure is not None:
-            raise self.taken_failure()
+        self.raise_failure()
         if self.task.cancelled():
             raise asyncio.CancelledError
         return self._value
 
-    def taken_failure(self) -> BaseException:
-        """Return, once, what it raised, to be raised.
+    def raise_failure(self) -> None:
+        """Raise, once, what it raised, if it did.
 
         Kept here, it would be in a cycle with the frames it is raised through, and only the garbage collector would
         find the stream that failed. LiteLLM's destructor of that sets context variables (1.109,
         ``CustomStreamWrapper.__del__``), which in a collection can crash the interpreter (python/cpython#148891).
         """
-        failure, self.failure = self.failure, None
-        return failure or asyncio.CancelledError()
+        if self.failure is not None:
+            try:
+                raise self.failure
+            finally:
+                self.failure = None
 
     def cancel(self) -> None:
         """Have it end with a CancelledError where it stands."""
@@ -164,8 +166,7 @@ async def finish(work: Work[Any], *, within: float) -> bool:
         await reached(work.over, within=within)
     except asyncio.CancelledError as cancellation:
         raise cancellation from work.failure
-    if work.failure is not None:
-        raise work.taken_failure()
+    work.raise_failure()
     return work.over.is_set()
 
 

@@ -83,8 +83,8 @@ class Releases:
         awaited = self._waiting.setdefault(gauge, Mark())
         for _ in range(_SECOND_LOOK_STEPS):
             if await awaited.wait(_STEP_SECONDS):
-                break
-        return awaited.is_set()
+                return True
+        return False
 
     async def wait_for_all(self, within: float) -> None:
         """Wait until Redis was asked for every release under way, at most *within* seconds."""

@@ -54,7 +54,7 @@ async def guarded(
             event = await _last_event(outcome, error)
             await closer.close()
         # Out of the handler: LiteLLM makes a plain answer of a first event and reads no further. An error that holds
-        # the frame that holds it is left to the garbage collector, and with it LiteLLM's stream (`taken_failure`).
+        # the frame that holds it is left to the garbage collector, and with it LiteLLM's stream (`raise_failure`).
         if event is not None:
             yield event
     finally:

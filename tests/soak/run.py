@@ -59,7 +59,6 @@ class Soak:
             env=(
                 ("CANCEL_GUARD_LEASE_SECONDS", f"{LEASE_SECONDS:g}"),
                 ("CANCEL_GUARD_REDIS_TIMEOUT", "1"),
-                ("PYTHONFAULTHANDLER", "1"),
             ),
         )
         self._proxies: dict[str, Proxy | None] = {STEADY: None, MORTAL: None}

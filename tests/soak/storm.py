@@ -72,6 +72,7 @@ class Storm:
         self.keys = [*self.shared, self.lone]
         self.asking: Counter[str] = Counter()
         self.told = Told()
+        self._before = "nothing"
         self._chance = chance
         self._proxies = proxies
         self._steady = steady
@@ -111,21 +112,15 @@ class Storm:
 
     async def _lone_client(self) -> None:
         """It reads every answer to its end, and nobody else has its key: it is never refused."""
-        before, ended = "nothing", time.monotonic()
         while True:
             proxy = self._proxies[self._steady]
             if proxy is not None:
-                question, began = self._question(self.lone), time.monotonic()
+                question, ended = self._question(self.lone), "whole"
                 try:
-                    status, answer = await self._ask(proxy, question)
-                    if status == 429:
-                        after = f"{began - ended:.3f} s after {before}"
-                        self.told.wrong.append(
-                            f"a client alone with its key was refused: {question}, {after}: {answer}"
-                        )
-                    before, ended = str(question), time.monotonic()
+                    await self._ask(proxy, question)
                 except httpx.TransportError as error:
-                    before, ended = f"{question}, which ended in {error!r}", time.monotonic()
+                    ended = repr(error)
+                self._before = f"{question}, {ended} at {time.monotonic():.3f}"
             await asyncio.sleep(self._chance.choice([0, 0, 0.2]))
 
     def _question(self, key: Key) -> Question:
@@ -133,8 +128,7 @@ class Storm:
         script = self._script(self.run_of(key, tag))
         return Question(key, ROUTES[self._chance.choice(STORMED)], script, tag, stream=self._chance.random() < 0.75)
 
-    async def _ask(self, proxy: Proxy, question: Question) -> tuple[int, str]:
-        """Ask, and read the answer to its end; return its status and its text."""
+    async def _ask(self, proxy: Proxy, question: Question) -> None:
         path, body, headers = question.route.request(question.key, str(question.script), stream=question.stream)
         with contextlib.ExitStack() as unanswered:
             self.asking[question.tag] += 1
@@ -142,17 +136,21 @@ class Storm:
             async with self._http.stream("POST", f"{proxy.url}{path}", json=body, headers=headers) as response:
                 unanswered.close()
                 self.told.served[proxy.url] += 1
-                self._judge(question, response.status_code)
-                return response.status_code, (await response.aread()).decode(errors="replace")
+                self._judge(question, response)
+                async for _ in response.aiter_raw():
+                    pass
 
     def _script(self, run: str) -> Script:
         chunks = self._chance.randint(2, 8)
         mishap = self._chance.choice([{}] * 8 + [{"status": 500}, {"error_step": 1}, {"break_step": 1}, {"delay": 1.5}])
         return Script(run, chunks=chunks, gap=self._chance.choice([0.0, 0.02, 0.2]), **mishap)  # type: ignore[arg-type]
 
-    def _judge(self, question: Question, status: int) -> None:
+    def _judge(self, question: Question, response: httpx.Response) -> None:
+        status, script = response.status_code, question.script
         self.told.statuses[status] += 1
-        script = question.script
         may_fail = script.status or script.error_step >= 0 or script.break_step >= 0
-        if status not in (200, 429) and not (may_fail and status in FAILURES):
+        if status == 429 and question.key is self.lone:
+            said = f"at {time.monotonic():.3f} with {dict(response.headers)}, after {self._before}"
+            self.told.wrong.append(f"a client alone with its key was refused: {question}, {said}")
+        elif status not in (200, 429) and not (may_fail and status in FAILURES):
             self.told.wrong.append(f"{question.route.name} answered {status} to {script}")
