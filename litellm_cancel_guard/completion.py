@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
+
+from litellm_cancel_guard.eager import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -127,12 +128,9 @@ def begin(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
 
 
 def begin_now(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
-    """Run *work* as `begin` does, and from Python 3.12 on up to where it first waits before this returns."""
-    if sys.version_info < (3, 12):
-        return begin(work)
-    loop = asyncio.get_running_loop()
+    """Run *work* as `begin` does, and from Python 3.11 on up to where it first waits before this returns."""
     begun: Work[T] = Work()
-    begun.task = asyncio.Task(begun.run(work), loop=loop, eager_start=True)
+    begun.task = start(begun.run(work))
     return begun
 
 

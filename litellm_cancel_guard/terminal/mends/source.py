@@ -87,21 +87,64 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
 
 
 class Source:
-    """A stream's source; whatever else is asked of it is answered by the stream itself."""
+    """A stream's source; whatever else is asked of it is answered by the stream itself.
+
+    LiteLLM begins a new `async for` for each chunk that goes out and leaves it there. Of the openai SDK's stream that
+    makes a new generator each time, and a task to close the one before: here they share one iterator.
+    """
 
     def __init__(self, stream: Any, wrapper: Any, done: Callable[[], bool] | None) -> None:
         self._stream = stream
         # A cycle would keep the provider's connection until it is collected.
         self._wrapper = weakref.ref(wrapper)
         self._done = done
+        self._iterator: AsyncIterator[Any] | None = None
+        self._pulls = 0
+        self._said_nothing = 0
+        self._suspended = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return _Pulls(self, self._stream.__aiter__())
+    def __aiter__(self) -> Source:
+        self._pulls = self._said_nothing = 0
+        self._suspended = True
+        return self
 
-    def cut(self) -> Failure | None:
+    def __anext__(self) -> Awaitable[Any]:
+        self._pulls += 1
+        if self._pulls % _PULLS_PER_TURN == 0:
+            return self._after_a_turn()
+        return self._pull()
+
+    async def _pull(self) -> Any:
+        if self._iterator is None:
+            self._iterator = self._stream.__aiter__()
+        try:
+            chunk = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            failure = self._cut()
+            if failure is None:
+                raise
+            raise ProviderStreamError(failure) from None
+        self._said_nothing = self._said_nothing + 1 if chunk is None else 0
+        return chunk
+
+    async def _after_a_turn(self) -> Any:
+        """Let the loop serve others; and end a source which never let it do so by itself."""
+        if self._suspended:
+            self._said_nothing = 0
+        if self._said_nothing > _SAID_NOTHING:
+            raise _no_progress()
+        await asyncio.sleep(0)
+        self._suspended = False
+        asyncio.get_running_loop().call_soon(self._mark_suspended)
+        return await self._pull()
+
+    def _mark_suspended(self) -> None:
+        self._suspended = True
+
+    def _cut(self) -> Failure | None:
         """Return the failure of a source that ends now, if it had not said that it would."""
         wrapper = self._wrapper()
         if self._done is None or wrapper is None or self._done():
@@ -136,51 +179,6 @@ class Steps:
         if self._said_nothing > _SAID_NOTHING:
             raise _no_progress()
         return chunk
-
-
-class _Pulls:
-    """The pulls for one chunk that goes out: LiteLLM begins a new `async for` for each."""
-
-    def __init__(self, source: Source, stream: AsyncIterator[Any]) -> None:
-        self._source = source
-        self._stream = stream
-        self._pulls = 0
-        self._said_nothing = 0
-        self._suspended = True
-
-    def __aiter__(self) -> _Pulls:
-        return self
-
-    def __anext__(self) -> Awaitable[Any]:
-        self._pulls += 1
-        if self._pulls % _PULLS_PER_TURN == 0:
-            return self._after_a_turn()
-        return self._pull()
-
-    async def _pull(self) -> Any:
-        try:
-            chunk = await self._stream.__anext__()
-        except StopAsyncIteration:
-            failure = self._source.cut()
-            if failure is None:
-                raise
-            raise ProviderStreamError(failure) from None
-        self._said_nothing = self._said_nothing + 1 if chunk is None else 0
-        return chunk
-
-    async def _after_a_turn(self) -> Any:
-        """Let the loop serve others; and end a source which never let it do so by itself."""
-        if self._suspended:
-            self._said_nothing = 0
-        if self._said_nothing > _SAID_NOTHING:
-            raise _no_progress()
-        await asyncio.sleep(0)
-        self._suspended = False
-        asyncio.get_running_loop().call_soon(self._mark_suspended)
-        return await self._pull()
-
-    def _mark_suspended(self) -> None:
-        self._suspended = True
 
 
 def _no_progress() -> ProviderStreamError:
