@@ -49,7 +49,7 @@ def _kinds(plan: Plan) -> tuple[_Kind, ...]:
     return (
         _Kind("plain", CLIENTS, plan.pick(480, 128)),
         _Kind(f"streamed, {CHUNKS} chunks", CLIENTS, plan.pick(192, 64), CHUNKS),
-        _Kind("one client alone", 1, plan.pick(60, 20), CHUNKS),
+        _Kind("one client alone", 1, plan.pick(120, 20), CHUNKS),
     )
 
 

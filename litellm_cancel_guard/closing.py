@@ -33,6 +33,7 @@ class Closer:
         """Look for the connection under *stream* before it is read: a generator that was cancelled has nothing left."""
         self._stream = stream
         self._parts = _found_under([stream])
+        self._looked_again = False
 
     @property
     def open(self) -> bool:
@@ -40,11 +41,14 @@ class Closer:
         return any(_is_response(part) and not part.is_closed for part in self._parts)
 
     def holds(self, is_one: Callable[[Any], bool]) -> bool:
-        """Tell whether *is_one* is true of the stream, or of one that it wraps."""
+        """Tell whether *is_one* is true of the stream, or of one that it wraps; to be asked when a chunk has come."""
+        if not self._looked_again:
+            self.look_again()
         return any(is_one(part) for part in self._parts)
 
     def look_again(self) -> None:
         """Look again when the first chunk has come: some streams ask their provider, or another one, only for that."""
+        self._looked_again = True
         if not self.open:
             self._parts = _found_under(self._parts)
 

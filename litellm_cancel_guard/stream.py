@@ -37,12 +37,12 @@ async def guarded(
     try:
         try:
             async for chunk in chunks:
-                if fresh:
-                    fresh = False
-                    closer.look_again()
                 if is_last is not None and is_last(chunk) and not closer.holds(goes_on):
                     await end(Ending.COMPLETED)
                 yield chunk
+                if fresh:
+                    fresh = False
+                    closer.look_again()
             ending = Ending.COMPLETED
         except Exception as error:
             ending = Ending.PROVIDER_FAILED

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_gathers"
-# LiteLLM's log events come later than that under load; a limit of tokens per minute does not see the difference.
-_GATHERED_SECONDS = 0.05
+# Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per minute
+# sees them that much later, beside LiteLLM's log events, which come when the worker has time for them.
+_GATHERED_SECONDS = 0.2
 
 _in_log_event: ContextVar[bool] = ContextVar("litellm_cancel_guard_in_log_event", default=False)
 
@@ -70,7 +71,7 @@ class TokenCounts:
         self._sums: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def add(self, operations: Iterable[dict[str, Any]]) -> None:
-        """Have *operations* sent within 50 ms, added to what other requests count meanwhile."""
+        """Have *operations* sent within 200 ms, added to what other requests count meanwhile."""
         first = not self._sums
         for operation in operations:
             ident = (operation["key"], operation["ttl"])
