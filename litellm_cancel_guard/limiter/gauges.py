@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.limiter.detection import litellm_version
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
 
 
+# LiteLLM forgets a client after an hour and makes another; this much longer the guard may go on with the one before.
+_LOOKED_UP_SECONDS = 1.0
+
+
 def gauge_for(recognised: Recognised, settings: Settings, aside: Aside) -> Gauge:
     """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process."""
     if recognised.redis_cache is None:
@@ -26,12 +32,34 @@ def gauge_for(recognised: Recognised, settings: Settings, aside: Aside) -> Gauge
     from litellm_cancel_guard.gauge.redis import RedisGauge
 
     return RedisGauge(
-        recognised.redis_cache.init_async_client,
+        LookedUp(recognised.redis_cache.init_async_client),
         _layout(recognised),
         lease_seconds=settings.lease_seconds,
         timeout_seconds=settings.redis_timeout,
         aside=aside,
     )
+
+
+class LookedUp:
+    """LiteLLM's Redis client of the running event loop, looked up once a second.
+
+    LiteLLM makes a JSON text of all its Redis settings to find it (1.80 - 1.109, caching/redis_cache.py
+    `_get_async_client_cache_key`): a hundredth of what it spends on a whole request.
+    """
+
+    def __init__(self, look_up: Callable[[], Any]) -> None:
+        self._look_up = look_up
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Any = None
+        self._until = 0.0
+
+    def __call__(self) -> Any:
+        """Return the client; raise what LiteLLM raises."""
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        if loop is not self._loop or now >= self._until:
+            self._client = self._look_up()
+            self._loop, self._until = loop, now + _LOOKED_UP_SECONDS
+        return self._client
 
 
 def survey_of(recognised: Recognised, gauge: Any, record: Callable[[], Record]) -> Survey | LocalSurvey:

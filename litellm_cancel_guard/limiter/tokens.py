@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_gathers"
-# Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per minute
-# sees them that much later, beside LiteLLM's log events, which come when the worker has time for them.
+# Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per
+# minute sees them that much later, beside LiteLLM's log events, which come when the worker has time for them.
 _GATHERED_SECONDS = 0.2
 
 _in_log_event: ContextVar[bool] = ContextVar("litellm_cancel_guard_in_log_event", default=False)
