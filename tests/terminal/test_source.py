@@ -104,6 +104,33 @@ async def test_a_cancelled_pull_is_cancelled_within_a_turn() -> None:
         await task
 
 
+class Sdk:
+    """As the openai SDK's stream: each `async for` makes a generator of its own over the one iterator."""
+
+    def __init__(self, *chunks: str) -> None:
+        self.generators = 0
+        self._chunks = self._read(chunks)
+
+    async def _read(self, chunks: tuple[str, ...]) -> AsyncIterator[str]:
+        for chunk in chunks:
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        self.generators += 1
+        async for chunk in self._chunks:
+            yield chunk
+
+
+async def test_one_iterator_serves_all_the_loops_that_litellm_leaves_after_a_chunk() -> None:
+    stream = Sdk("one", "two", "three")
+    source = watched(stream, wrapper(received_finish_reason="stop"), tell_truncation=True)
+
+    assert [await pull(source) for _ in range(3)] == ["one", "two", "three"]
+    assert stream.generators == 1
+    with pytest.raises(StopAsyncIteration):
+        await anext(aiter(source))
+
+
 async def ended() -> AsyncIterator[Any]:
     for _ in ():
         yield _
