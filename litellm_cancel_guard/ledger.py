@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import Mark, begin_now, finish, reached
+from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.outage import Outage, insisted, stood_still
@@ -151,8 +152,9 @@ class Ledger:
         deadline = time.monotonic() + patience
         acquire = begin_now(lambda: insisted(lambda: self.gauge.acquire(lease, limit), patience))
         done = await finish(acquire, within=patience)
-        if not done and stood_still(deadline, patience):
-            done = await finish(acquire, within=patience)
+        if not done:
+            # Where the loop stood still, the acquire may be asking once more; else it is taking its last look.
+            done = await finish(acquire, within=patience if stood_still(deadline, patience) else 2 * LAST_LOOK_SECONDS)
         if not done:
             raise GaugeUnavailableError("no answer in time")
         return acquire.result()

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from litellm_cancel_guard.completion import Mark
+from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.observer import Observer
 
@@ -38,11 +39,12 @@ async def insisted(call: Callable[[], Awaitable[T]], patience: float) -> T:
         GaugeUnavailableError: it failed again, or by a silence that is Redis' own.
     """
     started = time.monotonic()
+    deadline = started + patience + LAST_LOOK_SECONDS
     for pause in _PAUSES:
         try:
             return await call()
         except GaugeUnavailableError:
-            if patience / 2 < time.monotonic() - started and not stood_still(started + patience, patience):
+            if patience / 2 < time.monotonic() - started and not stood_still(deadline, patience):
                 raise
             await asyncio.sleep(pause)
     return await call()

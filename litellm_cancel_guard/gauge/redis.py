@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
@@ -15,21 +15,8 @@ from litellm_cancel_guard.gauge.nodes import ask, ask_all, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as _deadline
-else:
-    from contextlib import asynccontextmanager
-
-    import anyio
-
-    @asynccontextmanager
-    async def _deadline(seconds: float) -> AsyncIterator[None]:
-        with anyio.fail_after(seconds):
-            yield
-
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from litellm_cancel_guard.gauge.batches import Share
     from litellm_cancel_guard.gauge.layout import Call, Layout
@@ -140,7 +127,7 @@ class RedisGauge:
 
     async def _run(self, call: Call) -> Any:
         try:
-            async with _deadline(self._timeout_seconds):
+            async with Deadline(self._timeout_seconds):
                 return await self._evaluate(self._client(), call)
         except Exception as exc:
             raise await self._fault(exc, call) from exc
@@ -178,7 +165,7 @@ class RedisGauge:
 
     async def _write(self, client: Any, command: Command) -> None:
         with suppress(Exception):
-            async with _deadline(self._timeout_seconds):
+            async with Deadline(self._timeout_seconds):
                 await ask(client, str(command[1]), *command)
 
     async def _renew_all(self, batch: list[Share], beside: Command | None) -> dict[int, Any]:
@@ -187,7 +174,7 @@ class RedisGauge:
         None is said of one whose keys hold another type, and the log has it.
         """
         try:
-            async with _deadline(self._timeout_seconds):
+            async with Deadline(self._timeout_seconds):
                 answers = await self._answers(self._client(), batch, beside)
         except Exception as exc:
             raise GaugeUnavailableError(_what(exc)) from exc
@@ -232,7 +219,7 @@ class RedisGauge:
         if "WRONGTYPE" not in str(exc):
             return GaugeUnavailableError(_what(exc))
         try:
-            async with _deadline(self._timeout_seconds):
+            async with Deadline(self._timeout_seconds):
                 return GaugeCorruptError(await self._diagnosis(exc, call))
         except Exception as asking:
             return GaugeUnavailableError(f"{_what(exc)}, and then {_what(asking)}")
