@@ -47,10 +47,9 @@ class Closer:
         return any(is_one(part) for part in self._parts)
 
     def look_again(self) -> None:
-        """Look again when the first chunk has come: some streams ask their provider, or another one, only for that."""
+        """Look again when the first chunk has come: some streams ask their provider only for that."""
         self._looked_again = True
-        if not self.open:
-            self._parts = _found_under(self._parts)
+        self._parts = _found_under(self._parts)
 
     async def close(self, *wrappers: Any) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""

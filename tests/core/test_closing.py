@@ -93,3 +93,25 @@ async def test_an_attribute_that_cannot_be_looked_up_fails_no_stream() -> None:
     closer.look_again()
     await closer.close(response)
     assert response.is_closed
+
+
+class AiohttpResponseStream(Wire):
+    """As LiteLLM 1.80's body of a response, which is there only once it is read."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_body_that_comes_with_the_first_chunk_is_closed_although_its_response_was_known() -> None:
+    stream = Wrapper(httpx.Response(200, stream=Wire()), lazy=False)
+    stream.response = stream._response_of["provider"]  # type: ignore[attr-defined]
+    closer, body = Closer(stream), AiohttpResponseStream()
+    assert closer.open
+    stream.body = body  # type: ignore[attr-defined]
+    closer.look_again()
+    del stream.body  # type: ignore[attr-defined]
+
+    await closer.close()
+    assert body.closed
