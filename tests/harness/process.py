@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,9 +102,16 @@ class Process:
         while not ready():
             if not self.alive or time.monotonic() > deadline:
                 state = "did not become ready" if self.alive else "ended"
+                self._say_where_it_stands()
                 self.kill()
-                raise RuntimeError(f"{self.name} {state} within {within:g} s; its log:\n{self.text()[-6000:]}")
+                raise RuntimeError(f"{self.name} {state} within {within:g} s; its log:\n{self.text()[-10000:]}")
             time.sleep(0.05)
+
+    def _say_where_it_stands(self) -> None:
+        """Have Python's faulthandler write every thread's stack to the log, where it is on; the process ends by it."""
+        self.signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(2)
 
 
 @cache

@@ -82,6 +82,8 @@ async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scr
             for query in queries():
                 asked = query.replace("$__rate_interval", "1m").replace("$job", ".*")
                 answer = await http.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": asked})
+                if answer.status_code == 503:  # Prometheus is starting
+                    return ["all of them"]
                 assert answer.status_code == 200, answer.text
                 missing += [] if answer.json()["data"]["result"] else [query]
             return missing
