@@ -27,13 +27,16 @@ class Closer:
     In 1.83 most of LiteLLM's iterators have no ``aclose``, or one that does not reach the connection
     (litellm_core_utils/streaming_handler.py, responses/streaming_iterator.py): the provider would go on writing, and
     its customer paying, until the garbage collector comes by.
+
+    Attributes:
+        looked_again: whether `look_again` was called.
     """
 
     def __init__(self, stream: Any) -> None:
         """Look for the connection under *stream* before it is read: a generator that was cancelled has nothing left."""
         self._stream = stream
         self._parts = _found_under([stream])
-        self._looked_again = False
+        self.looked_again = False
 
     @property
     def open(self) -> bool:
@@ -42,13 +45,13 @@ class Closer:
 
     def holds(self, is_one: Callable[[Any], bool]) -> bool:
         """Tell whether *is_one* is true of the stream, or of one that it wraps; to be asked when a chunk has come."""
-        if not self._looked_again:
+        if not self.looked_again:
             self.look_again()
         return any(is_one(part) for part in self._parts)
 
     def look_again(self) -> None:
         """Look again when the first chunk has come: some streams ask their provider only for that."""
-        self._looked_again = True
+        self.looked_again = True
         self._parts = _found_under(self._parts)
 
     async def close(self, *wrappers: Any) -> None:

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
 
-import anyio
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as _timeout
+else:
+    import anyio
 
-if TYPE_CHECKING:
-    from types import TracebackType
+    class _timeout:  # noqa: N801 - asyncio's name
+        """What is used here of the class that asyncio has from 3.11 on."""
+
+        def __init__(self, _: None) -> None:
+            self._within = anyio.fail_after(None)
+
+        def reschedule(self, when: float) -> None:
+            self._scope.deadline = when
+
+        async def __aenter__(self) -> None:
+            self._scope = self._within.__enter__()
+
+        async def __aexit__(self, *raised: object) -> bool | None:
+            return self._within.__exit__(*raised)
+
 
 # When the time is up, the loop gets this long for what is there already. Timers that ran out while it stood still are
 # served in the same turn as what the sockets have for it: an answer that came in time would be given up unread.
@@ -28,33 +43,14 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    if sys.version_info >= (3, 11):
+    async def __aenter__(self) -> None:
+        self._scope = _timeout(None)
+        await self._scope.__aenter__()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._last_look)
 
-        async def __aenter__(self) -> None:
-            self._scope = asyncio.timeout(None)
-            await self._scope.__aenter__()
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._last_look)
+    def _last_look(self) -> None:
+        self._scope.reschedule(asyncio.get_running_loop().time() + LAST_LOOK_SECONDS)
 
-        def _last_look(self) -> None:
-            self._scope.reschedule(asyncio.get_running_loop().time() + LAST_LOOK_SECONDS)
-
-        async def __aexit__(self, *raised: Any) -> bool | None:
-            self._timer.cancel()
-            return await self._scope.__aexit__(*raised)
-
-    else:
-
-        async def __aenter__(self) -> None:
-            self._scope = anyio.fail_after(None)
-            scope = self._scope.__enter__()
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, _last_look_at, scope)
-
-        async def __aexit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-        ) -> bool | None:
-            self._timer.cancel()
-            return self._scope.__exit__(kind, error, traceback)
-
-
-def _last_look_at(scope: anyio.CancelScope) -> None:
-    scope.deadline = asyncio.get_running_loop().time() + LAST_LOOK_SECONDS
+    async def __aexit__(self, *raised: object) -> bool | None:
+        self._timer.cancel()
+        return await self._scope.__aexit__(*raised)

@@ -30,7 +30,7 @@ async def guarded(
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when
     it is collected (Starlette closes no body): the request task's end is the backstop for both.
     """
-    ending, ended, fresh = Ending.CLIENT_LEFT, False, True
+    ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
     event: str | None = None
     chunks = response if outcome is None else outcome.chunks(response)
@@ -40,8 +40,7 @@ async def guarded(
                 if is_last is not None and is_last(chunk) and not closer.holds(goes_on):
                     await end(Ending.COMPLETED)
                 yield chunk
-                if fresh:
-                    fresh = False
+                if not closer.looked_again:
                     closer.look_again()
             ending = Ending.COMPLETED
         except Exception as error:

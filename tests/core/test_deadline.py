@@ -48,9 +48,12 @@ async def test_a_cancellation_from_outside_is_one() -> None:
 
 
 async def test_what_is_done_in_time_is_left_alone_afterwards() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with Deadline(0.01):
         await asyncio.sleep(0)
     await asyncio.sleep(0.05)
+    assert complaints == []
 
 
 async def test_an_error_in_it_is_raised_as_it_was() -> None:
