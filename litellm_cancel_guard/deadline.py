@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as _timeout
@@ -22,8 +26,10 @@ else:
         async def __aenter__(self) -> None:
             self._scope = self._within.__enter__()
 
-        async def __aexit__(self, *raised: object) -> bool | None:
-            return self._within.__exit__(*raised)
+        async def __aexit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> bool | None:
+            return self._within.__exit__(kind, error, traceback)
 
 
 # When the time is up, the loop gets this long for what is there already. Timers that ran out while it stood still are
@@ -51,6 +57,8 @@ class Deadline:
     def _last_look(self) -> None:
         self._scope.reschedule(asyncio.get_running_loop().time() + LAST_LOOK_SECONDS)
 
-    async def __aexit__(self, *raised: object) -> bool | None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
         self._timer.cancel()
-        return await self._scope.__aexit__(*raised)
+        return await self._scope.__aexit__(kind, error, traceback)
