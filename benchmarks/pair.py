@@ -90,7 +90,7 @@ def _ledger(connected: Any, layout: str) -> Callable[[], Coroutine[Any, Any, Non
     async def do() -> None:
         task = asyncio.current_task()
         assert task is not None
-        request = book.registry.open(task, "acompletion", lambda _: None)
+        request = book.registry.open(task, "acompletion")
         await book.admit(request, _NAME, _LIMIT)
         await book.end(request, Ending.COMPLETED)
 

@@ -94,13 +94,10 @@ class Holders:
     async def _acquire(self, name: str) -> None:
         task = asyncio.current_task()
         assert task is not None
-        request = self._book.registry.open(task, "acompletion", self._task_ended)
+        request = self._book.registry.open(task, "acompletion")
         async with self._turns:
             admission = await self._book.admit(request, name, _LIMIT)
         assert admission.admitted
         self._left -= 1
         if not self._left:
             self._all_admitted.set()
-
-    def _task_ended(self, request: Request) -> None:
-        """Do nothing: so many releases at once are no part of what a lease costs."""

@@ -59,7 +59,7 @@ class Closer:
         connections = [part for part in _found_under(self._parts) if _is_response(part) or _is_body(part)]
         found = {id(found): found for found in (*wrappers, self._stream, *connections)}
         try:
-            await finish(begin(lambda: _close_all(found.values())), within=_CLOSE_SECONDS)
+            await finish(begin(_close_all, found.values()), within=_CLOSE_SECONDS)
         except Exception as error:
             log.debug("cancel_guard: closing an abandoned stream raised %r", error)
 

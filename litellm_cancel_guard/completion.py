@@ -1,4 +1,4 @@
-"""Finish what was begun although we are being cancelled. Nothing else may swallow a ``CancelledError``."""
+"""Finish what was begun although we are being cancelled; the cancellation is raised afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import anyio
 from litellm_cancel_guard.eager import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
+
+    from typing_extensions import TypeVarTuple, Unpack
+
+    Given = TypeVarTuple("Given")
 
 T = TypeVar("T")
 
@@ -29,7 +33,7 @@ class Mark:
 
     def __init__(self) -> None:
         self._set = False
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Future[None]] | None = None
 
     def is_set(self) -> bool:
         """Tell whether it was set."""
@@ -38,7 +42,7 @@ class Mark:
     def set(self) -> None:
         """Let everyone go on who waits, and nobody wait again."""
         self._set = True
-        for waiter in self._waiting:
+        for waiter in self._waiting or ():
             _let_go(waiter)
 
     async def wait(self, seconds: float | None) -> bool:
@@ -47,12 +51,13 @@ class Mark:
             return self._set
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiting.add(waiter)
+        waiting = self._waiting = self._waiting or set()
+        waiting.add(waiter)
         timer = None if seconds is None else loop.call_later(seconds, _let_go, waiter)
         try:
             await waiter
         finally:
-            self._waiting.discard(waiter)
+            waiting.discard(waiter)
             if timer is not None:
                 timer.cancel()
         return self._set
@@ -63,34 +68,33 @@ def _let_go(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-class Work(Generic[T]):
-    """Work in a task of its own that no caller's cancellation reaches; `begin` makes it.
+class Work(Mark, Generic[T]):
+    """Work in a task of its own that no caller's cancellation reaches; `begin` makes it. Set when it is over.
 
     Attributes:
         task: what runs it.
-        over: set as its last act.
         failure: what it raised; nobody's concern if nobody asks.
     """
 
-    __slots__ = ("_value", "failure", "over", "task")
+    __slots__ = ("_value", "failure", "task")
 
     task: asyncio.Task[None]
     _value: T
 
     def __init__(self) -> None:
-        self.over = Mark()
+        super().__init__()
         self.failure: Exception | None = None
 
-    async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        """Do *work*, and keep what comes of it."""
+    async def run(self, work: Callable[[Unpack[Given]], Awaitable[T]], *given: Unpack[Given]) -> None:
+        """Do *work* with what is *given*, and keep what comes of it."""
         _stragglers.add(self)
         try:
-            self._value = await work()
+            self._value = await work(*given)
         except Exception as error:
             self.failure = error
         finally:
             _stragglers.discard(self)
-            self.over.set()
+            self.set()
             # The failure's traceback holds this frame, and must not hold the failure: see `raise_failure`.
             del self
 
@@ -119,31 +123,19 @@ class Work(Generic[T]):
         self.task.cancel()
 
 
-def begin(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
-    """Run *work* as a task of its own that no caller's cancellation reaches, and keep it alive."""
+def begin(work: Callable[[Unpack[Given]], Awaitable[T]], *given: Unpack[Given]) -> Work[T]:
+    """Run *work* with what is *given* as a task of its own that no caller's cancellation reaches; keep it alive."""
     loop = asyncio.get_running_loop()
     begun: Work[T] = Work()
-    begun.task = loop.create_task(begun.run(work))
+    begun.task = loop.create_task(begun.run(work, *given))
     return begun
 
 
-def begin_now(work: Callable[[], Coroutine[Any, Any, T]]) -> Work[T]:
+def begin_now(work: Callable[[Unpack[Given]], Awaitable[T]], *given: Unpack[Given]) -> Work[T]:
     """Run *work* as `begin` does, and from Python 3.11 on up to where it first waits before this returns."""
     begun: Work[T] = Work()
-    begun.task = start(begun.run(work))
+    begun.task = start(begun.run(work, *given))
     return begun
-
-
-async def insist(make: Callable[[], Coroutine[Any, Any, T]], once_more: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do what *make* makes, and if that is cancelled, what *once_more* makes; for work that is harmless to repeat.
-
-    When an event loop ends, it cancels every task once and waits for it: a release that is just on its way would be
-    lost with its connection. What *once_more* makes has to be short, since the server's end waits for it.
-    """
-    try:
-        return await make()
-    except asyncio.CancelledError:
-        return await once_more()
 
 
 async def finish(work: Work[Any], *, within: float) -> bool:
@@ -161,11 +153,11 @@ async def finish(work: Work[Any], *, within: float) -> bool:
         Exception: what the work raised, if it is done and no cancellation arrived.
     """
     try:
-        await reached(work.over, within=within)
+        await reached(work, within=within)
     except asyncio.CancelledError as cancellation:
         raise cancellation from work.failure
     work.raise_failure()
-    return work.over.is_set()
+    return work.is_set()
 
 
 async def reached(mark: Mark, *, within: float) -> bool:

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.completion import Mark, begin_now, finish, reached
+from litellm_cancel_guard.completion import Mark, begin_now, reached
 from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
@@ -63,20 +63,17 @@ class Ledger:
         if request.lease is not None:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
         try:
-            return await self._admit(request, gauge, limit)
+            freed = self._releases.freed(gauge)
+            admission = await self._acquire(request, gauge, limit)
+            if not admission.admitted and (
+                self._releases.freed(gauge) != freed
+                or await self._releases.came_free(gauge)
+                or await self._may_be_free_elsewhere(request, gauge, admission)
+            ):
+                admission = await self._acquire(request, gauge, limit)
+            return admission
         finally:
             self._releases.tidy(gauge)
-
-    async def _admit(self, request: Request, gauge: str, limit: int) -> Admission:
-        freed = self._releases.freed(gauge)
-        admission = await self._acquire(request, gauge, limit)
-        if not admission.admitted and (
-            self._releases.freed(gauge) != freed
-            or await self._releases.came_free(gauge)
-            or await self._may_be_free_elsewhere(request, gauge, admission)
-        ):
-            admission = await self._acquire(request, gauge, limit)
-        return admission
 
     async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:
         """Give another worker a moment to free the slot whose request this client has just seen end.
@@ -150,11 +147,11 @@ class Ledger:
     async def _answer(self, lease: Lease, limit: int) -> Admission:
         patience = self.settings.redis_timeout
         deadline = time.monotonic() + patience
-        acquire = begin_now(lambda: insisted(lambda: self.gauge.acquire(lease, limit), patience))
-        done = await finish(acquire, within=patience)
+        acquire = begin_now(insisted, patience, self.gauge.acquire, lease, limit)
+        done = await reached(acquire, within=patience)
         if not done:
             # Where the loop stood still, the acquire may be asking once more; else it is taking its last look.
-            done = await finish(acquire, within=patience if stood_still(deadline, patience) else 2 * LAST_LOOK_SECONDS)
+            done = await reached(acquire, within=patience if stood_still(deadline, patience) else 2 * LAST_LOOK_SECONDS)
         if not done:
             raise GaugeUnavailableError("no answer in time")
         return acquire.result()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.lease import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
-    from litellm_cancel_guard.gauge import Gauge
-    from litellm_cancel_guard.lease import Admission, Lease
     from litellm_cancel_guard.registry import Request
 
 log = logging.getLogger("LiteLLM Proxy")
@@ -99,32 +97,3 @@ class Observers(Observer):
                 tell(observer)
             except Exception:
                 log.exception("cancel_guard: a metric or a log line was lost")
-
-
-class TimedGauge:
-    """A gauge whose confirmed releases are told, with the time that they took."""
-
-    def __init__(self, gauge: Gauge, observer: Observer) -> None:
-        self._gauge = gauge
-        self._observer = observer
-
-    async def acquire(self, lease: Lease, limit: int) -> Admission:  # noqa: D102 - as in Gauge
-        return await self._gauge.acquire(lease, limit)
-
-    async def release(self, lease: Lease) -> int:  # noqa: D102 - as in Gauge
-        began = time.monotonic()
-        in_flight = await self._gauge.release(lease)
-        self._observer.released(time.monotonic() - began)
-        return in_flight
-
-    async def renew(self, leases: Collection[Lease]) -> set[Lease]:  # noqa: D102 - as in Gauge
-        return await self._gauge.renew(leases)
-
-    async def count(self, gauge: str) -> int:  # noqa: D102 - as in Gauge
-        return await self._gauge.count(gauge)
-
-    def node(self, gauge: str) -> str:  # noqa: D102 - as in Gauge
-        return self._gauge.node(gauge)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._gauge, name)

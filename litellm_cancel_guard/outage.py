@@ -15,6 +15,10 @@ from litellm_cancel_guard.observer import Observer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from typing_extensions import TypeVarTuple, Unpack
+
+    Asked = TypeVarTuple("Asked")
+
 T = TypeVar("T")
 
 log = logging.getLogger("LiteLLM Proxy")
@@ -28,12 +32,13 @@ _MEANWHILE = {
 }
 
 
-async def insisted(call: Callable[[], Awaitable[T]], patience: float) -> T:
-    """Do what *call* does, three times if its failure says nothing about Redis; every call to a gauge may be repeated.
+async def insisted(patience: float, call: Callable[[Unpack[Asked]], Awaitable[T]], *asked: Unpack[Asked]) -> T:
+    """Do what *call* does with *asked*, three times if its failure says nothing about Redis.
 
-    Failed within half of *patience* seconds, a connection was closed by Redis or something in between; or by the client
-    of a cluster, which closes those to all nodes when one refuses a pipeline (redis 5 - 8.1, asyncio/cluster.py).
-    Failed long after them, the event loop stood still, and the answer was there before the time was up.
+    Every call to a gauge may be repeated. Failed within half of *patience* seconds, a connection was closed by Redis or
+    something in between; or by the client of a cluster, which closes those to all nodes when one refuses a pipeline
+    (redis 5 - 8.1, asyncio/cluster.py). Failed long after them, the event loop stood still, and the answer was there
+    before the time was up.
 
     Raises:
         GaugeUnavailableError: it failed again, or by a silence that is Redis' own.
@@ -42,12 +47,12 @@ async def insisted(call: Callable[[], Awaitable[T]], patience: float) -> T:
     deadline = started + patience + LAST_LOOK_SECONDS
     for pause in _PAUSES:
         try:
-            return await call()
+            return await call(*asked)
         except GaugeUnavailableError:
             if patience / 2 < time.monotonic() - started and not stood_still(deadline, patience):
                 raise
             await asyncio.sleep(pause)
-    return await call()
+    return await call(*asked)
 
 
 def stood_still(deadline: float, patience: float) -> bool:

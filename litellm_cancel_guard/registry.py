@@ -37,12 +37,11 @@ class Request:
         held_since: when it was given its slot, in seconds on the monotonic clock; None if it never was.
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
-        on_task_end: called with the request when its ASGI task is done.
     """
 
     __slots__ = (
         *("ending", "gauge", "held_since", "lease", "limit"),
-        *("on_task_end", "opened_at", "route", "streaming"),
+        *("opened_at", "route", "streaming"),
     )
 
     def __init__(self, route: str) -> None:
@@ -53,7 +52,6 @@ class Request:
         self.held_since: float | None = None
         self.ending: Ending | None = None
         self.opened_at = time.monotonic()
-        self.on_task_end: Callable[[Request], None] = _ignore
         self.streaming = False
 
     def __repr__(self) -> str:
@@ -62,14 +60,21 @@ class Request:
 
 
 class Registry:
-    """Requests by the ASGI task that serves them, never by an id that a client may choose and repeat."""
+    """Requests by the ASGI task that serves them, never by an id that a client may choose and repeat.
 
-    def __init__(self) -> None:
+    Args:
+        on_task_end: called with a request when its ASGI task is done.
+    """
+
+    def __init__(self, on_task_end: Callable[[Request], None] = _ignore) -> None:
+        self._on_task_end = on_task_end
+        # One for all: what is alive for each request at once brings on Python's garbage collections.
+        self._when_done = self._task_ended
         self.observer = Observers()
         self._by_task: dict[asyncio.Task[object], Request] = {}
         self._held: dict[str, dict[Lease, Request]] = {}
 
-    def open(self, task: asyncio.Task[object], route: str, on_task_end: Callable[[Request], None]) -> Request:
+    def open(self, task: asyncio.Task[object], route: str) -> Request:
         """Open a request for *task*, or join the one it is already serving.
 
         The pre-call chain runs again for the same HTTP request when a fallback follows LiteLLM's own 429
@@ -79,8 +84,7 @@ class Registry:
         if request is None or request.ending is not None:
             request = Request(route)
             if task not in self._by_task:
-                task.add_done_callback(self._task_ended)
-            request.on_task_end = on_task_end
+                task.add_done_callback(self._when_done)
             self._by_task[task] = request
         _current.set(request)
         return request
@@ -150,4 +154,4 @@ class Registry:
     def _task_ended(self, task: asyncio.Task[object]) -> None:
         request = self._by_task.pop(task, None)
         if request is not None:
-            request.on_task_end(request)
+            self._on_task_end(request)

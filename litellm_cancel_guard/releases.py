@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.completion import Mark, begin, insist
+from litellm_cancel_guard.completion import Mark, begin
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.outage import insisted
 
@@ -52,7 +53,7 @@ class Releases:
         """
         asked = Mark()
         self._under_way.setdefault(lease.gauge, set()).add(asked)
-        begin(lambda: self._see_through(lease, asked))
+        begin(self._see_through, lease, asked)
         return asked
 
     def freed(self, gauge: str) -> int | None:
@@ -94,15 +95,16 @@ class Releases:
 
     async def _see_through(self, lease: Lease, asked: Mark) -> None:
         try:
-            await insist(lambda: self._release(lease, asked), lambda: self._release_now(lease))
+            # For longer than a lease, too: a frozen Redis carries out what it was sent when it wakes up, and the slot
+            # of an acquire that nobody waits for any more would be held for a lease from then on.
+            while not await self._confirmed(lease, asked):
+                await self._outage.end_of(lease.gauge)
+        except asyncio.CancelledError:
+            # An event loop that ends cancels every task once and waits for it: a release that is just on its way would
+            # be lost with its connection.
+            await self._release_now(lease)
         finally:
             self._released(lease.gauge, asked)
-
-    async def _release(self, lease: Lease, asked: Mark) -> None:
-        # For longer than a lease, too: a frozen Redis carries out what it was sent when it wakes up, and the slot of an
-        # acquire that nobody waits for any more would be held for a lease from then on.
-        while not await self._confirmed(lease, asked):
-            await self._outage.end_of(lease.gauge)
 
     async def _confirmed(self, lease: Lease, asked: Mark) -> bool:
         """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""
@@ -110,7 +112,9 @@ class Releases:
             async with self._turns:
                 if self._outage.of(lease.gauge):
                     return False
-                await insisted(lambda: self._gauge.release(lease), self._settings.redis_timeout)
+                began = time.monotonic()
+                await insisted(self._settings.redis_timeout, self._gauge.release, lease)
+                self._registry.observer.released(time.monotonic() - began)
         except GaugeUnavailableError as error:
             self._outage.begin(lease.gauge, error)
             return False
@@ -121,7 +125,7 @@ class Releases:
         return True
 
     async def _release_now(self, lease: Lease) -> None:
-        """Ask once and no more: the event loop is about to end."""
+        """Ask once and no more: the event loop is about to end, and the server's end waits for it."""
         if self._outage.of(lease.gauge):
             return
         try:

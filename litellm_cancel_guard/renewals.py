@@ -126,7 +126,7 @@ class Renewals:
                 await self._gauge.count(gauge)
         if not held:
             return {}
-        lost = await insisted(lambda: self._gauge.renew(held.keys()), self._settings.redis_timeout)
+        lost = await insisted(self._settings.redis_timeout, self._gauge.renew, held.keys())
         return {lease: held[lease] for lease in lost}
 
     def _note_overdue(self, held: Held, asked_before: float) -> None:

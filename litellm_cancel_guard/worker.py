@@ -15,7 +15,6 @@ from litellm_cancel_guard.identity import Identity, guard_version
 from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.observer import TimedGauge
 from litellm_cancel_guard.passthrough import close_abandoned_streams
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
@@ -42,7 +41,7 @@ class Worker:
 
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
-        self.registry = Registry()
+        self.registry = Registry(self._task_ended)
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
         self.survey: Callable[[], Surveyed] | None = None
@@ -67,7 +66,7 @@ class Worker:
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
             upstream.counted_by_litellm()
             return
-        self.registry.open(task, route, self._task_ended)
+        self.registry.open(task, route)
 
     def when_changed(self, act: Callable[[Settings], None]) -> None:
         """Have *act* called with the settings whenever they have changed in the config."""
@@ -162,9 +161,8 @@ class Worker:
             return
         identity = Identity(self.registry, self.settings, upstream.litellm_version())
         aside = Aside(identity.record, self.registry.observer.reclaimed)
-        store = upstream.gauge_for(recognised, self.settings, aside)
-        self.survey = lambda: upstream.survey_of(recognised, store, identity.record)
-        gauge = TimedGauge(store, self.registry.observer)
+        gauge = upstream.gauge_for(recognised, self.settings, aside)
+        self.survey = lambda: upstream.survey_of(recognised, gauge, identity.record)
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
         self.ledger.outage.observer = self._heartbeat.observer = self.registry.observer

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
 # What a node answers that is not, or not yet, the right one: the client then looks for it.
 _ELSEWHERE = ("MovedError", "AskError", "TryAgainError", "ClusterDownError", "SlotNotCoveredError", "MasterDownError")
@@ -31,15 +31,19 @@ def node_of(client: Any, key: str) -> Any:
         return None
 
 
-async def ask(client: Any, key: str, *command: Any) -> Any:
-    """Return the answer to *command*, which is about *key*."""
+def ask(client: Any, key: str, *command: Any) -> Awaitable[Any]:
+    """Return what awaits the answer to *command*, which is about *key*."""
     node = node_of(client, key)
-    if node is not None:
-        try:
-            return await node.execute_command(*command)
-        except Exception as error:
-            if type(error).__name__ not in _ELSEWHERE:
-                raise
+    answer: Awaitable[Any] = client.execute_command(*command) if node is None else _first(node, client, command)
+    return answer
+
+
+async def _first(node: Any, client: Any, command: tuple[Any, ...]) -> Any:
+    try:
+        return await node.execute_command(*command)
+    except Exception as error:
+        if type(error).__name__ not in _ELSEWHERE:
+            raise
     return await client.execute_command(*command)
 
 

@@ -44,8 +44,8 @@ class Pulling:
         """
         # A pull can't be given up without cancelling the provider's call: it goes on in a task of its own, as every
         # pull does in LiteLLM from 1.98 on. One task for all of them, since each costs turns of the event loop.
-        self._pending = begin_now(lambda: self._pull_until(enough))
-        if not await self._pending.over.wait(seconds):
+        self._pending = begin_now(self._pull_until, enough)
+        if not await self._pending.wait(seconds):
             self._late = True
             raise NotYetError
         self._taken()
@@ -67,7 +67,7 @@ class Pulling:
 
     async def _watched(self) -> Any:
         if self._pending is not None:
-            if not await self._pending.over.wait(self._idle or None):
+            if not await self._pending.wait(self._idle or None):
                 raise _silent(self._idle)
             return self._taken()
         with anyio.move_on_after(self._idle):
@@ -82,7 +82,7 @@ class Pulling:
     async def cancel(self) -> None:
         """Give up a pull that is under way."""
         pending, self._pending = self._pending, None
-        if pending is not None and not pending.over.is_set():
+        if pending is not None and not pending.is_set():
             pending.cancel()
             await finish(pending, within=_CANCEL_SECONDS)
 

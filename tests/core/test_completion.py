@@ -95,7 +95,7 @@ async def test_a_cancelled_caller_is_let_go_at_the_deadline() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert not task.over.is_set()
+    assert not task.is_set()
     work.go_on.set()
     assert await finish(task, within=5)
 
@@ -192,7 +192,7 @@ async def by_finish(work: completion.Work[None]) -> None:
 
 
 async def by_result(work: completion.Work[None]) -> None:
-    await work.over.wait(5)
+    await work.wait(5)
     work.result()
 
 

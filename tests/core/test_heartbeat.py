@@ -7,7 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.completion import begin, insist
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.heartbeat import Heartbeat
 
@@ -111,21 +110,6 @@ def test_when_its_loop_ends_what_is_held_is_given_back() -> None:
 
     asyncio.run(serve())
     assert beats[0].given_back == 1
-
-
-def test_a_release_under_way_when_its_loop_ends_is_done_again() -> None:
-    released = []
-
-    async def release() -> None:
-        await asyncio.sleep(0.01)
-        released.append("slot")
-
-    async def serve() -> None:
-        begin(lambda: insist(release, release))
-        await asyncio.sleep(0)
-
-    asyncio.run(serve())
-    assert released == ["slot"]
 
 
 async def end(heartbeat: Heartbeat) -> None:

@@ -208,3 +208,18 @@ async def test_a_slow_release_is_done_once_although_its_client_leaves_twice(
         await leaving
     await quiet(ledger)
     assert (gauge.slots, gauge.releases) == (set(), 1)
+
+
+def test_a_release_under_way_when_its_loop_ends_is_done_again(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """What it was sent by is gone with the loop's connections."""
+
+    async def serve() -> None:
+        request = opened(ledger)
+        await ledger.admit(request, KEY, 1)
+        gauge.late = 0.01
+        ledger.end_soon(request, Ending.CLIENT_LEFT)
+        while not gauge.releases:  # noqa: ASYNC110 - the moment is inside the gauge
+            await asyncio.sleep(0)
+
+    asyncio.run(serve())
+    assert (gauge.slots, gauge.releases) == (set(), 2)

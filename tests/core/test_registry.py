@@ -16,10 +16,6 @@ def registry() -> Registry:
     return Registry()
 
 
-def ignore(request: Request) -> None:
-    """Take no notice of a task's end."""
-
-
 def running() -> asyncio.Task[object]:
     task = asyncio.current_task()
     assert task is not None
@@ -27,22 +23,22 @@ def running() -> asyncio.Task[object]:
 
 
 async def test_the_pre_call_chain_that_runs_again_joins_its_request(registry: Registry) -> None:
-    first = registry.open(running(), "acompletion", ignore)
+    first = registry.open(running(), "acompletion")
 
-    assert registry.open(running(), "acompletion", ignore) is first
+    assert registry.open(running(), "acompletion") is first
     assert len(registry) == 1
 
 
 async def test_two_tasks_are_two_requests_whatever_id_their_client_sends(registry: Registry) -> None:
     async def serve() -> Request:
-        return registry.open(running(), "acompletion", ignore)
+        return registry.open(running(), "acompletion")
 
     one, two = await asyncio.gather(serve(), serve())
     assert one is not two
 
 
 async def test_a_request_ends_once_and_hands_its_lease_to_the_first_who_ends_it(registry: Registry) -> None:
-    request = registry.open(running(), "acompletion", ignore)
+    request = registry.open(running(), "acompletion")
     lease = Lease("api_key:k")
     registry.hold(request, lease, 1)
 
@@ -53,18 +49,19 @@ async def test_a_request_ends_once_and_hands_its_lease_to_the_first_who_ends_it(
 
 
 async def test_a_task_that_serves_again_after_an_ending_opens_a_new_request(registry: Registry) -> None:
-    first = registry.open(running(), "acompletion", ignore)
+    first = registry.open(running(), "acompletion")
     registry.end(first, Ending.REFUSED)
 
-    assert registry.open(running(), "acompletion", ignore) is not first
+    assert registry.open(running(), "acompletion") is not first
 
 
-async def test_the_end_of_its_task_is_told_once_and_forgets_the_request(registry: Registry) -> None:
+async def test_the_end_of_its_task_is_told_once_and_forgets_the_request() -> None:
     told: list[Request] = []
+    registry = Registry(told.append)
 
     async def serve() -> Request:
-        registry.open(running(), "acompletion", told.append)
-        return registry.open(running(), "acompletion", told.append)
+        registry.open(running(), "acompletion")
+        return registry.open(running(), "acompletion")
 
     request = await asyncio.create_task(serve())
     await asyncio.sleep(0)
@@ -72,11 +69,12 @@ async def test_the_end_of_its_task_is_told_once_and_forgets_the_request(registry
 
 
 @pytest.mark.parametrize("how", ["raises", "cancelled"])
-async def test_the_end_of_its_task_is_told_however_it_ends(registry: Registry, how: str) -> None:
+async def test_the_end_of_its_task_is_told_however_it_ends(how: str) -> None:
     told: list[Request] = []
+    registry = Registry(told.append)
 
     async def serve() -> None:
-        registry.open(running(), "acompletion", told.append)
+        registry.open(running(), "acompletion")
         if how == "raises":
             raise ValueError
         await asyncio.Event().wait()
@@ -91,7 +89,7 @@ async def test_the_end_of_its_task_is_told_however_it_ends(registry: Registry, h
 
 async def test_child_tasks_see_the_request_of_the_task_they_were_born_in(registry: Registry) -> None:
     async def serve() -> tuple[Request, Request | None]:
-        request = registry.open(running(), "acompletion", ignore)
+        request = registry.open(running(), "acompletion")
 
         async def child() -> Request | None:
             return registry.current()
@@ -106,7 +104,7 @@ async def test_a_request_without_a_cap_does_not_inherit_the_request_of_its_conte
     """uvicorn starts a pipelined request from inside the task of the one before it."""
 
     async def serve() -> Request | None:
-        registry.open(running(), "acompletion", ignore)
+        registry.open(running(), "acompletion")
 
         async def pipelined() -> Request | None:
             registry.leave_context()
