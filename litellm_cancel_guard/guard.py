@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
@@ -72,7 +73,9 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
 
     async def async_post_call_success_hook(self, data: Any, user_api_key_dict: Any, response: Any) -> None:
         """Give the slot back before a plain answer goes out."""
-        await self._end_current(Ending.COMPLETED)
+        request = self._worker.guarded_request()
+        if request is not None:
+            await self._worker.end(request, Ending.COMPLETED)
 
     async def async_post_mcp_tool_call_hook(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -99,18 +102,12 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         request = self._worker.guarded_request()
         if request is not None and not request.streaming:
             request.streaming = True
-            return guarded(response, self._ender(request), LAST_FRAME.get(request.route), outcome)
+            return guarded(response, partial(self._worker.end, request), LAST_FRAME.get(request.route), outcome)
         if outcome is not None:
             return guarded(response, _holds_nothing, None, outcome)
         return response  # type: ignore[no-any-return]
 
-    def _ender(self, request: Any) -> Any:
-        async def end(ending: Ending) -> None:
-            await self._worker.end(request, ending)
-
-        return end
-
-    async def _end_current(self, ending: Ending, route: Any = None) -> None:
+    async def _end_current(self, ending: Ending, route: Any) -> None:
         request = self._worker.guarded_request()
         # A tool call inside an answer, whole or failed, does not end the answer.
         if request is not None and (route != NESTED_ROUTE or request.route == NESTED_ROUTE):

@@ -71,6 +71,8 @@ class Ledger:
                 or await self._may_be_free_elsewhere(request, gauge, admission)
             ):
                 admission = await self._acquire(request, gauge, limit)
+            if admission.admitted:
+                self.registry.observer.acquired(request)
             return admission
         finally:
             self._releases.tidy(gauge)

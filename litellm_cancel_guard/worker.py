@@ -23,7 +23,7 @@ from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from litellm_cancel_guard.configured import Configured
     from litellm_cancel_guard.lease import Admission
@@ -82,15 +82,12 @@ class Worker:
         request = self.registry.current()
         return request if request is not None and request.ending is None else None
 
-    async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
-        """Acquire a slot for *request*, or refuse."""
+    def admit(self, request: Request, gauge: str, limit: int) -> Coroutine[Any, Any, Admission]:
+        """Return what acquires a slot for *request*, or refuses."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
             after_the_last_request(self._give_back)
-        admission = await ledger.admit(request, gauge, limit)
-        if admission.admitted:
-            self.registry.observer.acquired(request)
-        return admission
+        return ledger.admit(request, gauge, limit)
 
     async def end(self, request: Request, ending: Ending) -> None:
         """End *request* and give its slot back before the caller goes on. Only a cancellation is raised."""

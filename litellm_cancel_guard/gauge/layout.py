@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge.keys import Keys, raw
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 # LiteLLM's PARALLEL_REQUEST_SLOT_TTL_SECONDS and LITELLM_RATE_LIMIT_WINDOW_SIZE.
 HORIZON_SECONDS = 3600.0
 WINDOW_SECONDS = 60.0
+
+# Gauges whose keys are spelled once.
+_KEYS_KEPT = 1024
 
 NOT_OURS = "Something else wrote it: find out what, then delete the key."
 
@@ -109,7 +113,7 @@ def slots_layout(*, horizon_seconds: float = HORIZON_SECONDS, namespaced: Callab
         span_seconds=horizon_seconds,
         horizon_seconds=horizon_seconds,
         kinds=(KeyKind("zset", (("string", upgraded),)),),
-        keys_of=lambda gauge: (keys.limiter_count(gauge),),
+        keys_of=lru_cache(_KEYS_KEPT)(lambda gauge: (keys.limiter_count(gauge),)),
         record_of=keys.worker,
     )
 
@@ -133,13 +137,15 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
         span_seconds=window_seconds,
         horizon_seconds=0.0,
         kinds=(KeyKind("zset"), KeyKind("hash"), KeyKind("string", (("zset", downgraded),))),
-        keys_of=lambda gauge: (
-            keys.slots(gauge),
-            keys.mirror(gauge),
-            keys.limiter_count(gauge),
-            keys.limiter_window(gauge),
-            keys.limiter_requests(gauge),
-            keys.limiter_tokens(gauge),
+        keys_of=lru_cache(_KEYS_KEPT)(
+            lambda gauge: (
+                keys.slots(gauge),
+                keys.mirror(gauge),
+                keys.limiter_count(gauge),
+                keys.limiter_window(gauge),
+                keys.limiter_requests(gauge),
+                keys.limiter_tokens(gauge),
+            )
         ),
         record_of=keys.worker,
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.batches import Share
     from litellm_cancel_guard.gauge.layout import Call, Layout
 
-    Command = tuple[str | int, ...]
+    Command = tuple[str | int | float, ...]
 
 logger = logging.getLogger(__name__)
 
@@ -128,22 +128,17 @@ class RedisGauge:
     async def _run(self, call: Call) -> Any:
         try:
             async with Deadline(self._timeout_seconds):
-                return await self._evaluate(self._client(), call)
+                client = self._client()
+                try:
+                    return await ask(client, call.keys[0], *_command(call, by_sha=self._by_sha))
+                except Exception as refusal:
+                    if not (self._by_sha and _wants_text(refusal)):
+                        raise
+                    answer = await ask(client, call.keys[0], *_command(call, by_sha=False))
+                    self._note(refusal)
+                    return answer
         except Exception as exc:
             raise await self._fault(exc, call) from exc
-
-    async def _evaluate(self, client: Any, call: Call) -> Any:
-        refusal: Exception | None = None
-        if self._by_sha:
-            try:
-                return await ask(client, call.keys[0], "EVALSHA", call.script.sha, *_rest(call))
-            except Exception as exc:
-                if not _wants_text(exc):
-                    raise
-                refusal = exc
-        answer = await ask(client, call.keys[0], "EVAL", call.script.text, *_rest(call))
-        self._note(refusal)
-        return answer
 
     def _recorded(self) -> Command | None:
         """Return the command that writes this worker's record; on a cluster, let it find its own node."""
@@ -237,17 +232,15 @@ class RedisGauge:
 
 async def _pipelined(client: Any, calls: Sequence[Call], beside: Command | None, *, by_sha: bool) -> list[Any]:
     """Return the answers of *calls*, errors among them; that of *beside* is nobody's concern."""
-    commands: list[Command] = [
-        ("EVALSHA" if by_sha else "EVAL", call.script.sha if by_sha else call.script.text, *_rest(call))
-        for call in calls
-    ]
+    commands = [_command(call, by_sha=by_sha) for call in calls]
     keys = [call.keys[0] for call in calls]
     answers = await ask_all(client, keys, [*commands, *([] if beside is None else [beside])])
     return answers[: len(calls)]
 
 
-def _rest(call: Call) -> tuple[Any, ...]:
-    return (len(call.keys), *call.keys, *call.args)
+def _command(call: Call, *, by_sha: bool) -> Command:
+    name, script = ("EVALSHA", call.script.sha) if by_sha else ("EVAL", call.script.text)
+    return (name, script, len(call.keys), *call.keys, *call.args)
 
 
 def _is_unknown_script(answer: object) -> bool:

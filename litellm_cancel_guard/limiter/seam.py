@@ -47,8 +47,8 @@ def install(limiter: Any, admits: Admits, covered: Covered) -> None:
     seam = _Seam(original, admits, covered)
 
     @functools.wraps(original)
-    async def should_rate_limit(descriptors: Any, *args: Any, **kwargs: Any) -> Any:
-        return await seam.decide(descriptors, *args, **kwargs)
+    def should_rate_limit(descriptors: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return seam.decide(descriptors, *args, **kwargs)
 
     setattr(should_rate_limit, _MARK, True)
     limiter.should_rate_limit = should_rate_limit
