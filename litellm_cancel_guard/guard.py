@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from litellm_cancel_guard.background import follow
 from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE
+from litellm_cancel_guard.serving import note_tasks
 from litellm_cancel_guard.stream import guarded
 from litellm_cancel_guard.terminal.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 log = logging.getLogger("LiteLLM Proxy")
 
@@ -27,16 +29,32 @@ async def _holds_nothing(ending: Ending) -> None:
 
 
 def _mount(worker: Worker, guard: Any) -> None:
-    """Add the admin routes, where this is a proxy."""
+    """Be told of tasks, and add the admin routes, where this is a proxy."""
     app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
     if app is None:
         return
-    try:
-        from litellm_cancel_guard.admin import mount
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("the tasks of requests can't be told apart", lambda: note_tasks(app)),
+        ("answers that are polled hold no slot", lambda: _follow(worker)),
+        ("the admin routes could not be mounted", lambda: _admin(app, worker, guard)),
+    )
+    for without, step in steps:
+        try:
+            step()
+        except Exception:
+            log.exception("cancel_guard: %s; everything else works without", without)
 
-        mount(app, worker, guard)
-    except Exception:
-        log.exception("cancel_guard: the admin routes could not be mounted; everything else works without")
+
+def _follow(worker: Worker) -> None:
+    from litellm.proxy.response_polling import background_streaming
+
+    follow(background_streaming, worker.registry)
+
+
+def _admin(app: Any, worker: Worker, guard: Any) -> None:
+    from litellm_cancel_guard.admin import mount
+
+    mount(app, worker, guard)
 
 
 # The name must contain _PROXY_: otherwise `no-log` in a client's body switches off the log events of this class

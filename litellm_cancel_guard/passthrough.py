@@ -1,8 +1,7 @@
-"""Pass-through streams, which LiteLLM hands to no hook: the provider's connection is closed when their task ends."""
+"""Pass-through streams, which LiteLLM hands to no hook: the provider's connection is closed when their tasks end."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.closing import Closer
 from litellm_cancel_guard.completion import begin
+from litellm_cancel_guard.serving import when_served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,5 @@ def _closed_with_its_task(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _close_with_this_task(stream: Any) -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        closer = Closer(stream)
-        task.add_done_callback(lambda _: begin(closer.close) if closer.open else None)
+    closer = Closer(stream)
+    when_served(lambda: begin(closer.close) if closer.open else None)

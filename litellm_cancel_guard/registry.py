@@ -37,11 +37,12 @@ class Request:
         held_since: when it was given its slot, in seconds on the monotonic clock; None if it never was.
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
+        tasks: how many that it lasts as long as are not done yet.
     """
 
     __slots__ = (
         *("ending", "gauge", "held_since", "lease", "limit"),
-        *("opened_at", "route", "streaming"),
+        *("opened_at", "route", "streaming", "tasks"),
     )
 
     def __init__(self, route: str) -> None:
@@ -53,6 +54,7 @@ class Request:
         self.ending: Ending | None = None
         self.opened_at = time.monotonic()
         self.streaming = False
+        self.tasks = 1
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"
@@ -63,7 +65,7 @@ class Registry:
     """Requests by the ASGI task that serves them, never by an id that a client may choose and repeat.
 
     Args:
-        on_task_end: called with a request when its ASGI task is done.
+        on_task_end: called with a request when every task that serves it is done.
     """
 
     def __init__(self, on_task_end: Callable[[Request], None] = _ignore) -> None:
@@ -74,8 +76,8 @@ class Registry:
         self._by_task: dict[asyncio.Task[object], Request] = {}
         self._held: dict[str, dict[Lease, Request]] = {}
 
-    def open(self, task: asyncio.Task[object], route: str) -> Request:
-        """Open a request for *task*, or join the one it is already serving.
+    def open(self, task: asyncio.Task[object], route: str, outer: asyncio.Task[object] | None = None) -> Request:
+        """Open a request for *task*, or join the one it is already serving; it lasts as long as *outer*, too.
 
         The pre-call chain runs again for the same HTTP request when a fallback follows LiteLLM's own 429
         (1.93, common_request_processing.py) and when the callback is listed twice: still one request.
@@ -86,8 +88,16 @@ class Registry:
             if task not in self._by_task:
                 task.add_done_callback(self._when_done)
             self._by_task[task] = request
+            if outer is not None:
+                self.last(request, outer)
         _current.set(request)
         return request
+
+    def last(self, request: Request, task: asyncio.Task[object]) -> None:
+        """Have *request* last until *task* is done, if that is later than its end would be without."""
+        if request.tasks:
+            request.tasks += 1
+            task.add_done_callback(lambda _: self._one_done(request))
 
     def current(self) -> Request | None:
         """Return the request that this code runs for, in whatever task or copy of its context."""
@@ -154,4 +164,9 @@ class Registry:
     def _task_ended(self, task: asyncio.Task[object]) -> None:
         request = self._by_task.pop(task, None)
         if request is not None:
+            self._one_done(request)
+
+    def _one_done(self, request: Request) -> None:
+        request.tasks -= 1
+        if not request.tasks:
             self._on_task_end(request)

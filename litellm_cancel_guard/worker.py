@@ -19,6 +19,7 @@ from litellm_cancel_guard.passthrough import close_abandoned_streams
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
+from litellm_cancel_guard.serving import outer_task
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.shutdown import after_the_last_request
 
@@ -66,7 +67,7 @@ class Worker:
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
             upstream.counted_by_litellm()
             return
-        self.registry.open(task, route)
+        self.registry.open(task, route, outer_task())
 
     def when_changed(self, act: Callable[[Settings], None]) -> None:
         """Have *act* called with the settings whenever they have changed in the config."""

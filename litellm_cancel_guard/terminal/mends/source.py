@@ -81,9 +81,17 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
         return stream
     if not hasattr(stream, "__aiter__"):
         return Steps(stream) if hasattr(stream, "__next__") else stream
-    provider = getattr(wrapper, "custom_llm_provider", None)
-    ends = _note_done(stream) if tell_truncation and provider in _TELL_THEIR_END else None
-    return Source(stream, wrapper, ends)
+    tells = getattr(wrapper, "custom_llm_provider", None) in _TELL_THEIR_END and not _is_mocked(stream)
+    return Source(stream, wrapper, _note_done(stream) if tell_truncation and tells else None)
+
+
+def _is_mocked(stream: Any) -> bool:
+    """Tell whether *stream* is what LiteLLM makes of a ``mock_response``, which tells its end to nobody.
+
+    1.80 - 1.109, utils.py; a generator of that name.
+    """
+    code = getattr(stream, "ag_code", None)
+    return getattr(code, "co_name", "") == "async_mock_completion_streaming_obj"
 
 
 class Source:
