@@ -29,6 +29,8 @@ TOKENS_KEY = f"{{{GAUGE}}}:tokens"
 SLOTS_KEY = f"{{{GAUGE}}}:cancel_guard:slots"
 MIRROR_KEY = f"{{{GAUGE}}}:cancel_guard:mirror"
 
+BOOK = ("held", "unguarded", "rose", "expires")
+
 LAYOUTS: dict[str, Layout] = {"slots": slots_layout(), "counted": counted_layout()}
 
 
@@ -63,6 +65,21 @@ class Store:
         """Let *seconds* pass for one slot of GAUGE, as if its last renewal were that long ago."""
         key = LIMITER_KEY if layout == "slots" else SLOTS_KEY
         assert await self.witness.zincrby(key, -seconds, name)
+
+    async def book(self) -> dict[str, float]:
+        """What the guard has noted on GAUGE's number; nothing at rest."""
+        text = await self.witness.get(MIRROR_KEY)
+        return {} if text is None else dict(zip(BOOK, map(float, text.split(" ")), strict=True))
+
+    async def age_book(self, **fields: float) -> None:
+        """Put the moments of these *fields* so much earlier, as if it had been noted then; 0 is never."""
+        text = await self.witness.get(MIRROR_KEY)
+        assert text is not None
+        noted = dict(zip(BOOK, text.split(" "), strict=True))
+        for name, amount in fields.items():
+            decimals = len(noted[name].partition(".")[2])
+            noted[name] = f"{max(0.0, float(noted[name]) - amount):.{decimals}f}"
+        await self.witness.set(MIRROR_KEY, " ".join(noted.values()), keepttl=True)
 
     async def expire_together(self, *keys: str, seconds: int = 60) -> None:
         """What EXPIRE in one script does, to the millisecond even where the clock runs on in between."""

@@ -273,7 +273,7 @@ async def test_no_script_touches_a_key_that_it_was_not_given(real: Store, layout
             if command == "ECHO":
                 break
             if entry["client_type"] == "lua" and command != "TIME":
-                touched.update(args[: 2 if command == "DEL" else 1])
+                touched.update(args if command in {"DEL", "EXISTS", "MGET"} else args[:1])
             elif command == "EVALSHA":
                 declared.update(args[2 : 2 + int(args[1])])
 

@@ -3,7 +3,8 @@
 --
 -- The data, all under one hash tag:
 --   slots   sorted set: slot id -> when it lapses (Redis' TIME, seconds)
---   book    hash, what the guard knows about the number:
+--   book    string, what the guard knows about the number; with a blank between
+--           each two:
 --             held       slots of guarded workers in the number it wrote last
 --             unguarded  slots of workers without the guard in that number
 --             rose       when unguarded last rose; seconds
@@ -57,6 +58,17 @@ local function began_with_window(ttl, now, expires)
     and not expire_together(KEYS[6], window)
 end
 
+-- MGET takes a key of another type for none, and SET would write over it: GET fails.
+local function texts()
+  local found = redis.call('MGET', mirror.number, mirror.book)
+  local there = (found[1] and 1 or 0) + (found[2] and 1 or 0)
+  if there < 2 and redis.call('EXISTS', mirror.number, mirror.book) > there then
+    redis.call('GET', mirror.number)
+    redis.call('GET', mirror.book)
+  end
+  return found[1], found[2]
+end
+
 local function integer(text)
   local number = tonumber(text)
   if not number or number ~= number or math.abs(number) > 1e15 then
@@ -65,15 +77,22 @@ local function integer(text)
   return number < 0 and math.ceil(number) or math.floor(number)
 end
 
+local function fields(book)
+  local held, unguarded, rose, expires = string.match(book, '^(%d+) (%d+) (%d+%.%d+) (%d+)$')
+  if not held then
+    error('WRONGTYPE ' .. mirror.book .. ' holds no book of the guard')
+  end
+  return tonumber(held), tonumber(unguarded), tonumber(rose), tonumber(expires)
+end
+
 -- Return what unguarded workers hold; writes nothing, and fails before anything was written.
 function mirror.read(now)
-  local text = redis.call('GET', mirror.number)
-  local noted = redis.call('HMGET', mirror.book, 'held', 'unguarded', 'rose', 'expires')
-  local total, held = integer(text or '0'), tonumber(noted[1] or 0)
-  local before, rose = tonumber(noted[2] or 0), tonumber(noted[3] or 0)
+  local text, book = texts()
+  local total = integer(text or '0')
+  local held, before, rose, expires = fields(book or '0 0 0.0 0')
   local ttl = text and redis.call('PTTL', mirror.number) or -2
 
-  local anew = text and began_with_window(ttl, now, tonumber(noted[4] or 0))
+  local anew = text and began_with_window(ttl, now, expires)
   local unguarded = math.max(0, anew and total or total - held)
   if anew or unguarded > before then
     rose = now
@@ -100,14 +119,8 @@ function mirror.write(seen, held, slots_ttl)
   end
   ttl = math.max(1, ttl)
   redis.call('SET', mirror.number, string.format('%.0f', total), 'PX', ttl)
-  redis.call(
-    'HSET', mirror.book,
-    'held', held,
-    'unguarded', string.format('%.0f', seen.unguarded),
-    'rose', string.format('%.6f', seen.rose),
-    'expires', string.format('%.0f', seen.now * 1000 + ttl)
-  )
-  redis.call('PEXPIRE', mirror.book, ttl + math.ceil(mirror.window * 1000))
+  local book = string.format('%d %.0f %.6f %.0f', held, seen.unguarded, seen.rose, seen.now * 1000 + ttl)
+  redis.call('SET', mirror.book, book, 'PX', ttl + math.ceil(mirror.window * 1000))
   return total
 end
 
