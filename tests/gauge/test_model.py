@@ -151,6 +151,11 @@ class CountedModel(RedisModel):
 
     layout = "counted"
 
+    @invariant()
+    def the_book_is_true_after_each_script(self) -> None:
+        if self.settled:
+            self.run(self.store.assert_book_is_true())
+
     def other(self, *commands: tuple[object, ...]) -> None:
         async def write() -> None:
             for command in commands:

@@ -21,14 +21,10 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
-local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
-local held = redis.call('ZCARD', slots)
-if held + seen.unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
-  return { 0, mirror.write(seen, held), lapsed }
+local lapsed = mirror.prune(seen)
+if seen.held + seen.unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
+  return { 0, mirror.write(seen), lapsed }
 end
-held = held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
-local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
-if ttl < keep then
-  redis.call('PEXPIRE', slots, keep)
-end
-return { 1, mirror.write(seen, held, math.max(ttl, keep)), lapsed }
+seen.held = seen.held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
+mirror.prolong(seen, lease)
+return { 1, mirror.write(seen), lapsed }

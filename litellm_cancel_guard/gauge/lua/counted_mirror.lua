@@ -3,12 +3,14 @@
 --
 -- The data, all under one hash tag:
 --   slots   sorted set: slot id -> when it lapses (Redis' TIME, seconds)
---   book    string, what the guard knows about the number; with a blank between
---           each two:
---             held       slots of guarded workers in the number it wrote last
---             unguarded  slots of workers without the guard in that number
---             rose       when unguarded last rose; seconds
---             expires    when the number it wrote last expires; milliseconds
+--   book    string, what the guard knows; with a blank between each two:
+--             held          slots of guarded workers in the number it wrote last
+--             unguarded     slots of workers without the guard in that number
+--             rose          when unguarded last rose; seconds
+--             expires       when the number it wrote last expires; milliseconds
+--             slots_expire  when the slots' key expires, which these scripts
+--                           alone decide; milliseconds, 0 if there is no slot
+--           Where it is lost, Redis is asked when the slots' key expires.
 --   number  string, LiteLLM's: after each script held + unguarded, an integer
 --           that is never negative; it is deleted at rest (as is the book)
 --   window, requests, tokens
@@ -50,10 +52,9 @@ local function expire_together(a, b)
   return other > 0 and other <= before + 2 and other >= after - 2
 end
 
-local function began_with_window(ttl, now, expires)
+local function began_with_window()
   local window = KEYS[4]
-  return math.abs(now * 1000 + ttl - expires) > 50
-    and expire_together(mirror.number, window)
+  return expire_together(mirror.number, window)
     and not expire_together(KEYS[5], window)
     and not expire_together(KEYS[6], window)
 end
@@ -77,49 +78,85 @@ local function integer(text)
   return number < 0 and math.ceil(number) or math.floor(number)
 end
 
-local function fields(book)
-  local held, unguarded, rose, expires = string.match(book, '^(%d+) (%d+) (%d+%.%d+) (%d+)$')
+local function noted(book)
+  if not book then
+    return { held = 0, unguarded = 0, rose = 0, expires = 0 }
+  end
+  local held, unguarded, rose, expires, slots_expire = string.match(book, '^(%d+) (%d+) (%d+%.%d+) (%d+) (%d+)$')
   if not held then
     error('WRONGTYPE ' .. mirror.book .. ' holds no book of the guard')
   end
-  return tonumber(held), tonumber(unguarded), tonumber(rose), tonumber(expires)
+  return {
+    held = tonumber(held),
+    unguarded = tonumber(unguarded),
+    rose = tonumber(rose),
+    expires = tonumber(expires),
+    slots_expire = tonumber(slots_expire),
+  }
 end
 
--- Return what unguarded workers hold; writes nothing, and fails before anything was written.
+-- Return what unguarded workers hold, and what is to be written again; writes nothing, and fails before anything was
+-- written.
 function mirror.read(now)
   local text, book = texts()
-  local total = integer(text or '0')
-  local held, before, rose, expires = fields(book or '0 0 0.0 0')
+  local total, last = integer(text or '0'), noted(book)
+  local seen = { now = now, milliseconds = math.floor(now * 1000), slots_expire = last.slots_expire }
   local ttl = text and redis.call('PTTL', mirror.number) or -2
+  seen.expires = ttl < 0 and 0 or seen.milliseconds + ttl
 
-  local anew = text and began_with_window(ttl, now, expires)
-  local unguarded = math.max(0, anew and total or total - held)
-  if anew or unguarded > before then
-    rose = now
-  elseif now - rose >= mirror.window then
-    unguarded = 0
+  local anew = text and math.abs(seen.expires - last.expires) > 50 and began_with_window()
+  seen.unguarded, seen.rose = math.max(0, anew and total or total - last.held), last.rose
+  if anew or seen.unguarded > last.unguarded then
+    seen.rose = now
+  elseif now - last.rose >= mirror.window then
+    seen.unguarded = 0
   end
-  return { unguarded = unguarded, rose = rose, ttl = ttl, now = now }
+  return seen
+end
+
+-- Drop the slots that have lapsed, and look at the others; return how many were dropped.
+function mirror.prune(seen)
+  -- Asked for in any case: a Redis whose memory is full lets a script go on that has begun with what takes none, and one
+  -- that may not write must say so at a refusal, too; else it would seem to be back with each.
+  local lapsed = redis.call('ZREMRANGEBYSCORE', mirror.slots, '-inf', string.format('%.6f', seen.now))
+  seen.held = redis.call('ZCARD', mirror.slots)
+  if seen.held == 0 then
+    -- Deleted or lapsed, and the book knows nothing of it: the next slot makes a key that would live for ever.
+    seen.slots_expire = 0
+  elseif not seen.slots_expire then
+    seen.slots_expire = seen.milliseconds + math.max(0, redis.call('PTTL', mirror.slots))
+  end
+  return lapsed
+end
+
+-- Have the slots' key outlive a lease that begins now by half a second at least: of many in a second, few prolong it.
+function mirror.prolong(seen, lease)
+  local lapses = seen.milliseconds + math.ceil(lease * 1000)
+  if seen.slots_expire < lapses + 500 then
+    seen.slots_expire = lapses + 1000
+    redis.call('PEXPIREAT', mirror.slots, string.format('%.0f', seen.slots_expire))
+  end
 end
 
 -- Write the number and the book from the slots as they are now; return the slots in flight.
--- What the script knows of the slots already it may say: how many, and the milliseconds that their key lives.
-function mirror.write(seen, held, slots_ttl)
-  held = held or redis.call('ZCARD', mirror.slots)
-  local total = held + seen.unguarded
+function mirror.write(seen)
+  local total = seen.held + seen.unguarded
   if total == 0 then
     redis.call('DEL', mirror.number, mirror.book)
     return 0
   end
-  local ttl = math.ceil((seen.rose + mirror.window - seen.now) * 1000)
-  if held > 0 then
-    ttl = math.max(seen.ttl, slots_ttl or redis.call('PTTL', mirror.slots))
-  elseif seen.ttl > 0 then
-    ttl = math.min(seen.ttl, ttl)
+  local expires = math.ceil((seen.rose + mirror.window) * 1000)
+  if seen.held > 0 then
+    expires = math.max(seen.expires, seen.slots_expire)
+  elseif seen.expires > 0 then
+    expires = math.min(seen.expires, expires)
   end
-  ttl = math.max(1, ttl)
-  redis.call('SET', mirror.number, string.format('%.0f', total), 'PX', ttl)
-  local book = string.format('%d %.0f %.6f %.0f', held, seen.unguarded, seen.rose, seen.now * 1000 + ttl)
+  local number = string.format('%.0f', total)
+  local book = string.format(
+    '%.0f %.0f %.6f %.0f %.0f', seen.held, seen.unguarded, seen.rose, expires, seen.slots_expire
+  )
+  local ttl = math.max(1, expires - seen.milliseconds)
+  redis.call('SET', mirror.number, number, 'PX', ttl)
   redis.call('SET', mirror.book, book, 'PX', ttl + math.ceil(mirror.window * 1000))
   return total
 end

@@ -19,7 +19,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
-local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+local lapsed = mirror.prune(seen)
 local lapses, lost = string.format('%.6f', now + lease), { lapsed }
 for i = 3, #ARGV do
   if redis.call('ZSCORE', slots, ARGV[i]) then
@@ -28,9 +28,8 @@ for i = 3, #ARGV do
     lost[#lost + 1] = i - 2
   end
 end
-local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
-if ttl ~= -2 and ttl < keep then
-  redis.call('PEXPIRE', slots, keep)
+if seen.held > 0 then
+  mirror.prolong(seen, lease)
 end
 mirror.write(seen)
 return lost

@@ -1,0 +1,144 @@
+"""LiteLLM 1.80 to 1.93: what the guard notes beside the number spares it questions, and never makes it wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from litellm_cancel_guard.lease import Admission, Lease
+from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litellm_cancel_guard.gauge.redis import RedisGauge
+    from tests.gauge.stores import Store
+
+A, B, C = (Lease(GAUGE, name) for name in "abc")
+WINDOW = 60
+
+STEPS: dict[str, Callable[[RedisGauge], Awaitable[object]]] = {
+    "acquire": lambda gauge: gauge.acquire(C, 9),
+    "refused": lambda gauge: gauge.acquire(C, 0),
+    "release": lambda gauge: gauge.release(A),
+    "renew": lambda gauge: gauge.renew([A, B]),
+    "count": lambda gauge: gauge.count(GAUGE),
+}
+
+
+@pytest.fixture(params=list(STEPS))
+def step(request: pytest.FixtureRequest) -> Callable[[RedisGauge], Awaitable[object]]:
+    return STEPS[request.param]
+
+
+async def test_a_lost_book_is_written_again_from_the_slots_that_live(
+    store: Store, step: Callable[[RedisGauge], Awaitable[object]]
+) -> None:
+    """As `reconcile` deletes it, with the number."""
+    gauge = store.gauge("counted")
+    for lease in (A, B):
+        await gauge.acquire(lease, 5)
+    await store.witness.delete(MIRROR_KEY, LIMITER_KEY)
+
+    await step(gauge)
+    await store.assert_book_is_true()
+    assert await store.witness.get(LIMITER_KEY) == str(await store.witness.zcard(SLOTS_KEY))
+    assert await store.witness.pttl(SLOTS_KEY) > LEASE_SECONDS * 1000 - 5000
+
+
+async def test_an_evicted_book_frees_no_slot_and_its_slots_count_twice_for_one_window_at_most(store: Store) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    await store.witness.delete(MIRROR_KEY)
+
+    assert await gauge.acquire(B, 5) == Admission(True, 3)
+    await store.assert_book_is_true()
+    await store.age_book(rose=WINDOW)
+    assert await gauge.count(GAUGE) == 2
+
+
+@pytest.mark.parametrize("again", ["acquire", "renew"])
+async def test_slots_whose_book_was_lost_near_the_end_of_their_key_get_a_whole_lease(store: Store, again: str) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    await store.witness.delete(MIRROR_KEY, LIMITER_KEY)
+    await store.witness.pexpire(SLOTS_KEY, 1000)
+
+    await STEPS[again](gauge)
+    assert await store.witness.pttl(SLOTS_KEY) > LEASE_SECONDS * 1000
+    await store.assert_book_is_true()
+
+
+@pytest.mark.parametrize("again", ["acquire", "renew"])
+async def test_slots_that_would_live_for_ever_without_their_book_get_a_lifetime(store: Store, again: str) -> None:
+    """A copy from another Redis may have lost the expiries, and the book."""
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    await store.witness.delete(MIRROR_KEY, LIMITER_KEY)
+    await store.witness.persist(SLOTS_KEY)
+
+    await STEPS[again](gauge)
+    assert await store.eternal_keys() == []
+    await store.assert_book_is_true()
+
+
+@pytest.mark.parametrize("others", [0, 2])
+async def test_after_the_slots_were_deleted_a_new_key_of_slots_gets_a_lifetime_whatever_the_book_says(
+    store: Store, others: int
+) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    await store.witness.incrby(LIMITER_KEY, others)
+    await gauge.renew([A])
+    await store.witness.delete(SLOTS_KEY)
+
+    assert await gauge.acquire(B, 5) == Admission(True, others + 1)
+    assert await store.eternal_keys() == []
+    assert await store.witness.pttl(SLOTS_KEY) > LEASE_SECONDS * 1000
+    await store.assert_book_is_true()
+
+
+async def test_after_the_last_slot_ended_beside_unguarded_ones_the_next_gets_a_lifetime(store: Store) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    await store.witness.incr(LIMITER_KEY)
+    assert await gauge.release(A) == 1
+    assert (await store.book())["slots_expire"] == 0
+
+    await gauge.acquire(B, 5)
+    assert await store.eternal_keys() == []
+    await store.assert_book_is_true()
+
+
+@pytest.mark.parametrize("again", ["acquire", "renew"])
+async def test_of_two_workers_with_different_leases_the_longer_decides_how_long_the_keys_live(
+    store: Store, again: str
+) -> None:
+    short, long = store.gauge("counted", lease_seconds=5), store.gauge("counted", lease_seconds=100)
+    await short.acquire(A, 5)
+    assert 5000 < await store.witness.pttl(SLOTS_KEY) <= 6000
+    await long.acquire(B, 5)
+    await store.assert_book_is_true()
+    assert await store.witness.pttl(SLOTS_KEY) > 100_000
+
+    await STEPS[again](short)
+    await store.assert_book_is_true()
+    assert await store.witness.pttl(SLOTS_KEY) > 100_000
+
+
+async def test_many_slots_in_one_moment_prolong_their_key_once(store: Store) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 99)
+    noted = (await store.book())["slots_expire"]
+    for number in range(5):
+        await gauge.acquire(Lease(GAUGE, str(number)), 99)
+    await gauge.release(A)
+    assert (await store.book())["slots_expire"] == noted
+
+    await store.age_book(expires=600, slots_expire=600)
+    for key in (SLOTS_KEY, LIMITER_KEY):
+        await store.witness.pexpireat(key, int(noted) - 600)
+    await gauge.acquire(B, 99)
+    assert (await store.book())["slots_expire"] >= noted
+    await store.assert_book_is_true()
