@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +31,15 @@ STEPS: dict[str, Callable[[RedisGauge], Awaitable[object]]] = {
 @pytest.fixture(params=list(STEPS))
 def step(request: pytest.FixtureRequest) -> Callable[[RedisGauge], Awaitable[object]]:
     return STEPS[request.param]
+
+
+async def commands(store: Store, step: Awaitable[object]) -> str:
+    """What *step* has a real Redis do in its script, in the order of the alphabet."""
+    await store.witness.config_resetstat()
+    await step
+    done: dict[str, Any] = await store.witness.info("commandstats")
+    counts = Counter({name.removeprefix("cmdstat_"): int(stat["calls"]) for name, stat in done.items()})
+    return " ".join(sorted(name for name in counts.elements() if name not in {"evalsha", "config|resetstat"}))
 
 
 async def test_a_lost_book_is_written_again_from_the_slots_that_live(
@@ -142,3 +152,71 @@ async def test_many_slots_in_one_moment_prolong_their_key_once(store: Store) -> 
     await gauge.acquire(B, 99)
     assert (await store.book())["slots_expire"] >= noted
     await store.assert_book_is_true()
+
+
+CHANGES: dict[str, tuple[tuple[object, ...], str | None]] = {
+    "an unguarded slot": (("INCR", LIMITER_KEY), "3"),
+    "a late decrement": (("INCRBYFLOAT", LIMITER_KEY, -1), "2"),
+    "another text of the same number": (("SET", LIMITER_KEY, "2.0", "KEEPTTL"), "2"),
+    "the number deleted": (("DEL", LIMITER_KEY), "2"),
+    "the number's expiry renewed": (("EXPIRE", LIMITER_KEY, 60), "2"),
+    "the number's expiry shortened": (("PEXPIRE", LIMITER_KEY, 1000), "2"),
+    "the number without an expiry": (("PERSIST", LIMITER_KEY), "2"),
+    "the book deleted": (("DEL", MIRROR_KEY), "4"),
+    "a slot removed by hand": (("ZREM", SLOTS_KEY, "a"), "1"),
+    "all slots deleted": (("DEL", SLOTS_KEY), None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_refusal_puts_right_whatever_has_changed(store: Store, change: str) -> None:
+    gauge = store.gauge("counted")
+    for lease in (A, B):
+        await gauge.acquire(lease, 5)
+    command, number = CHANGES[change]
+    await store.witness.execute_command(*command)
+
+    assert not (await gauge.acquire(C, 0)).admitted
+    assert await store.witness.get(LIMITER_KEY) == number
+    assert await store.eternal_keys() == []
+    await store.assert_book_is_true()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_refusal_that_finds_everything_as_it_was_writes_nothing(real: Store, others: int) -> None:
+    gauge = real.gauge("counted")
+    for lease in (A, B):
+        await gauge.acquire(lease, 5)
+    await real.witness.incrby(LIMITER_KEY, others)
+    assert await gauge.acquire(C, 2) == Admission(False, 2 + others)
+
+    assert await commands(real, gauge.acquire(C, 2)) == "mget pttl time zcard zremrangebyscore zscore"
+
+
+async def test_a_refusal_at_rest_writes_nothing(real: Store) -> None:
+    gauge = real.gauge("counted")
+    await gauge.acquire(A, 0)
+
+    assert await commands(real, gauge.acquire(A, 0)) == "exists mget time zcard zremrangebyscore zscore"
+
+
+async def test_what_one_request_costs_on_an_idle_key(real: Store) -> None:
+    gauge = real.gauge("counted")
+    for _ in range(2):  # Redis has the scripts from here on
+        acquire = await commands(real, gauge.acquire(A, 9))
+        release = await commands(real, gauge.release(A))
+
+    assert acquire == "exists mget pexpireat set set time zadd zcard zremrangebyscore"
+    assert release == "del mget pttl time zcard zrem zremrangebyscore"
+
+
+async def test_what_one_request_costs_beside_eight_others(real: Store) -> None:
+    gauge, longer = real.gauge("counted"), real.gauge("counted", lease_seconds=100)
+    for number in range(8):
+        await longer.acquire(Lease(GAUGE, str(number)), 9)
+    for _ in range(2):
+        acquire = await commands(real, gauge.acquire(A, 9))
+        release = await commands(real, gauge.release(A))
+
+    assert acquire == "mget pttl set set time zadd zcard zremrangebyscore"
+    assert release == "mget pttl set set time zcard zrem zremrangebyscore"

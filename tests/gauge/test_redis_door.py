@@ -42,17 +42,6 @@ def step(request: pytest.FixtureRequest) -> Callable[[RedisGauge], Awaitable[obj
     return STEPS[request.param]
 
 
-@pytest.fixture
-async def real(gauge_redis: RedisServer) -> AsyncIterator[Store]:
-    """An empty real Redis, whose configuration a test may change."""
-    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port)
-    witness = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, decode_responses=True)
-    await witness.flushall()
-    yield Store(client, witness)
-    await client.aclose()
-    await witness.aclose()
-
-
 async def test_scripts_that_the_server_forgot_are_sent_again(store: Store, layout: str) -> None:
     gauge = store.gauge(layout)
     for _ in range(2):

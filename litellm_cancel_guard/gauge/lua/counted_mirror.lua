@@ -100,11 +100,14 @@ end
 function mirror.read(now)
   local text, book = texts()
   local total, last = integer(text or '0'), noted(book)
-  local seen = { now = now, milliseconds = math.floor(now * 1000), slots_expire = last.slots_expire }
+  local seen = { now = now, milliseconds = math.floor(now * 1000), number = text, book = book }
   local ttl = text and redis.call('PTTL', mirror.number) or -2
   seen.expires = ttl < 0 and 0 or seen.milliseconds + ttl
+  seen.moved = math.abs(seen.expires - last.expires) > 50
+  seen.expires = seen.moved and seen.expires or last.expires
+  seen.slots_expire = last.slots_expire
 
-  local anew = text and math.abs(seen.expires - last.expires) > 50 and began_with_window()
+  local anew = text and seen.moved and began_with_window()
   seen.unguarded, seen.rose = math.max(0, anew and total or total - last.held), last.rose
   if anew or seen.unguarded > last.unguarded then
     seen.rose = now
@@ -138,11 +141,13 @@ function mirror.prolong(seen, lease)
   end
 end
 
--- Write the number and the book from the slots as they are now; return the slots in flight.
+-- Write the number and the book from the slots as they are now, unless that is how they are; return the slots in flight.
 function mirror.write(seen)
   local total = seen.held + seen.unguarded
   if total == 0 then
-    redis.call('DEL', mirror.number, mirror.book)
+    if seen.number or seen.book then
+      redis.call('DEL', mirror.number, mirror.book)
+    end
     return 0
   end
   local expires = math.ceil((seen.rose + mirror.window) * 1000)
@@ -155,9 +160,11 @@ function mirror.write(seen)
   local book = string.format(
     '%.0f %.0f %.6f %.0f %.0f', seen.held, seen.unguarded, seen.rose, expires, seen.slots_expire
   )
-  local ttl = math.max(1, expires - seen.milliseconds)
-  redis.call('SET', mirror.number, number, 'PX', ttl)
-  redis.call('SET', mirror.book, book, 'PX', ttl + math.ceil(mirror.window * 1000))
+  if seen.moved or number ~= seen.number or book ~= seen.book then
+    local ttl = math.max(1, expires - seen.milliseconds)
+    redis.call('SET', mirror.number, number, 'PX', ttl)
+    redis.call('SET', mirror.book, book, 'PX', ttl + math.ceil(mirror.window * 1000))
+  end
   return total
 end
 
