@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY
+from tests.gauge.stores import GAUGE, LAYOUTS, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -198,6 +198,14 @@ async def test_a_refusal_at_rest_writes_nothing(real: Store) -> None:
     await gauge.acquire(A, 0)
 
     assert await commands(real, gauge.acquire(A, 0)) == "exists mget time zcard zremrangebyscore zscore"
+
+
+async def test_an_id_that_is_given_twice_is_renewed_and_not_lost(store: Store) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 5)
+    call = LAYOUTS["counted"].renew(GAUGE, ["a", "a", "b", "a"], LEASE_SECONDS)
+
+    assert await store.witness.eval(call.script.text, len(call.keys), *call.keys, *call.args) == [0, 3]
 
 
 async def test_what_one_request_costs_on_an_idle_key(real: Store) -> None:

@@ -22,9 +22,8 @@ local seen = mirror.read(now)
 local lapsed = mirror.prune(seen)
 local lapses, lost = string.format('%.6f', now + lease), { lapsed }
 for i = 3, #ARGV do
-  if redis.call('ZSCORE', slots, ARGV[i]) then
-    redis.call('ZADD', slots, 'XX', lapses, ARGV[i])
-  else
+  -- Nothing changes where it is not held, or where it was renewed in this very microsecond.
+  if redis.call('ZADD', slots, 'XX', 'CH', lapses, ARGV[i]) == 0 and not redis.call('ZSCORE', slots, ARGV[i]) then
     lost[#lost + 1] = i - 2
   end
 end
