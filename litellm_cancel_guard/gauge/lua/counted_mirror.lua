@@ -118,11 +118,15 @@ function mirror.read(now)
 end
 
 -- Drop the slots that have lapsed, and look at the others; return how many were dropped.
-function mirror.prune(seen)
-  -- Asked for in any case: a Redis whose memory is full lets a script go on that has begun with what takes none, and one
-  -- that may not write must say so at a refusal, too; else it would seem to be back with each.
-  local lapsed = redis.call('ZREMRANGEBYSCORE', mirror.slots, '-inf', string.format('%.6f', seen.now))
+-- Unless the script has `begun` to write, it does so here: a Redis whose memory is full lets a script go on that began
+-- with what takes none, and one that may not write must say so at a refusal, too, or would seem to be back with each.
+function mirror.prune(seen, begun)
+  local lapsed = 0
   seen.held = redis.call('ZCARD', mirror.slots)
+  if seen.held > 0 or not begun then
+    lapsed = redis.call('ZREMRANGEBYSCORE', mirror.slots, '-inf', string.format('%.6f', seen.now))
+    seen.held = seen.held - lapsed
+  end
   if seen.held == 0 then
     -- Deleted or lapsed, and the book knows nothing of it: the next slot makes a key that would live for ever.
     seen.slots_expire = 0

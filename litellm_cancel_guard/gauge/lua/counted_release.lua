@@ -18,5 +18,5 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local seen = mirror.read(now)
 redis.call('ZREM', KEYS[1], ARGV[2])
-local lapsed = mirror.prune(seen)
+local lapsed = mirror.prune(seen, true)
 return { mirror.write(seen), lapsed }
