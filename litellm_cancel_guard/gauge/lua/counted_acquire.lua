@@ -15,16 +15,11 @@
 -- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; 0 first, and without it, if refused.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local slots, lease, limit, slot = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local seen = mirror.read(now)
-local lapsed = mirror.prune(seen)
-if seen.held + seen.unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
-  return { 0, mirror.write(seen), lapsed }
+local lease, limit, slot = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local held, lapsed = prune()
+if held + unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
+  return { 0, write(held), lapsed }
 end
-seen.held = seen.held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
-mirror.prolong(seen, lease)
-return { 1, mirror.write(seen), lapsed }
+held = held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
+prolong(lease)
+return { 1, write(held), lapsed }

@@ -13,13 +13,8 @@
 -- ARGV[3]  ids of the slots, from here on
 -- Returns {slots dropped that had lapsed, and then the positions, from 1, of the ids that are not held}.
 -- Again with the same ids: the lease counts from the later call.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local slots, lease = KEYS[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local seen = mirror.read(now)
-local lapsed = mirror.prune(seen)
+local lease = tonumber(ARGV[2])
+local held, lapsed = prune()
 local lapses, lost = string.format('%.6f', now + lease), { lapsed }
 for i = 3, #ARGV do
   -- Nothing changes where it is not held, or where it was renewed in this very microsecond.
@@ -27,8 +22,8 @@ for i = 3, #ARGV do
     lost[#lost + 1] = i - 2
   end
 end
-if seen.held > 0 then
-  mirror.prolong(seen, lease)
+if held > 0 then
+  prolong(lease)
 end
-mirror.write(seen)
+write(held)
 return lost
