@@ -211,10 +211,15 @@ async def test_an_expiry_that_the_limiter_renews_is_no_new_window(store: Store) 
     assert await gauge.count(GAUGE) == 2
 
 
-async def test_what_begins_with_a_new_window_is_remembered_for_all_of_it(store: Store) -> None:
-    gauge = store.gauge("counted")
+@pytest.mark.parametrize("before", [1, 3])
+@pytest.mark.parametrize("lease_seconds", [WINDOW / 2, WINDOW * 10])
+async def test_what_begins_with_a_new_window_is_remembered_for_all_of_it(
+    store: Store, before: int, lease_seconds: float
+) -> None:
+    """Even where as many were noted before, and the slots' key decides when the number expires."""
+    gauge = store.gauge("counted", lease_seconds=lease_seconds)
     await gauge.acquire(A, 5)
-    for _ in range(3):
+    for _ in range(before):
         await unguarded_begins(store)
     await gauge.count(GAUGE)
     await store.age_book(rose=WINDOW - 10)
