@@ -35,7 +35,15 @@ def follow(module: Any, registry: Registry) -> None:
         request, task = registry.current(), asyncio.current_task()
         if request is not None and task is not None:
             registry.last(request, task)
+        if (client := kwargs.get("request")) is not None:
+            # 1.93 - 1.96 watch for the client's leaving, who has left: the provider was hung up on before its first
+            # content. From 1.103 on LiteLLM does the same by itself (`detach_request_from_client`).
+            kwargs["request"] = type(client)(client.scope, _says_nothing)
         return await original(*args, **kwargs)
 
     setattr(background_streaming_task, _MARK, True)
     module.background_streaming_task = background_streaming_task
+
+
+async def _says_nothing() -> Any:
+    await asyncio.Event().wait()

@@ -31,10 +31,12 @@ class KeyKind:
     Attributes:
         expected: the type as Redis' ``TYPE`` names it.
         advice: for each other type that has a known cause, what to do.
+        content: what a text there must be, as the scripts' errors call it.
     """
 
     expected: str
     advice: tuple[tuple[str, str], ...] = ()
+    content: str | None = None
 
     def remedy(self, found: str) -> str:
         """Return what an operator should do about a key of type *found*."""
@@ -136,7 +138,11 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
         name="counted",
         span_seconds=window_seconds,
         horizon_seconds=0.0,
-        kinds=(KeyKind("zset"), KeyKind("hash"), KeyKind("string", (("zset", downgraded),))),
+        kinds=(
+            KeyKind("zset"),
+            KeyKind("string", content="book of the guard"),
+            KeyKind("string", (("zset", downgraded),), content="number"),
+        ),
         keys_of=lru_cache(_KEYS_KEPT)(
             lambda gauge: (
                 keys.slots(gauge),

@@ -222,8 +222,8 @@ class RedisGauge:
     async def _diagnosis(self, exc: Exception, call: Call) -> str:
         client = self._client()
         for key, kind in zip(call.keys, self._layout.kinds, strict=False):
-            if f"{key} holds no number" in str(exc):
-                return f"Redis key {key} holds no number. {NOT_OURS}"
+            if kind.content and f"{key} holds no {kind.content}" in str(exc):
+                return f"Redis key {key} holds no {kind.content}. {NOT_OURS}"
             found = _text(await client.type(key))
             if found not in {kind.expected, "none"}:
                 return f"Redis key {key} is of type {found}, not {kind.expected}. {kind.remedy(found)}"

@@ -61,6 +61,17 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     assert eternal == []
 
 
+@pytest.fixture
+async def real(gauge_redis: RedisServer) -> AsyncIterator[Store]:
+    """An empty real Redis, whose configuration a test may change."""
+    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port)
+    witness = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, decode_responses=True)
+    await witness.flushall()
+    yield Store(client, witness)
+    await client.aclose()
+    await witness.aclose()
+
+
 @pytest.fixture(params=list(LAYOUTS))
 def layout(request: pytest.FixtureRequest) -> str:
     """Both layouts, by name."""

@@ -6,9 +6,10 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import redis
 
-from litellm_cancel_guard.gauge.layout import Layout, counted_layout, slots_layout
+from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, Layout, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from tests.harness.process import LOOPBACK, Process, free_port
 from tests.harness.redis_server import require_redis_server
@@ -28,6 +29,11 @@ REQUESTS_KEY = f"{{{GAUGE}}}:requests"
 TOKENS_KEY = f"{{{GAUGE}}}:tokens"
 SLOTS_KEY = f"{{{GAUGE}}}:cancel_guard:slots"
 MIRROR_KEY = f"{{{GAUGE}}}:cancel_guard:mirror"
+
+BOOK = ("held", "unguarded", "rose", "expires", "slots_expire")
+
+# Milliseconds that fakeredis' clock may run on within a script.
+_SOON = 50
 
 LAYOUTS: dict[str, Layout] = {"slots": slots_layout(), "counted": counted_layout()}
 
@@ -63,6 +69,39 @@ class Store:
         """Let *seconds* pass for one slot of GAUGE, as if its last renewal were that long ago."""
         key = LIMITER_KEY if layout == "slots" else SLOTS_KEY
         assert await self.witness.zincrby(key, -seconds, name)
+
+    async def book(self) -> dict[str, float]:
+        """What the guard has noted on GAUGE's number; nothing at rest."""
+        text = await self.witness.get(MIRROR_KEY)
+        return {} if text is None else dict(zip(BOOK, map(float, text.split(" ")), strict=True))
+
+    async def assert_book_is_true(self) -> None:
+        """It says of slots and number what Redis says; the number lives as long as they, the book a window more."""
+        book = await self.book()
+        async with self.witness.pipeline(transaction=True) as pipe:
+            pipe.time().zcard(SLOTS_KEY)
+            for key in (SLOTS_KEY, LIMITER_KEY, MIRROR_KEY):
+                pipe.pttl(key)
+            (seconds, microseconds), held, slots, number, own = await pipe.execute()
+        now = seconds * 1000 + microseconds / 1000
+        if not book:
+            assert (held, number) == (0, -2)
+            return
+        assert book["held"] == held
+        assert book["slots_expire"] == (pytest.approx(now + slots, abs=_SOON) if held else 0)
+        assert book["expires"] == pytest.approx(now + number, abs=_SOON)
+        assert number >= slots - _SOON
+        assert own >= number + WINDOW_SECONDS * 1000 - _SOON
+
+    async def age_book(self, **fields: float) -> None:
+        """Put the moments of these *fields* so much earlier, as if it had been noted then; 0 is never."""
+        text = await self.witness.get(MIRROR_KEY)
+        assert text is not None
+        noted = dict(zip(BOOK, text.split(" "), strict=True))
+        for name, amount in fields.items():
+            decimals = len(noted[name].partition(".")[2])
+            noted[name] = f"{max(0.0, float(noted[name]) - amount):.{decimals}f}"
+        await self.witness.set(MIRROR_KEY, " ".join(noted.values()), keepttl=True)
 
     async def expire_together(self, *keys: str, seconds: int = 60) -> None:
         """What EXPIRE in one script does, to the millisecond even where the clock runs on in between."""

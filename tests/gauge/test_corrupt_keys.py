@@ -23,12 +23,14 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("counted", LIMITER_KEY, "list", "Something else wrote it"),
     ("counted", SLOTS_KEY, "string", "Something else wrote it"),
     ("counted", MIRROR_KEY, "zset", "Something else wrote it"),
+    ("counted", MIRROR_KEY, "hash", "Something else wrote it"),
 ]
 
 
 async def plant(store: Store, key: str, kind: str) -> None:
     write = {
         "string": ("SET", key, "3"),
+        "hash": ("HSET", key, "held", "3"),
         "list": ("RPUSH", key, "3"),
         "zset": ("ZADD", key, "3", "x"),
     }[kind]
@@ -61,6 +63,34 @@ async def test_a_number_that_is_none_is_named_and_left_alone(store: Store, text:
 
     assert await store.witness.get(LIMITER_KEY) == text
     assert await store.witness.keys("*") == [LIMITER_KEY]
+
+
+@pytest.mark.parametrize("text", ["", "3", "1 0 0.000000 2", "1 0 nan 2 3", "-1 0 0.000000 2 3", "1 0 0.000000 2 3 4"])
+async def test_a_book_that_is_none_is_named_before_anything_is_written(store: Store, text: str) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 2)
+    await store.witness.set(MIRROR_KEY, text, ex=100)
+    await store.witness.incr(LIMITER_KEY)
+    for step in (gauge.acquire(Lease(GAUGE, "b"), 9), gauge.release(A), gauge.count(GAUGE)):
+        with pytest.raises(GaugeCorruptError, match=r"^Redis key .*:mirror holds no book of the guard. Something else"):
+            await step
+
+    assert await store.witness.get(MIRROR_KEY) == text
+    assert await store.witness.get(LIMITER_KEY) == "2"
+    assert await store.witness.zrange(SLOTS_KEY, 0, -1) == ["a"]
+
+
+@pytest.mark.parametrize("key", [LIMITER_KEY, MIRROR_KEY])
+async def test_a_key_of_another_type_beside_a_right_one_is_not_written_over(store: Store, key: str) -> None:
+    gauge = store.gauge("counted")
+    await gauge.acquire(A, 2)
+    await store.witness.delete(key)
+    await plant(store, key, "list")
+
+    with pytest.raises(GaugeCorruptError, match=r"^Redis key .* is of type list, not string"):
+        await gauge.release(A)
+    assert await store.witness.type(key) == "list"
+    assert await store.witness.zrange(SLOTS_KEY, 0, -1) == ["a"]
 
 
 async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_renewed(

@@ -102,6 +102,8 @@ async def test_nothing_expires_before_the_lease_does(store: Store, layout: str) 
     await gauge.acquire(A, 2)
     for key in await store.witness.keys("*"):
         await store.witness.pexpire(key, 1000)
+    if layout == "counted":
+        await store.age_book(expires=LEASE_SECONDS * 1000, slots_expire=LEASE_SECONDS * 1000)
     for step in (gauge.renew([A]), gauge.acquire(B, 2), gauge.release(B)):
         await step
         ttls = [await store.witness.pttl(key) for key in (LIMITER_KEY, SLOTS_KEY, MIRROR_KEY)]

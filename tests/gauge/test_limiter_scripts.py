@@ -11,7 +11,7 @@ import fakeredis
 import pytest
 
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, WINDOW_KEY
+from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, WINDOW_KEY
 
 if TYPE_CHECKING:
     from tests.gauge.stores import Store
@@ -74,7 +74,7 @@ class Unguarded:
     async def window_ends(self) -> None:
         """Let a window pass, for the limiter and for what the guard wrote in it."""
         self.now += WINDOW
-        await self._store.witness.hincrby(MIRROR_KEY, "expires", -WINDOW * 1000)
+        await self._store.age_book(expires=WINDOW * 1000)
 
     async def decrement(self) -> float:
         [left] = await self._run("TOKEN_INCREMENT_SCRIPT", [LIMITER_KEY], -1, WINDOW)

@@ -32,7 +32,7 @@ async def unguarded_ends(store: Store) -> None:
 
 async def window_passes(store: Store) -> None:
     """As if what unguarded workers hold had risen one window ago."""
-    assert await store.witness.hincrbyfloat(MIRROR_KEY, "rose", -WINDOW) is not None
+    await store.age_book(rose=WINDOW)
 
 
 async def test_the_number_follows_the_slots_and_is_gone_at_rest(store: Store) -> None:
@@ -211,16 +211,21 @@ async def test_an_expiry_that_the_limiter_renews_is_no_new_window(store: Store) 
     assert await gauge.count(GAUGE) == 2
 
 
-async def test_what_begins_with_a_new_window_is_remembered_for_all_of_it(store: Store) -> None:
-    gauge = store.gauge("counted")
+@pytest.mark.parametrize("before", [1, 3])
+@pytest.mark.parametrize("lease_seconds", [WINDOW / 2, WINDOW * 10])
+async def test_what_begins_with_a_new_window_is_remembered_for_all_of_it(
+    store: Store, before: int, lease_seconds: float
+) -> None:
+    """Even where as many were noted before, and the slots' key decides when the number expires."""
+    gauge = store.gauge("counted", lease_seconds=lease_seconds)
     await gauge.acquire(A, 5)
-    for _ in range(3):
+    for _ in range(before):
         await unguarded_begins(store)
     await gauge.count(GAUGE)
-    await store.witness.hincrbyfloat(MIRROR_KEY, "rose", 10 - WINDOW)
+    await store.age_book(rose=WINDOW - 10)
     await store.begin_window(LIMITER_KEY)
     await gauge.count(GAUGE)
-    await store.witness.hincrbyfloat(MIRROR_KEY, "rose", 20 - WINDOW)
+    await store.age_book(rose=WINDOW - 20)
 
     assert await gauge.count(GAUGE) == 2
 

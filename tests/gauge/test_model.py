@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from litellm_cancel_guard.gauge.local import LocalGauge
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, Store
+from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, Store
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -151,6 +151,11 @@ class CountedModel(RedisModel):
 
     layout = "counted"
 
+    @invariant()
+    def the_book_is_true_after_each_script(self) -> None:
+        if self.settled:
+            self.run(self.store.assert_book_is_true())
+
     def other(self, *commands: tuple[object, ...]) -> None:
         async def write() -> None:
             for command in commands:
@@ -183,14 +188,14 @@ class CountedModel(RedisModel):
     def other_begins_a_window(self) -> None:
         """LiteLLM forgets what began in the window before; the number is 1, whatever the guard holds."""
         self.others = 1
-        self.pass_time(book_field="expires", amount=WINDOW * 1000)
+        self.pass_time(expires=WINDOW * 1000)
         self.run(self.store.begin_window(LIMITER_KEY))
         self.settled = False
 
     @rule()
     def nothing_rises_for_a_window(self) -> None:
         self.ask(self.gauge.count(GAUGE))
-        self.pass_time(book_field="rose", amount=WINDOW)
+        self.pass_time(rose=WINDOW)
         self.others = 0
         assert self.ask(self.gauge.count(GAUGE)) == self.in_flight
 
@@ -201,9 +206,9 @@ class CountedModel(RedisModel):
         self.others = 0
         assert self.ask(self.gauge.count(GAUGE)) == self.in_flight
 
-    def pass_time(self, book_field: str, amount: float) -> None:
-        if self.run(self.store.witness.exists(MIRROR_KEY)):
-            self.run(self.store.witness.hincrbyfloat(MIRROR_KEY, book_field, -amount))
+    def pass_time(self, **fields: float) -> None:
+        if self.run(self.store.book()):
+            self.run(self.store.age_book(**fields))
 
 
 SETTINGS = settings(

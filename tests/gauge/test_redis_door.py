@@ -29,6 +29,7 @@ A, B = Lease(GAUGE, "a"), Lease("api_key:b", "b")
 
 STEPS: dict[str, Callable[[RedisGauge], Awaitable[object]]] = {
     "acquire": lambda gauge: gauge.acquire(A, 1),
+    "refused": lambda gauge: gauge.acquire(Lease(GAUGE, "another"), 1),
     "release": lambda gauge: gauge.release(A),
     "renew": lambda gauge: gauge.renew([A, B]),
     "count": lambda gauge: gauge.count(GAUGE),
@@ -39,17 +40,6 @@ STEPS: dict[str, Callable[[RedisGauge], Awaitable[object]]] = {
 @pytest.fixture(params=list(STEPS))
 def step(request: pytest.FixtureRequest) -> Callable[[RedisGauge], Awaitable[object]]:
     return STEPS[request.param]
-
-
-@pytest.fixture
-async def real(gauge_redis: RedisServer) -> AsyncIterator[Store]:
-    """An empty real Redis, whose configuration a test may change."""
-    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port)
-    witness = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, decode_responses=True)
-    await witness.flushall()
-    yield Store(client, witness)
-    await client.aclose()
-    await witness.aclose()
 
 
 async def test_scripts_that_the_server_forgot_are_sent_again(store: Store, layout: str) -> None:
@@ -170,9 +160,11 @@ async def test_a_server_that_does_not_answer_is_unavailable_in_time(
     await step(real.gauge())
 
 
-async def test_a_replica_is_unavailable(real: Store, step: Callable[[RedisGauge], Awaitable[object]]) -> None:
+async def test_a_replica_is_unavailable(
+    real: Store, layout: str, step: Callable[[RedisGauge], Awaitable[object]]
+) -> None:
     """After a failover the old address may answer READONLY."""
-    gauge = real.gauge()
+    gauge = real.gauge(layout)
     await gauge.acquire(A, 1)
     await real.witness.execute_command("REPLICAOF", LOOPBACK, free_port())
     try:
@@ -183,6 +175,27 @@ async def test_a_replica_is_unavailable(real: Store, step: Callable[[RedisGauge]
                 await step(gauge)
     finally:
         await real.witness.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@pytest.mark.parametrize("held", [0, 2])
+async def test_a_redis_whose_memory_is_full_counts_as_ever(real: Store, layout: str, held: int) -> None:
+    """LiteLLM's scripts fail there; slots that could not be renewed would lapse under their requests."""
+    gauge = real.gauge(layout)
+    leases = [Lease(GAUGE, str(number)) for number in range(held)]
+    for lease in leases:
+        await gauge.acquire(lease, 9)
+    await real.witness.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(aioredis.ResponseError, match="maxmemory"):
+            await real.witness.set("anything", 1, px=1)
+        for _ in range(2):
+            assert await gauge.acquire(A, held + 1) == Admission(True, held + 1)
+            assert await gauge.acquire(Lease(GAUGE, "another"), held + 1) == Admission(False, held + 1)
+            assert await gauge.renew([A, *leases]) == set()
+            assert await gauge.release(A) == held
+        assert await real.in_flight(layout) == await gauge.count(GAUGE) == held
+    finally:
+        await real.witness.config_set("maxmemory", 0)
 
 
 async def test_a_client_that_cannot_be_made_is_unavailable(step: Callable[[RedisGauge], Awaitable[object]]) -> None:
@@ -273,7 +286,7 @@ async def test_no_script_touches_a_key_that_it_was_not_given(real: Store, layout
             if command == "ECHO":
                 break
             if entry["client_type"] == "lua" and command != "TIME":
-                touched.update(args[: 2 if command == "DEL" else 1])
+                touched.update(args if command in {"DEL", "EXISTS", "MGET"} else args[:1])
             elif command == "EVALSHA":
                 declared.update(args[2 : 2 + int(args[1])])
 

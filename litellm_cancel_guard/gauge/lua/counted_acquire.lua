@@ -15,20 +15,11 @@
 -- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; 0 first, and without it, if refused.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local slots, lease, limit, slot = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local seen = mirror.read(now)
-local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
-local held = redis.call('ZCARD', slots)
-if held + seen.unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
-  return { 0, mirror.write(seen, held), lapsed }
+local lease, limit, slot = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local held, lapsed = prune()
+if held + unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
+  return { 0, write(held), lapsed }
 end
 held = held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
-local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
-if ttl < keep then
-  redis.call('PEXPIRE', slots, keep)
-end
-return { 1, mirror.write(seen, held, math.max(ttl, keep)), lapsed }
+prolong(lease)
+return { 1, write(held), lapsed }

@@ -10,10 +10,4 @@
 -- ARGV[1]  window: what unguarded workers hold is forgotten this long after it rose; seconds
 -- Returns the slots in flight.
 -- Again: only slots that have lapsed are dropped, and the number is written from the slots.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local seen = mirror.read(now)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now))
-return mirror.write(seen)
+return write((prune()))

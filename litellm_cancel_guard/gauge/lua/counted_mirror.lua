@@ -3,11 +3,14 @@
 --
 -- The data, all under one hash tag:
 --   slots   sorted set: slot id -> when it lapses (Redis' TIME, seconds)
---   book    hash, what the guard knows about the number:
---             held       slots of guarded workers in the number it wrote last
---             unguarded  slots of workers without the guard in that number
---             rose       when unguarded last rose; seconds
---             expires    when the number it wrote last expires; milliseconds
+--   book    string, what the guard knows; with a blank between each two:
+--             held          slots of guarded workers in the number it wrote last
+--             unguarded     slots of workers without the guard in that number
+--             rose          when unguarded last rose; seconds
+--             expires       when the number it wrote last expires; milliseconds
+--             slots_expire  when the slots' key expires, which these scripts
+--                           alone decide; milliseconds, 0 if there is no slot
+--           Where it is lost, Redis is asked when the slots' key expires.
 --   number  string, LiteLLM's: after each script held + unguarded, an integer
 --           that is never negative; it is deleted at rest (as is the book)
 --   window, requests, tokens
@@ -40,7 +43,46 @@
 --
 -- The number lives at least as long as the slots, the book one window longer:
 -- without it, slots of guarded workers would be taken for unguarded.
-local mirror = { number = KEYS[3], book = KEYS[2], slots = KEYS[1], window = tonumber(ARGV[1]) }
+--
+-- It reads all there is, and fails before anything was written. A script goes on
+-- with `slots`, `now`, `unguarded`, prune(), prolong() and write().
+if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
+local slots, book, number, window = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1])
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local milliseconds = math.floor(now * 1000)
+
+-- MGET takes a key of another type for none, and SET would write over it: GET fails.
+local found = redis.call('MGET', number, book)
+local text, noted = found[1], found[2]
+if not (text and noted) and redis.call('EXISTS', number, book) > ((text or noted) and 1 or 0) then
+  redis.call('GET', number)
+  redis.call('GET', book)
+end
+
+local total = tonumber(text or 0)
+if not total or total ~= total or math.abs(total) > 1e15 then
+  error('WRONGTYPE ' .. number .. ' holds no number')
+end
+total = total < 0 and math.ceil(total) or math.floor(total)
+
+local was = { held = 0, unguarded = 0, rose = 0, expires = 0 }
+if noted then
+  local held, rest, unguarded, rose, expires, slots_expire =
+    string.match(noted, '^(%d+) ((%d+) (%d+%.%d+) (%d+) (%d+))$')
+  if not held then
+    error('WRONGTYPE ' .. book .. ' holds no book of the guard')
+  end
+  was = {
+    held = tonumber(held),
+    rest = rest,
+    unguarded = tonumber(unguarded),
+    rose = tonumber(rose),
+    expires = tonumber(expires),
+    slots_expire = tonumber(slots_expire),
+  }
+end
 
 -- Whether two keys got their expiry in one moment. Redis' clock stands still in
 -- a script or nearly so; between our two looks at `a`, it may have gone on.
@@ -49,65 +91,77 @@ local function expire_together(a, b)
   return other > 0 and other <= before + 2 and other >= after - 2
 end
 
-local function began_with_window(ttl, now, expires)
-  local window = KEYS[4]
-  return math.abs(now * 1000 + ttl - expires) > 50
-    and expire_together(mirror.number, window)
-    and not expire_together(KEYS[5], window)
-    and not expire_together(KEYS[6], window)
+local ttl = text and redis.call('PTTL', number) or -2
+local expires = ttl < 0 and 0 or milliseconds + ttl
+local moved, anew = math.abs(expires - was.expires) > 50, false
+if not moved then
+  expires = was.expires
+elseif text then
+  anew = expire_together(number, KEYS[4])
+    and not expire_together(KEYS[5], KEYS[4])
+    and not expire_together(KEYS[6], KEYS[4])
 end
 
-local function integer(text)
-  local number = tonumber(text)
-  if not number or number ~= number or math.abs(number) > 1e15 then
-    error('WRONGTYPE ' .. mirror.number .. ' holds no number')
+local slots_expire = was.slots_expire
+local unguarded, rose = math.max(0, anew and total or total - was.held), was.rose
+if anew or unguarded > was.unguarded then
+  rose = now
+elseif now - rose >= window then
+  unguarded = 0
+end
+
+-- Drop the slots that have lapsed; return how many are left and how many were dropped.
+-- Unless the script has `begun` to write, it does so here: a Redis whose memory is full lets a script go on that began
+-- with what takes none, and one that may not write must say so at a refusal, too, or would seem to be back with each.
+local function prune(begun)
+  local held, lapsed = redis.call('ZCARD', slots), 0
+  if held > 0 or not begun then
+    lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+    held = held - lapsed
   end
-  return number < 0 and math.ceil(number) or math.floor(number)
-end
-
--- Return what unguarded workers hold; writes nothing, and fails before anything was written.
-function mirror.read(now)
-  local text = redis.call('GET', mirror.number)
-  local noted = redis.call('HMGET', mirror.book, 'held', 'unguarded', 'rose', 'expires')
-  local total, held = integer(text or '0'), tonumber(noted[1] or 0)
-  local before, rose = tonumber(noted[2] or 0), tonumber(noted[3] or 0)
-  local ttl = text and redis.call('PTTL', mirror.number) or -2
-
-  local anew = text and began_with_window(ttl, now, tonumber(noted[4] or 0))
-  local unguarded = math.max(0, anew and total or total - held)
-  if anew or unguarded > before then
-    rose = now
-  elseif now - rose >= mirror.window then
-    unguarded = 0
+  if held == 0 then
+    -- Deleted or lapsed, and the book knows nothing of it: the next slot makes a key that would live for ever.
+    slots_expire = 0
+  elseif not slots_expire then
+    slots_expire = milliseconds + math.max(0, redis.call('PTTL', slots))
   end
-  return { unguarded = unguarded, rose = rose, ttl = ttl, now = now }
+  return held, lapsed
 end
 
--- Write the number and the book from the slots as they are now; return the slots in flight.
--- What the script knows of the slots already it may say: how many, and the milliseconds that their key lives.
-function mirror.write(seen, held, slots_ttl)
-  held = held or redis.call('ZCARD', mirror.slots)
-  local total = held + seen.unguarded
-  if total == 0 then
-    redis.call('DEL', mirror.number, mirror.book)
+-- Have the slots' key outlive a lease that begins now by half a second at least: of many in a second, few prolong it.
+local function prolong(lease)
+  local lapses = milliseconds + math.ceil(lease * 1000)
+  if slots_expire < lapses + 500 then
+    slots_expire = lapses + 1000
+    redis.call('PEXPIREAT', slots, string.format('%.0f', slots_expire))
+  end
+end
+
+-- Write the number and the book from the slots as they are now, unless that is what they say; return what is in flight.
+local function write(held)
+  local in_flight = held + unguarded
+  if in_flight == 0 then
+    if text or noted then
+      redis.call('DEL', number, book)
+    end
     return 0
   end
-  local ttl = math.ceil((seen.rose + mirror.window - seen.now) * 1000)
   if held > 0 then
-    ttl = math.max(seen.ttl, slots_ttl or redis.call('PTTL', mirror.slots))
-  elseif seen.ttl > 0 then
-    ttl = math.min(seen.ttl, ttl)
+    expires = math.max(expires, slots_expire)
+  else
+    local forgotten = math.ceil((rose + window) * 1000)
+    expires = expires > 0 and math.min(expires, forgotten) or forgotten
   end
-  ttl = math.max(1, ttl)
-  redis.call('SET', mirror.number, string.format('%.0f', total), 'PX', ttl)
-  redis.call(
-    'HSET', mirror.book,
-    'held', held,
-    'unguarded', string.format('%.0f', seen.unguarded),
-    'rose', string.format('%.6f', seen.rose),
-    'expires', string.format('%.0f', seen.now * 1000 + ttl)
-  )
-  redis.call('PEXPIRE', mirror.book, ttl + math.ceil(mirror.window * 1000))
-  return total
+  local rest = was.rest -- kept where it may be: to make this text costs Redis more than a command does
+  if unguarded ~= was.unguarded or rose ~= was.rose or expires ~= was.expires or slots_expire ~= was.slots_expire then
+    rest = string.format('%.0f %.6f %.0f %.0f', unguarded, rose, expires, slots_expire)
+  end
+  local written = string.format('%.0f', in_flight)
+  if moved or written ~= text or held ~= was.held or rest ~= was.rest then
+    local left = math.max(1, expires - milliseconds)
+    redis.call('SET', number, written, 'PX', left)
+    redis.call('SET', book, held .. ' ' .. rest, 'PX', left + math.ceil(window * 1000))
+  end
+  return in_flight
 end
 

@@ -12,11 +12,6 @@
 -- Returns {slots still in flight, those of workers without the guard included, slots dropped that had lapsed}.
 -- Again with the same id: nothing is there to remove, no other slot has this
 -- id, and the number is written from the slots, not counted down.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local seen = mirror.read(now)
-redis.call('ZREM', KEYS[1], ARGV[2])
-local lapsed = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now))
-return { mirror.write(seen), lapsed }
+redis.call('ZREM', slots, ARGV[2])
+local held, lapsed = prune(true)
+return { write(held), lapsed }

@@ -13,24 +13,17 @@
 -- ARGV[3]  ids of the slots, from here on
 -- Returns {slots dropped that had lapsed, and then the positions, from 1, of the ids that are not held}.
 -- Again with the same ids: the lease counts from the later call.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local slots, lease = KEYS[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local seen = mirror.read(now)
-local lapsed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', string.format('%.6f', now))
+local lease = tonumber(ARGV[2])
+local held, lapsed = prune()
 local lapses, lost = string.format('%.6f', now + lease), { lapsed }
 for i = 3, #ARGV do
-  if redis.call('ZSCORE', slots, ARGV[i]) then
-    redis.call('ZADD', slots, 'XX', lapses, ARGV[i])
-  else
+  -- Nothing changes where it is not held, or where it was renewed in this very microsecond.
+  if redis.call('ZADD', slots, 'XX', 'CH', lapses, ARGV[i]) == 0 and not redis.call('ZSCORE', slots, ARGV[i]) then
     lost[#lost + 1] = i - 2
   end
 end
-local ttl, keep = redis.call('PTTL', slots), math.ceil((lease + 1) * 1000)
-if ttl ~= -2 and ttl < keep then
-  redis.call('PEXPIRE', slots, keep)
+if held > 0 then
+  prolong(lease)
 end
-mirror.write(seen)
+write(held)
 return lost
