@@ -15,7 +15,12 @@ NESTED_ROUTE = "call_mcp_tool"
 # No stream or success hook is called on these (1.80 - 1.109): only the end of the request task gives their slot back.
 # Of a WebSocket that is the task of its session: it holds one slot from its opening to its close.
 UNHOOKED_ROUTES = frozenset(
-    {"pass_through_endpoint", "allm_passthrough_route", "_arealtime", "_aresponses_websocket"},
+    {
+        *("pass_through_endpoint", "allm_passthrough_route", "_arealtime", "_aresponses_websocket"),
+        *("moderation", "aspeech", "transcription", "rerank"),
+        *("acreate_file", "afile_content", "afile_delete", "afile_list", "afile_retrieve"),
+        *("acreate_realtime_client_secret", "acreate_realtime_transcription_session", "arealtime_calls"),
+    }
 )
 
 

@@ -87,6 +87,45 @@ async def test_the_end_of_its_task_is_told_however_it_ends(how: str) -> None:
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["its own first", "the other first"])
+async def test_a_request_lasts_as_long_as_any_of_its_tasks(order: tuple[int, int]) -> None:
+    told: list[Request] = []
+    registry = Registry(told.append)
+    ends = [asyncio.Event(), asyncio.Event()]
+    other = asyncio.create_task(ends[1].wait())
+
+    async def serve() -> None:
+        registry.open(running(), "aresponses", other)
+        registry.open(running(), "aresponses", other)
+        await ends[0].wait()
+
+    tasks = [asyncio.create_task(serve()), other]
+    await asyncio.sleep(0)
+    counts = []
+    for number in order:
+        ends[number].set()
+        await tasks[number]
+        await asyncio.sleep(0)
+        counts.append(len(told))
+    assert counts == [0, 1]
+
+
+async def test_a_task_that_comes_after_the_end_changes_nothing() -> None:
+    told: list[Request] = []
+    registry = Registry(told.append)
+
+    async def serve() -> Request:
+        return registry.open(running(), "aresponses")
+
+    request = await asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    late = asyncio.create_task(asyncio.sleep(0))
+    registry.last(request, late)
+    await late
+    await asyncio.sleep(0)
+    assert told == [request]
+
+
 async def test_child_tasks_see_the_request_of_the_task_they_were_born_in(registry: Registry) -> None:
     async def serve() -> tuple[Request, Request | None]:
         request = registry.open(running(), "acompletion")

@@ -150,4 +150,9 @@ def settings(base: str, credentials: str) -> str:
     backup = {"model": f"openai/{BACKUP}", "api_key": "provider-key", "api_base": f"{base}/v1"}
     models.append({"model_name": BACKUP, "litellm_params": backup})
     models.append({"model_name": "gpt", "litellm_params": backup})
+    canned = {"mock_response": "a canned answer"}
+    models += [
+        {"model_name": f"canned-{provider.name}", "litellm_params": provider.deployment(base, credentials) | canned}
+        for provider in PROVIDERS.values()
+    ]
     return yaml.safe_dump({"model_list": models, "litellm_settings": {"fallbacks": fallbacks}})

@@ -68,6 +68,16 @@ async def test_it_is_the_stream_that_litellm_alone_sends(proxies: Proxies, faili
     assert not differing, "\n".join(_difference(*one) for one in differing)
 
 
+@pytest.mark.parametrize("model", ["openai", "anthropic", "gemini", "vertex"])
+async def test_an_answer_that_the_config_made_up_is_whole(proxies: Proxies, failing: Setup, model: str) -> None:
+    """LiteLLM streams a `mock_response` without a finish_reason, and adds it at the end."""
+    guarded, bare = (proxies.shared(dataclasses.replace(failing, guarded=state)) for state in (True, False))
+    one, other = [await asked(proxy, "chat", f"canned-{model}", "") for proxy in (guarded, bare)]
+
+    assert one == other
+    assert '"finish_reason":"stop"' in one
+
+
 async def test_a_server_that_ends_with_done_alone_is_believed(failing_proxy: Proxy) -> None:
     """Servers that speak OpenAI's protocol may leave the finish_reason out; LiteLLM accuses them from 1.103 on."""
     if failing_proxy.setup.version.accuses_done:

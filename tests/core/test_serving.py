@@ -1,0 +1,121 @@
+"""A request is served by its ASGI task and by those that LiteLLM makes, and is over with the last of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+
+from litellm_cancel_guard.serving import note_tasks, outer_task, when_served
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
+
+
+async def served(app: Callable[..., Awaitable[None]]) -> None:
+    """As a server does: a task for each request."""
+
+    async def nothing(*_: Any) -> None:
+        """Receive and send."""
+
+    await asyncio.create_task(app(dict(SCOPE), nothing, nothing))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+
+
+def application(serve: Callable[[], Awaitable[None]], *, built: bool) -> Starlette:
+    app = Starlette()
+
+    async def endpoint(*_: Any) -> None:
+        await serve()
+
+    if built:
+        app.middleware_stack = endpoint
+    else:
+        app.build_middleware_stack = lambda: endpoint  # type: ignore[method-assign]
+    return app
+
+
+@pytest.mark.parametrize("built", [True, False], ids=["an app that runs", "an app that has not begun"])
+async def test_a_task_of_a_request_knows_the_one_that_serves_it(built: bool) -> None:
+    seen: list[bool] = []
+
+    async def serve() -> None:
+        serving = asyncio.current_task()
+
+        async def inner() -> None:
+            seen.append(outer_task() is serving)
+
+        seen.append(outer_task() is None)
+        await asyncio.create_task(inner())
+
+    app = application(serve, built=built)
+    note_tasks(app)
+    note_tasks(app)
+    await served(app)
+    assert seen == [True, True]
+
+
+async def test_a_task_that_outlives_its_request_knows_none() -> None:
+    go_on, left = asyncio.Event(), []
+
+    async def inner() -> None:
+        await go_on.wait()
+        left.append(outer_task())
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def serve() -> None:
+        tasks.append(asyncio.create_task(inner()))
+
+    app = application(serve, built=True)
+    note_tasks(app)
+    await served(app)
+    go_on.set()
+    await tasks[0]
+    assert left == [None]
+
+
+@pytest.mark.parametrize("last", ["the ASGI task", "the other"])
+async def test_what_waits_for_a_request_waits_for_the_last_of_its_tasks(last: str) -> None:
+    acted: list[str] = []
+    serve_on, go_on = asyncio.Event(), asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def inner() -> None:
+        when_served(lambda: acted.append("over"))
+        await go_on.wait()
+
+    async def serve() -> None:
+        tasks.append(asyncio.create_task(inner()))
+        await serve_on.wait()
+
+    app = application(serve, built=True)
+    note_tasks(app)
+    request = asyncio.create_task(served(app))
+    while not tasks:  # noqa: ASYNC110 - one turn or two
+        await asyncio.sleep(0)
+    first, second = (go_on, serve_on) if last == "the ASGI task" else (serve_on, go_on)
+    first.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert acted == []
+    second.set()
+    await asyncio.gather(request, *tasks)
+    await asyncio.sleep(0)
+    assert acted == ["over"]
+
+
+async def test_without_an_application_the_running_task_is_all_there_is() -> None:
+    acted: list[str] = []
+
+    async def alone() -> None:
+        assert outer_task() is None
+        when_served(lambda: acted.append("over"))
+
+    await asyncio.create_task(alone())
+    await asyncio.sleep(0)
+    assert acted == ["over"]
