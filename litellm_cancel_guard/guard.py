@@ -15,6 +15,7 @@ from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE
 from litellm_cancel_guard.serving import note_tasks
 from litellm_cancel_guard.stream import guarded
+from litellm_cancel_guard.terminal import mends
 from litellm_cancel_guard.terminal.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
 
@@ -35,6 +36,7 @@ def _mount(worker: Worker, guard: Any) -> None:
         return
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("the tasks of requests can't be told apart", lambda: note_tasks(app)),
+        ("late failures end as LiteLLM ends them", mends.mend_entrance),
         ("answers that are polled hold no slot", lambda: _follow(worker)),
         ("the admin routes could not be mounted", lambda: _admin(app, worker, guard)),
     )

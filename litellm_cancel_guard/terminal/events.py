@@ -82,6 +82,12 @@ def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = N
     return _EVENTS[protocol](failure)
 
 
+def whole_error(protocol: Protocol, failure: Failure) -> str:
+    """Return all that ends a stream behind which LiteLLM writes nothing more."""
+    end = "data: [DONE]\n\n" if protocol is Protocol.CHAT else ""
+    return terminal_error(protocol, failure) + end
+
+
 def anthropic_body(failure: Failure) -> Json:
     """Return the body of an error in Anthropic's protocol."""
     kind = _ANTHROPIC_TYPES.get(failure.status, "api_error")

@@ -100,6 +100,12 @@ def failure_in_text(text: str) -> Failure:
     return Failure(status, wording.default_message(status), wording.delay_in(text))
 
 
+def is_a_providers(error: Exception) -> bool:
+    """Tell whether a provider has failed: as LiteLLM maps it, or as its client raised it (`/v1/messages`, 1.80)."""
+    raised = any(kind.__name__ == "BaseLLMException" for kind in type(error).__mro__)
+    return raised or bool(getattr(error, "llm_provider", None))
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield *error* and all behind it, the outermost first, each once: causes may be cyclic."""
     seen: set[int] = set()

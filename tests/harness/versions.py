@@ -54,6 +54,12 @@ class Version:
         return self.at_least(1, 103)
 
     @property
+    def opens_early(self) -> bool:
+        """Newer releases can open a stream with keep-alives while the provider is still silent
+        (`sse_keepalive_ping_interval_seconds`, proxy/common_request_processing.py)."""
+        return self.at_least(1, 103)
+
+    @property
     def mixes_streams(self) -> bool:
         """Older releases keep one queue for all translated streams of /v1/messages: requests at the same time get
         chunks of each other (llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py)."""

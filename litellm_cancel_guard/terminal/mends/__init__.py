@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.terminal.mends import answers, anthropic, destructor, gemini, headers, responses, source
+from litellm_cancel_guard.terminal.mends import answers, anthropic, destructor, gemini, headers, late, responses, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +33,22 @@ _mended: set[str] = set()
 def mend(settings: Settings) -> None:
     """Mend what can be mended in this process, once. A mend that fails is logged; the others are done all the same."""
     for one in _MENDS:
-        name = one.__module__.rpartition(".")[2]
-        if name in _mended:
-            continue
-        _mended.add(name)
-        try:
-            done = one(settings)
-        except Exception:
-            log.exception("cancel_guard: the mend of %s streams failed; LiteLLM is as it was there", name)
-        else:
-            log.debug("cancel_guard: %s streams: %s", name, "mended" if done else "nothing to mend")
+        _mend(one, settings)
+
+
+def mend_entrance() -> None:
+    """Mend, once, what a first request has passed before it comes to the guard; it acts on guarded ones alone."""
+    _mend(late.mend)
+
+
+def _mend(one: Callable[..., bool], *settings: Settings) -> None:
+    name = one.__module__.rpartition(".")[2]
+    if name in _mended:
+        return
+    _mended.add(name)
+    try:
+        done = one(*settings)
+    except Exception:
+        log.exception("cancel_guard: the mend of %s streams failed; LiteLLM is as it was there", name)
+    else:
+        log.debug("cancel_guard: %s streams: %s", name, "mended" if done else "nothing to mend")
