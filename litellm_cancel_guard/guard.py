@@ -122,7 +122,8 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         request = self._worker.guarded_request()
         if request is not None and not request.streaming:
             request.streaming = True
-            return guarded(response, partial(self._worker.end, request), LAST_FRAME.get(request.route), outcome)
+            end, follow = partial(self._worker.end, request), partial(self._worker.follow, request)
+            return guarded(response, end, LAST_FRAME.get(request.route), outcome, follow)
         if outcome is not None:
             return guarded(response, _holds_nothing, None, outcome)
         return response  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.observer import Observers
 from litellm_cancel_guard.routes import UNHOOKED_ROUTES
@@ -38,10 +38,11 @@ class Request:
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
         tasks: how many that it lasts as long as are not done yet.
+        closer: what closes its stream, while that is read.
     """
 
     __slots__ = (
-        *("ending", "gauge", "held_since", "lease", "limit"),
+        *("closer", "ending", "gauge", "held_since", "lease", "limit"),
         *("opened_at", "route", "streaming", "tasks"),
     )
 
@@ -55,6 +56,7 @@ class Request:
         self.opened_at = time.monotonic()
         self.streaming = False
         self.tasks = 1
+        self.closer: Any = None
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"
@@ -95,7 +97,7 @@ class Registry:
 
     def last(self, request: Request, task: asyncio.Task[object]) -> None:
         """Have *request* last until *task* is done, if that is later than its end would be without."""
-        if request.tasks:
+        if request.tasks and self._by_task.get(task) is not request:
             request.tasks += 1
             task.add_done_callback(lambda _: self._one_done(request))
 

@@ -16,22 +16,29 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.outcome import Outcome
 
     End = Callable[[Ending], Awaitable[None]]
+    Follow = Callable[[Closer | None], None]
 
 log = logging.getLogger("LiteLLM Proxy")
 
 
 async def guarded(
-    response: AsyncIterable[Any], end: End, is_last: IsLast | None, outcome: Outcome | None = None
+    response: AsyncIterable[Any],
+    end: End,
+    is_last: IsLast | None,
+    outcome: Outcome | None = None,
+    follow: Follow = lambda _: None,
 ) -> AsyncGenerator[Any, None]:
     """Yield what *response* yields, unchanged, and end its request before the last chunk is out.
 
-    With an *outcome*, a failure is that last chunk; without one, it is raised as it was.
+    With an *outcome*, a failure is that last chunk; without one, it is raised as it was. *follow* is given what closes
+    the stream when it is first read, and None when it has ended.
 
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when
     it is collected (Starlette closes no body): the request task's end is the backstop for both.
     """
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
+    follow(closer)
     event: str | None = None
     chunks = response if outcome is None else outcome.chunks(response)
     try:
@@ -62,6 +69,7 @@ async def guarded(
             if ending is Ending.CLIENT_LEFT:
                 await closer.close(chunks)
         finally:
+            follow(None)
             if not ended:
                 await end(ending)
 

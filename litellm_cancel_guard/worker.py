@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard import metrics
+from litellm_cancel_guard.completion import begin
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.heartbeat import Heartbeat
 from litellm_cancel_guard.identity import Identity, guard_version
@@ -26,6 +27,7 @@ from litellm_cancel_guard.shutdown import after_the_last_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from litellm_cancel_guard.closing import Closer
     from litellm_cancel_guard.configured import Configured
     from litellm_cancel_guard.lease import Admission
     from litellm_cancel_guard.overview import Surveyed
@@ -98,6 +100,16 @@ class Worker:
         except Exception:
             log.exception("cancel_guard: a slot could not be given back; the end of its lease will")
 
+    def follow(self, request: Request, closer: Closer | None) -> None:
+        """Have *request* last as long as the task that reads its stream, which *closer* closes; None: it has ended.
+
+        A callback may read the stream in a task of its own, which goes on when the ASGI task is done.
+        """
+        request.closer = closer
+        task = asyncio.current_task()
+        if closer is not None and task is not None:
+            self.registry.last(request, task)
+
     def _attached(self) -> tuple[Ledger, Heartbeat]:
         if self.ledger is None or self._heartbeat is None:
             raise RuntimeError("the guard is not attached to a limiter")
@@ -108,7 +120,12 @@ class Worker:
             await self.ledger.give_back()
 
     def _task_ended(self, request: Request) -> None:
-        """Give back what still holds when its ASGI task is done: what no hook has seen."""
+        """Give back what still holds when its tasks are done: what no hook has seen."""
+        closer, request.closer = request.closer, None
+        if closer is not None and closer.open:
+            # A callback behind the guard has raised, and nobody closes what it read: the provider would go on, and have
+            # more requests at once than the cap.
+            begin(closer.close)
         if self.ledger is not None:
             self.ledger.end_soon(request, Ending.TASK_ENDED)
 

@@ -72,3 +72,35 @@ async def test_an_answer_that_is_polled_holds_its_slot_until_it_is_there(
         return [answer.get("status") for answer in found] == ["completed"] * CAP
 
     await wait_until(all_there, "the answers are whole")
+
+
+@pytest.mark.parametrize("name", ["chat", "messages_claude", "responses"])
+async def test_a_stream_that_a_callback_reads_on_without_its_client_holds_its_slot(
+    shared: Callable[..., Caller], redis_server: RedisServer, name: str
+) -> None:
+    """The provider works on: with its slot free, it would have more requests at once than the cap."""
+    caller = shared(callbacks=("pumping.pumping",), beside=("pumping.py",))
+    key, script = fresh_key(cap=1), replace(caller.script(), stall="2")
+    async with caller.opened(ROUTES[name], key, script) as stream:
+        await stream.read_chunks(2)
+    held = await settled(lambda: gauge(redis_server.client, key), 0, within=0.5)
+    more = (await caller.plain(ROUTES["chat"], key)).status
+    counts = await caller.provider.counts(script.run)
+    await caller.provider.release(script.run)
+
+    assert (counts.open, held, more) == (1, 1, 429)
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+
+
+@pytest.mark.parametrize("name", ["chat", "messages", "responses"])
+async def test_behind_a_callback_that_breaks_a_stream_off_the_provider_is_hung_up_on(
+    shared: Callable[..., Caller], redis_server: RedisServer, name: str
+) -> None:
+    """Nobody closes what the callback has read: the slot came back, and the provider went on writing."""
+    caller = shared(callbacks=("breaking.midway",), beside=("breaking.py",))
+    key = fresh_key(cap=1)
+    script = replace(caller.script(), stall="4", chunks=6, proxy="midway")
+    await caller.streamed(ROUTES[name], key, script)
+
+    assert await caller.provider.hung_up(script.run, within=5)
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
