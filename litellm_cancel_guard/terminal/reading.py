@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 # The lines that name an event: a text that speaks of one has its line breaks escaped and does not look so.
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
-_STOP_LINE = re.compile(rb'^(?:event: ?message_stop\r?$|data: ?\{"type": ?"message_stop")', re.MULTILINE)
+_STOP_LINE = re.compile(rb'^(?:event: ?message_stop\r?$|data: ?\{.*(?<!\\)"type"\s*:\s*"message_stop")', re.MULTILINE)
 _DATA_LINE = re.compile(rb"^data: ?(.+)$", re.MULTILINE)
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 # A text that holds these words has its quotes escaped.
-_GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)": ?"')
+_GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
+# What servers that speak OpenAI's protocol besides write behind the end.
+_NO_JSON = (b"", b"DONE", b"[DONE]")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
 _OPENING_EVENTS = (
     *("response.created", "response.queued", "response.in_progress"),
@@ -150,7 +152,7 @@ class GenaiReading(Reading):
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         raw = _raw(chunk)
         self.understood = self.understood and isinstance(chunk, bytes | bytearray | str)
-        if self.understood and raw.strip() and (not raw.startswith(_FIELDS) or not raw.rstrip().endswith((b"}", b"]"))):
+        if self.understood and not self.whole and _is_page(raw):
             return failure_in_text(raw.decode(errors="replace"))
         failure = _failure_of_frames(raw) if b'"error"' in raw and b'"candidates"' not in raw else None
         self.content = self.content or failure is None
@@ -200,6 +202,24 @@ class ResponsesReading(Reading):
         self.begun.model = str(_field(response, "model") or self.begun.model)
         created = _field(response, "created_at")
         self.begun.created_at = int(created) if isinstance(created, int | float) else self.begun.created_at
+
+
+def _is_page(raw: bytes) -> bool:
+    """Tell whether *raw* is, or is a part of, something else than frames: an error page, or half a frame."""
+    if raw.startswith(_FIELDS) and raw.rstrip().endswith((b"}", b"]")):
+        return False
+    return not all(_is_of_a_frame(line) for line in raw.splitlines() if line.strip())
+
+
+def _is_of_a_frame(line: bytes) -> bool:
+    """Tell whether *line* is a comment, a field, or whole data."""
+    if not line.startswith(b"data:"):
+        return line.startswith(_FIELDS)
+    said = line.removeprefix(b"data:").strip()
+    try:
+        return said in _NO_JSON or isinstance(json.loads(said), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _field(holder: Any, name: str) -> Any:

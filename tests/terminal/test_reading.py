@@ -1,0 +1,84 @@
+"""What a frame of a stream means: its end by any spelling, an error page, and what is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from litellm_cancel_guard.terminal.events import Protocol
+from litellm_cancel_guard.terminal.reading import reading_of
+
+DATA = b'data: {"candidates":[{"content":{"parts":[{"text":"hel"}]}}]}'
+END = b'data: {"candidates":[{"content":{"parts":[]},"finishReason":"STOP"}]}\n\n'
+
+NO_PAGES = {
+    "a comment": b": ping\n\n",
+    "data with an id": DATA + b"\nid: 7\n\n",
+    "an event with a name": b"event: message\n" + DATA + b"\n\n",
+    "a time to reconnect": b"retry: 3000\n\n",
+    "done": b"data: DONE\n\n",
+    "done as OpenAI writes it": b"data: [DONE]\n\n",
+    "no data": b"data:\n\n",
+    "carriage returns": DATA + b"\r\nid: 7\r\n\r\n",
+}
+PAGES = {
+    "HTML": b"<html><body>Too Many Requests</body></html>",
+    "HTML as data": b"data: <html>429</html>\n\n",
+    "half a frame": DATA[:-9],
+    "a line of a JSON text": b'  "error": {\n',
+}
+
+
+@pytest.mark.parametrize("chunk", NO_PAGES.values(), ids=NO_PAGES.keys())
+def test_a_gateways_frames_beside_the_data_are_no_error_page(chunk: bytes) -> None:
+    reading = reading_of(Protocol.GENAI)
+
+    assert [reading.read(part) for part in (chunk, DATA + b"\n\n", chunk, END, chunk)] == [None] * 5
+    assert not reading.cut
+
+
+@pytest.mark.parametrize("chunk", PAGES.values(), ids=PAGES.keys())
+def test_what_is_no_frame_is_an_error_page_until_the_answer_is_whole(chunk: bytes) -> None:
+    reading = reading_of(Protocol.GENAI)
+
+    assert reading.read(chunk) is not None
+    reading.read(END)
+    assert reading.read(chunk) is None
+
+
+@pytest.mark.parametrize("said", [b'"finishReason" : "STOP"', b'"finishReason":1', b'"blockReason":  "SAFETY"'])
+def test_google_may_spell_its_end_in_any_json(said: bytes) -> None:
+    reading = reading_of(Protocol.GENAI)
+    reading.read(b'data: {"candidates":[{%s}]}\n\n' % said)
+
+    assert reading.whole
+
+
+def test_a_text_that_speaks_of_googles_end_is_none() -> None:
+    reading = reading_of(Protocol.GENAI)
+    reading.read(rb'data: {"candidates":[{"content":{"parts":[{"text":"\"finishReason\": \"STOP\""}]}}]}' + b"\n\n")
+
+    assert reading.cut
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+        b'data: {"type": "message_stop"}\n\n',
+        b'data: { "type": "message_stop" }\n\n',
+        b'data: {"amazon-bedrock-invocationMetrics":{"inputTokenCount":1},"type":"message_stop"}\n\n',
+    ],
+)
+def test_a_message_ends_with_its_stop_however_it_is_written(frame: bytes) -> None:
+    reading = reading_of(Protocol.MESSAGES)
+    reading.read(frame)
+
+    assert not reading.cut
+
+
+def test_a_text_that_speaks_of_a_messages_stop_is_none() -> None:
+    reading = reading_of(Protocol.MESSAGES)
+    said = rb'{"type":"text_delta","text":"{\"type\":\"message_stop\"}"}'
+    reading.read(b'data: {"type":"content_block_delta","index":0,"delta":%s}\n\n' % said)
+
+    assert reading.cut
