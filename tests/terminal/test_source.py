@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 from litellm import CustomStreamWrapper
+from openai import AsyncStream
 
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
 from litellm_cancel_guard.terminal.mends import source as mends_source
@@ -136,6 +138,23 @@ async def ended() -> AsyncIterator[Any]:
         yield _
 
 
+class Ended(AsyncStream[Any]):
+    """The openai SDK's stream, whose connection has ended."""
+
+    def __init__(self, *data: str) -> None:
+        self.data = data
+
+    async def _iter_events(self) -> AsyncIterator[Any]:
+        for data in self.data:
+            yield SimpleNamespace(data=data)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for event in self._iter_events():
+            if event.data.startswith("[DONE]"):
+                break
+            yield event
+
+
 CUT = {
     "nothing was said": ({}, True),
     "a reason was given": ({"received_finish_reason": "stop"}, False),
@@ -148,29 +167,53 @@ CUT = {
 async def test_a_source_that_ends_without_a_reason_was_cut(said: dict[str, Any], cut: bool) -> None:
     holder = wrapper(**said)
     with pytest.raises(ProviderStreamError if cut else StopAsyncIteration):
-        await anext(aiter(watched(ended(), holder, tell_truncation=True)))
+        await anext(aiter(watched(Ended(), holder, tell_truncation=True)))
 
 
 async def test_a_provider_that_was_not_measured_is_not_accused() -> None:
     holder = wrapper("petals")
     with pytest.raises(StopAsyncIteration):
-        await anext(aiter(watched(ended(), holder, tell_truncation=True)))
+        await anext(aiter(watched(Ended(), holder, tell_truncation=True)))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("llms.anthropic.chat.handler", "ModelResponseIterator"),
+        ("llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini", "ModelResponseIterator"),
+        ("llms.openai.chat.gpt_transformation", "OpenAIChatCompletionStreamingHandler"),
+        ("llms.vertex_ai.vertex_ai_partner_models.llama.transformation", "VertexAILlama3StreamingHandler"),
+        (
+            "completion_extras.litellm_responses_transformation.transformation",
+            "OpenAiResponsesToChatCompletionStreamIterator",
+        ),
+    ],
+)
+async def test_a_source_that_reads_the_providers_end_is_accused(module: str, name: str) -> None:
+    kind, holder = getattr(import_module(f"litellm.{module}"), name), wrapper("vertex_ai")
+    stream = type("Stream", (kind,), {"__init__": lambda _: None, "__aiter__": lambda _: ended()})()
+    with pytest.raises(ProviderStreamError):
+        await anext(aiter(watched(stream, holder, tell_truncation=True)))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        ("llms.vertex_ai.vertex_ai_non_gemini", "TextStreamer", ""),
+        ("llms.vertex_ai.agent_engine.sse_iterator", "VertexAgentEngineResponseIterator", ended()),
+    ],
+)
+async def test_a_source_that_makes_its_answer_up_is_not_accused(module: str, name: str, said: Any) -> None:
+    kind, holder = getattr(import_module(f"litellm.{module}"), name), wrapper("vertex_ai")
+    stream = kind(said) if isinstance(said, str) else kind(said, sync_stream=False)
+    with pytest.raises(StopAsyncIteration):
+        await anext(aiter(watched(stream, holder, tell_truncation=True)))
 
 
 async def test_an_answer_that_ends_with_done_alone_is_whole() -> None:
-    class SdkStream:
-        async def _iter_events(self) -> AsyncIterator[Any]:
-            yield SimpleNamespace(data="[DONE]")
-
-        async def __aiter__(self) -> AsyncIterator[Any]:
-            async for event in self._iter_events():
-                if event.data.startswith("[DONE]"):
-                    break
-                yield event
-
     holder = wrapper()
     with pytest.raises(StopAsyncIteration):
-        await anext(aiter(watched(SdkStream(), holder, tell_truncation=True)))
+        await anext(aiter(watched(Ended("[DONE]"), holder, tell_truncation=True)))
 
 
 def test_what_is_pulled_in_another_way_is_left_alone() -> None:

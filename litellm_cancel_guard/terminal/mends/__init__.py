@@ -9,7 +9,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.terminal.mends import answers, anthropic, destructor, gemini, headers, late, responses, source
+from litellm_cancel_guard.terminal.mends import (
+    answers,
+    anthropic,
+    bridge,
+    destructor,
+    gemini,
+    headers,
+    late,
+    responses,
+    source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +31,7 @@ log = logging.getLogger("LiteLLM Proxy")
 _MENDS: tuple[Callable[[Settings], bool], ...] = (
     source.mend,
     gemini.mend,
+    bridge.mend,
     anthropic.mend,
     responses.mend,
     headers.mend,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in, failure_in_text
 from litellm_cancel_guard.terminal.mends.found import class_with
+from litellm_cancel_guard.terminal.wording import embedded_json
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
@@ -22,6 +23,8 @@ _MODULE = "llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
 _KEPT = 8192
 # What is left of a whole stream that was framed as an array.
 _HARMLESS = " \r\n\t,]"
+# Lines of an event that hold no JSON; LiteLLM puts them into its buffer all the same.
+_FIELDS = ("id:", "event:", "retry:", ":")
 
 
 def mend(_settings: Settings) -> bool:
@@ -39,19 +42,31 @@ def _mend_buffer(iterator: Any) -> None:
 
     @functools.wraps(original)
     def handle_accumulated_json_chunk(self: Any, chunk: str, *args: Any, **kwargs: Any) -> Any:
-        # Newlines say where a text was cut; a JSON text has none that matter.
-        self.guard_last_text = (getattr(self, "guard_last_text", "") + chunk)[-_KEPT:]
+        if not chunk.startswith(_FIELDS):
+            # Newlines say where a text was cut; a JSON text has none that matter.
+            self.guard_last_text = (getattr(self, "guard_last_text", "") + chunk)[-_KEPT:]
         result = original(self, chunk, *args, **kwargs)
         if result is not None:
             self.guard_last_text = ""
             return result
         # Only the flush at the stream's end has nothing to add.
-        if chunk == "" and self.guard_last_text.strip(_HARMLESS):
+        if chunk == "":
             self.accumulated_json = ""
-            raise _error(failure_in_text(self.guard_last_text))
+            _raise_what_is_left(self)
         return None
 
     iterator.handle_accumulated_json_chunk = handle_accumulated_json_chunk
+
+
+def _raise_what_is_left(stream: Any) -> None:
+    """Raise the failure that the rest of a stream tells of; after a finished answer it may be anything else."""
+    left = stream.guard_last_text
+    if getattr(stream, "guard_finished", False):
+        failure = failure_in(embedded_json(left))
+    else:
+        failure = failure_in_text(left) if left.strip(_HARMLESS) else None
+    if failure is not None:
+        raise _error(failure)
 
 
 def _mend_parser(iterator: Any) -> None:

@@ -26,9 +26,20 @@ if TYPE_CHECKING:
 # of which none suspended. Real ones come in network reads, which do.
 _PULLS_PER_TURN = 64
 _SAID_NOTHING = 16_384
-# Providers whose whole streams were seen to end with a finish_reason, or with [DONE] (tests/terminal).
+# Providers whose whole streams were seen to end with a finish_reason, or with [DONE] (tests/terminal), and where the
+# classes are that read them. What LiteLLM makes up by itself bears the same names, and tells its end to nobody: a
+# `mock_response` (utils.py), the words of a custom endpoint and of an agent (llms/vertex_ai; 1.80 - 1.109).
 _TELL_THEIR_END = frozenset(
     {"openai", "azure", "anthropic", "gemini", "vertex_ai", "vertex_ai_beta", "text-completion-openai"}
+)
+_READ_THE_END = frozenset(
+    {
+        *("openai", "openai._streaming"),
+        "litellm.llms.anthropic.chat.handler",
+        "litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini",
+        "litellm.llms.openai.chat.gpt_transformation",
+        "litellm.completion_extras.litellm_responses_transformation.transformation",
+    }
 )
 
 
@@ -81,17 +92,12 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
         return stream
     if not hasattr(stream, "__aiter__"):
         return Steps(stream) if hasattr(stream, "__next__") else stream
-    tells = getattr(wrapper, "custom_llm_provider", None) in _TELL_THEIR_END and not _is_mocked(stream)
+    tells = getattr(wrapper, "custom_llm_provider", None) in _TELL_THEIR_END and _reads_the_end(stream)
     return Source(stream, wrapper, _note_done(stream) if tell_truncation and tells else None)
 
 
-def _is_mocked(stream: Any) -> bool:
-    """Tell whether *stream* is what LiteLLM makes of a ``mock_response``, which tells its end to nobody.
-
-    1.80 - 1.109, utils.py; a generator of that name.
-    """
-    code = getattr(stream, "ag_code", None)
-    return getattr(code, "co_name", "") == "async_mock_completion_streaming_obj"
+def _reads_the_end(stream: Any) -> bool:
+    return any(kind.__module__ in _READ_THE_END for kind in type(stream).__mro__)
 
 
 class Source:

@@ -1,0 +1,40 @@
+"""Chat bridged to the Responses API: an answer that stops short is whole, if the provider says that it does.
+
+`response.incomplete` (the limit of tokens is reached, a filter has acted) becomes no finish_reason (1.80 - 1.96,
+completion_extras/litellm_responses_transformation/transformation.py): such an answer looks cut.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.terminal.mends.found import class_with
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.settings import Settings
+
+_MODULE = "completion_extras.litellm_responses_transformation.transformation"
+_ENDS = ("response.completed", "response.incomplete")
+
+
+def mend(_settings: Settings) -> bool:
+    """Note the end of every bridged stream."""
+    iterator = class_with(_MODULE, "OpenAiResponsesToChatCompletionStreamIterator", "chunk_parser")
+    if iterator is None:
+        return False
+    _note_the_end(iterator)
+    return True
+
+
+def _note_the_end(iterator: Any) -> None:
+    original = iterator.chunk_parser
+
+    @functools.wraps(original)
+    def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+        kind = chunk.get("type") if isinstance(chunk, dict) else getattr(chunk, "type", None)
+        if getattr(kind, "value", kind) in _ENDS:
+            self.guard_finished = True
+        return original(self, chunk, *args, **kwargs)
+
+    iterator.chunk_parser = chunk_parser
