@@ -69,7 +69,7 @@ PAIRS = (
     ("responses", "anthropic"),
     ("genai", "gemini"),
 )
-CELLS = pytest.mark.parametrize("cell", [Cell(*pair, failure) for pair in PAIRS for failure in FAILURES], ids=str)
+CELLS = pytest.mark.parametrize("way", [Cell(*pair, failure) for pair in PAIRS for failure in FAILURES], ids=str)
 # How each SDK names the failure when it comes as an event, and when it is a status.
 EVENTS = {
     "chat": ("APIError", "rate_limit_error 429"),
@@ -102,10 +102,10 @@ def pinging(proxies: Proxies, failing: Setup) -> Callable[[float], Proxy]:
     return lambda seconds: proxies.shared(dataclasses.replace(failing, settings=pings(failing, seconds)))
 
 
-async def late(proxy: Proxy, control: Control, cell: Cell, key: Key, script: Script) -> tuple[Outcome, bytes]:
+async def late(proxy: Proxy, control: Control, way: Cell, key: Key, script: Script) -> tuple[Outcome, bytes]:
     """What the SDK makes of a failure that the provider keeps back until a ping was there, and what was on the wire."""
-    async with relaying(proxy.port, UNREADABLE.get(cell.sdk, b"")) as relay:
-        asking = asyncio.create_task(ask(cell.sdk, relay.url, key.secret, cell.provider, str(script)))
+    async with relaying(proxy.port, UNREADABLE.get(way.sdk, b"")) as relay:
+        asking = asyncio.create_task(ask(way.sdk, relay.url, key.secret, way.provider, str(script)))
         await control.wait(script.run, stalled=1)
         await relay.until(PING)
         await control.release(script.run)
@@ -119,28 +119,28 @@ def hooks(proxy: Proxy, run: str) -> int:
 
 @CELLS
 async def test_a_failure_behind_a_ping_is_one_to_the_sdk(
-    pinging: Callable[[float], Proxy], redis_server: RedisServer, control: Control, cell: Cell
+    pinging: Callable[[float], Proxy], redis_server: RedisServer, control: Control, way: Cell
 ) -> None:
-    proxy, key, script = pinging(AT_ONCE), fresh_key(cap=4), cell.script(stall="headers")
+    proxy, key, script = pinging(AT_ONCE), fresh_key(cap=4), way.script(stall="headers")
 
-    outcome, answered = await late(proxy, control, cell, key, script)
+    outcome, answered = await late(proxy, control, way, key, script)
 
-    assert (outcome.raised, outcome.code) == EVENTS[cell.sdk]
+    assert (outcome.raised, outcome.code) == EVENTS[way.sdk]
     assert "scripted 429" in outcome.message
     assert not any(word in outcome.message for word in INSIDES)
-    assert (b"[DONE]" in answered) == (cell.sdk == "chat")
+    assert (b"[DONE]" in answered) == (way.sdk == "chat")
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
     await wait_until(lambda: hooks(proxy, script.run) > 0, "LiteLLM's failure hook was called")
     assert hooks(proxy, script.run) == 1
 
 
 @CELLS
-async def test_a_failure_before_the_first_ping_has_its_status(pinging: Callable[[float], Proxy], cell: Cell) -> None:
-    proxy, script = pinging(NEVER), cell.script()
+async def test_a_failure_before_the_first_ping_has_its_status(pinging: Callable[[float], Proxy], way: Cell) -> None:
+    proxy, script = pinging(NEVER), way.script()
 
-    outcome = await ask(cell.sdk, proxy.url, fresh_key(cap=4).secret, cell.provider, str(script))
+    outcome = await ask(way.sdk, proxy.url, fresh_key(cap=4).secret, way.provider, str(script))
 
-    assert (outcome.raised, outcome.status) == STATUSES[cell.sdk]
+    assert (outcome.raised, outcome.status) == STATUSES[way.sdk]
     await wait_until(lambda: hooks(proxy, script.run) > 0, "LiteLLM's failure hook was called")
     assert hooks(proxy, script.run) == 1
 
@@ -148,9 +148,9 @@ async def test_a_failure_before_the_first_ping_has_its_status(pinging: Callable[
 async def test_the_first_request_of_a_worker_ends_like_all_others(
     start: Callable[..., Proxy], failing: Setup, control: Control
 ) -> None:
-    cell = Cell("messages", "anthropic", "http429")
+    way = Cell("messages", "anthropic", "http429")
     proxy = start(settings=pings(failing, AT_ONCE), warm=False)
 
-    outcome, _ = await late(proxy, control, cell, fresh_key(cap=4), cell.script(stall="headers"))
+    outcome, _ = await late(proxy, control, way, fresh_key(cap=4), way.script(stall="headers"))
 
-    assert (outcome.raised, outcome.code) == EVENTS[cell.sdk]
+    assert (outcome.raised, outcome.code) == EVENTS[way.sdk]
