@@ -18,14 +18,18 @@ _asgi_task: ContextVar[asyncio.Task[Any] | None] = ContextVar("litellm_cancel_gu
 
 
 class Noted:
-    """An ASGI app whose requests know the task that serves them, and so does every task that they make."""
+    """An ASGI app whose requests know the task that serves them, and so does every task that they make.
+
+    POST alone: a task made by the lifespan, or by the GET of an MCP session over SSE, would hold what it serves until
+    the server or the session ends.
+    """
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self._app = app
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Note the running task, and return what serves the request."""
-        _asgi_task.set(asyncio.current_task())
+        _asgi_task.set(asyncio.current_task() if scope.get("method") == "POST" else None)
         return self._app(scope, receive, send)
 
 

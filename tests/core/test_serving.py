@@ -13,16 +13,17 @@ from litellm_cancel_guard.serving import note_tasks, outer_task, when_served
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
+POST = {"type": "http", "method": "POST", "path": "/", "headers": []}
+LASTING = [{**POST, "method": "GET"}, {"type": "lifespan"}, {"type": "websocket", "path": "/", "headers": []}]
 
 
-async def served(app: Callable[..., Awaitable[None]]) -> None:
+async def served(app: Callable[..., Awaitable[None]], scope: dict[str, Any] = POST) -> None:
     """As a server does: a task for each request."""
 
     async def nothing(*_: Any) -> None:
         """Receive and send."""
 
-    await asyncio.create_task(app(dict(SCOPE), nothing, nothing))  # type: ignore[arg-type]
+    await asyncio.create_task(app(dict(scope), nothing, nothing))  # type: ignore[arg-type]
     await asyncio.sleep(0)
 
 
@@ -57,6 +58,23 @@ async def test_a_task_of_a_request_knows_the_one_that_serves_it(built: bool) -> 
     note_tasks(app)
     await served(app)
     assert seen == [True, True]
+
+
+@pytest.mark.parametrize("scope", LASTING, ids=["GET", "lifespan", "websocket"])
+async def test_a_task_of_what_lasts_for_many_requests_knows_none(scope: dict[str, Any]) -> None:
+    """A tool call of an MCP session over SSE would hold its slot until the session ends."""
+    seen: list[object] = []
+
+    async def inner() -> None:
+        seen.append(outer_task())
+
+    async def serve() -> None:
+        await asyncio.create_task(inner())
+
+    app = application(serve, built=True)
+    note_tasks(app)
+    await served(app, scope)
+    assert seen == [None]
 
 
 async def test_a_task_that_outlives_its_request_knows_none() -> None:
