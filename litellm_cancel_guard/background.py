@@ -32,9 +32,9 @@ def follow(module: Any, registry: Registry) -> None:
     @functools.wraps(original)
     async def background_streaming_task(*args: Any, **kwargs: Any) -> Any:
         # Its first step comes before the callbacks of the ASGI task that made it: the slot has not been given back.
-        request, task = registry.current(), asyncio.current_task()
-        if request is not None and task is not None:
-            registry.last(request, task)
+        request = registry.current()
+        if request is not None:
+            registry.last(request, asyncio.current_task())
         if (client := kwargs.get("request")) is not None:
             # 1.93 - 1.96 watch for the client's leaving, who has left: the provider was hung up on before its first
             # content. From 1.103 on LiteLLM does the same by itself (`detach_request_from_client`).

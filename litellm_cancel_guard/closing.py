@@ -54,6 +54,11 @@ class Closer:
         self.looked_again = True
         self._parts = _found_under(self._parts)
 
+    def close_soon(self) -> None:
+        """Close in a task of its own what is still open: nobody reads it any more, and nobody waits for this."""
+        if self.open:
+            begin(self.close)
+
     async def close(self, *wrappers: Any) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""
         connections = [part for part in _found_under(self._parts) if _is_response(part) or _is_body(part)]

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.closing import Closer
-from litellm_cancel_guard.completion import begin
 from litellm_cancel_guard.serving import when_served
 
 if TYPE_CHECKING:
@@ -42,15 +41,10 @@ def _closed_with_its_task(original: Callable[..., Any]) -> Callable[..., Any]:
     def chunk_processor(*args: Any, **kwargs: Any) -> Any:
         stream = original(*args, **kwargs)
         try:
-            _close_with_this_task(stream)
+            when_served(Closer(stream).close_soon)
         except Exception:
             log.exception("cancel_guard: a pass-through stream goes on as LiteLLM serves it")
         return stream
 
     setattr(chunk_processor, _MARK, True)
     return chunk_processor
-
-
-def _close_with_this_task(stream: Any) -> None:
-    closer = Closer(stream)
-    when_served(lambda: begin(closer.close) if closer.open else None)

@@ -90,14 +90,13 @@ class Registry:
             if task not in self._by_task:
                 task.add_done_callback(self._when_done)
             self._by_task[task] = request
-            if outer is not None:
-                self.last(request, outer)
+            self.last(request, outer)
         _current.set(request)
         return request
 
-    def last(self, request: Request, task: asyncio.Task[object]) -> None:
-        """Have *request* last until *task* is done, if that is later than its end would be without."""
-        if request.tasks and self._by_task.get(task) is not request:
+    def last(self, request: Request, task: asyncio.Task[object] | None) -> None:
+        """Have *request* last until *task*, if there is one, is done, where that is later than its end without."""
+        if task is not None and request.tasks and self._by_task.get(task) is not request:
             request.tasks += 1
             task.add_done_callback(lambda _: self._one_done(request))
 

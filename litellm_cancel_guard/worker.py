@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard import metrics
-from litellm_cancel_guard.completion import begin
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.heartbeat import Heartbeat
 from litellm_cancel_guard.identity import Identity, guard_version
@@ -106,9 +105,8 @@ class Worker:
         A callback may read the stream in a task of its own, which goes on when the ASGI task is done.
         """
         request.closer = closer
-        task = asyncio.current_task()
-        if closer is not None and task is not None:
-            self.registry.last(request, task)
+        if closer is not None:
+            self.registry.last(request, asyncio.current_task())
 
     def _attached(self) -> tuple[Ledger, Heartbeat]:
         if self.ledger is None or self._heartbeat is None:
@@ -122,10 +120,10 @@ class Worker:
     def _task_ended(self, request: Request) -> None:
         """Give back what still holds when its tasks are done: what no hook has seen."""
         closer, request.closer = request.closer, None
-        if closer is not None and closer.open:
+        if closer is not None:
             # A callback behind the guard has raised, and nobody closes what it read: the provider would go on, and have
             # more requests at once than the cap.
-            begin(closer.close)
+            closer.close_soon()
         if self.ledger is not None:
             self.ledger.end_soon(request, Ending.TASK_ENDED)
 

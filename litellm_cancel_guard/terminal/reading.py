@@ -181,8 +181,7 @@ class ResponsesReading(Reading):
         return self.begun
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
-        said = _field(chunk, "type")
-        kind = getattr(said, "value", said)
+        kind = event_type(chunk)
         self._passed = None
         self.understood = self.understood and isinstance(kind, str)
         self._note(chunk)
@@ -202,6 +201,12 @@ class ResponsesReading(Reading):
         self.begun.model = str(_field(response, "model") or self.begun.model)
         created = _field(response, "created_at")
         self.begun.created_at = int(created) if isinstance(created, int | float) else self.begun.created_at
+
+
+def event_type(event: Any) -> Any:
+    """Return the type of a Responses API's event, which is an object or a dict, and its type a text or an enum."""
+    said = _field(event, "type")
+    return getattr(said, "value", said)
 
 
 def _is_page(raw: bytes) -> bool:

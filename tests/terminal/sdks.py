@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anthropic
 import httpx
 import openai
+import pytest
 from google import genai
 from google.genai import types as genai_types
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 SECONDS = 20.0
+# For the tests that ask with google-genai, which leaves its connections to the garbage collector when it raises.
+LEAVES_CONNECTIONS = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:google",
+    "ignore::DeprecationWarning:aiohttp",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from tests.harness.provider.script import Script
 from tests.harness.witness import gauge, settled, wait_until
 from tests.terminal.cells import PROVIDERS
 from tests.terminal.relay import relaying
-from tests.terminal.sdks import ask
+from tests.terminal.sdks import LEAVES_CONNECTIONS, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
     from tests.terminal.sdks import Outcome
 
-# google-genai leaves its connections to the garbage collector when it raises.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:google",
-    "ignore::DeprecationWarning:aiohttp",
-    "ignore::ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = LEAVES_CONNECTIONS
 
 AT_ONCE = 0.05
 NEVER = 60.0

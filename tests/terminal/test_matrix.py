@@ -16,7 +16,7 @@ from tests.harness.keys import fresh_key
 from tests.harness.provider.script import words
 from tests.harness.witness import gauge, settled
 from tests.terminal.cells import FALLBACKS, PROVIDERS, cells
-from tests.terminal.sdks import Outcome, ask
+from tests.terminal.sdks import LEAVES_CONNECTIONS, Outcome, ask
 from tests.terminal.table import TABLE
 
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
     from tests.harness.versions import Version
     from tests.terminal.cells import Cell
 
-# google-genai leaves its connections to the garbage collector when it raises.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:google",
-    "ignore::DeprecationWarning:aiohttp",
-    "ignore::ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = LEAVES_CONNECTIONS
 
 AT_ONCE = 6
 SDKS = ("chat", "text", "messages", "responses", "genai")

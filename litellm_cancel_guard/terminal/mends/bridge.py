@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.mends.found import class_with
+from litellm_cancel_guard.terminal.reading import event_type
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
@@ -32,8 +33,7 @@ def _note_the_end(iterator: Any) -> None:
 
     @functools.wraps(original)
     def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
-        kind = chunk.get("type") if isinstance(chunk, dict) else getattr(chunk, "type", None)
-        if getattr(kind, "value", kind) in _ENDS:
+        if event_type(chunk) in _ENDS:
             self.guard_finished = True
         return original(self, chunk, *args, **kwargs)
 
