@@ -10,15 +10,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
 
-# The lines that name an event: a text that speaks of one has its line breaks escaped and does not look so.
+# The line that names an error: a text that speaks of one has its line breaks escaped and does not look so.
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
-_STOP_LINE = re.compile(rb'^(?:event: ?message_stop\r?$|data: ?\{.*(?<!\\)"type"\s*:\s*"message_stop")', re.MULTILINE)
 _DATA_LINE = re.compile(rb"^data: ?(.+)$", re.MULTILINE)
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 # A text that holds these words has its quotes escaped.
@@ -120,7 +120,7 @@ class MessagesReading(Reading):
         if not self.content and b"content_block_delta" in raw:
             self.content = True
         self.ending = self.ending or b"event: message_delta" in raw
-        if b"message_stop" in raw and _STOP_LINE.search(raw):
+        if last_messages_frame(raw):
             self.whole = self.ending = self.content = True
         return _failure_of_frames(raw) if b"error" in raw and _ERROR_LINE.search(raw) else None
 
@@ -261,6 +261,7 @@ _CALL_TYPES = {
     "anthropic_messages": Protocol.MESSAGES,
     "responses": Protocol.RESPONSES,
     "aresponses": Protocol.RESPONSES,
+    "aget_responses": Protocol.RESPONSES,
     "generate_content_stream": Protocol.GENAI,
     "agenerate_content_stream": Protocol.GENAI,
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.harness.routes import Route
 
 STREAMED = ("chat", "chat_claude", "chat_gem", "text", "messages", "messages_claude", "responses")
-PASSED = ("pass_anthropic", "pass_gemini", "pass_custom")
+PASSED = ("pass_anthropic", "pass_gemini", "pass_custom", "pass_bedrock")
 
 
 @pytest.mark.parametrize("flowing", [False, True], ids=["silent", "flowing"])
@@ -34,7 +34,7 @@ async def test_the_provider_is_let_go_within_a_second(caller: Caller, key: Key, 
     assert await caller.provider.hung_up(script.run, within=1)
 
 
-@pytest.mark.parametrize("name", [*STREAMED, "pass_anthropic", "pass_custom"])
+@pytest.mark.parametrize("name", [*STREAMED, "pass_anthropic", "pass_custom", "pass_bedrock"])
 async def test_the_provider_never_has_the_next_request_beside_the_one_that_was_left(caller: Caller, name: str) -> None:
     """A slot is free when the provider's connection is closed; it notices a moment later than the proxy."""
     one, route, run = fresh_key(cap=1), ROUTES[name], caller.script().run

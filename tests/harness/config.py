@@ -24,6 +24,10 @@ Settings = dict[str, Any]
 
 TOOLS = "tools"
 
+# Under gunicorn a thread of LiteLLM's (1.94 - 1.109, proxy/db/query_engine_reaper.py) opens a file as ASCII while the
+# arbiter forks: the first to do so imports the codec, its lock stays locked in the worker, which never comes up.
+_BEFORE_A_FORK = "import encodings.ascii\n"
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -59,6 +63,8 @@ def write(setup: Setup, folder: Path) -> Path:
     for section, more in (yaml.safe_load(setup.settings) or {}).items():
         config[section] = {**config.get(section, {}), **more} if isinstance(more, dict) else more
     (folder / "test_auth.py").write_text(CUSTOM_AUTH)
+    (folder / "path").mkdir()
+    (folder / "path" / "sitecustomize.py").write_text(_BEFORE_A_FORK)
     for name in setup.beside:
         shutil.copy(Path(__file__).with_name("beside") / name, folder)
     if setup.guarded:
@@ -82,6 +88,10 @@ def environment(setup: Setup, folder: Path) -> dict[str, str]:
         "LITELLM_RATE_LIMIT_WINDOW_SIZE": "3600",
         "ANTHROPIC_API_KEY": "provider-key",
         "ANTHROPIC_API_BASE": setup.provider,
+        "AWS_ACCESS_KEY_ID": "provider-key",
+        "AWS_SECRET_ACCESS_KEY": "provider-key",
+        "AWS_REGION_NAME": "us-east-1",
+        "AWS_BEDROCK_RUNTIME_ENDPOINT": setup.provider,
         "GEMINI_API_KEY": "provider-key",
         "GEMINI_API_BASE": setup.provider,
         **({"SSL_CERT_FILE": setup.secure.authority} if setup.secure else {}),
@@ -126,6 +136,7 @@ def _models(provider: str, secure: str) -> list[Settings]:
         "claude": ("anthropic/claude-3-5-haiku-20241022", provider),
         "gem": ("gemini/gemini-2.0-flash", provider),
         "text": ("text-completion-openai/gpt-3.5-turbo-instruct", f"{provider}/v1"),
+        "haiku": ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", provider),
         "embed": ("openai/text-embedding-3-small", f"{provider}/v1"),
         "first-choice": ("openai/first-choice", f"{provider}/v1"),
         "second-choice": ("openai/second-choice", f"{provider}/v1"),
@@ -151,8 +162,6 @@ def _open_the_door(version: Version, folder: Path) -> None:
     spec = importlib.util.find_spec("litellm_cancel_guard")
     assert spec is not None, "litellm_cancel_guard is not importable here"
     assert spec.submodule_search_locations
-    path = folder / "path"
-    path.mkdir()
-    (path / "litellm_cancel_guard").symlink_to(Path(spec.submodule_search_locations[0]).resolve())
+    (folder / "path" / "litellm_cancel_guard").symlink_to(Path(spec.submodule_search_locations[0]).resolve())
     if not version.loads_packages:
         (folder / "litellm_cancel_guard.py").write_text(SHIM)

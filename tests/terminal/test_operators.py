@@ -131,7 +131,9 @@ async def test_a_callback_that_fails_in_the_middle_ends_a_stream_as_without_the_
         script = Script(run, chunks=5, gap=0.2, proxy=order)
         proxy = proxies.shared(dataclasses.replace(breaking, guarded=guarded))
         outcome = await ask(sdk, proxy.url, key.secret, "anthropic", str(script))
-        ends.append((outcome.raised, outcome.code, outcome.finish, outcome.text))
+        ends.append((outcome.raised, outcome.code, outcome.finish))
+        # What a busy machine reads as one with the chunk that the callback fails at is lost with it.
+        assert words(2).startswith(outcome.text)
     assert ends[0] == ends[1]
     await control.wait(run, open=0)
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0

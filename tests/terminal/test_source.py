@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from importlib import import_module
+from importlib import import_module, util
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, MagicMock
@@ -19,6 +19,10 @@ from litellm_cancel_guard.terminal.mends.source import Source, watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+PARTNERS = "llms.vertex_ai.vertex_ai_partner_models"
+# Up to 1.106 and later by another name.
+LLAMA = next(name for name in ("llama", "llama3") if util.find_spec(f"litellm.{PARTNERS}.{name}"))
 
 
 class Stuck:
@@ -182,7 +186,7 @@ async def test_a_provider_that_was_not_measured_is_not_accused() -> None:
         ("llms.anthropic.chat.handler", "ModelResponseIterator"),
         ("llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini", "ModelResponseIterator"),
         ("llms.openai.chat.gpt_transformation", "OpenAIChatCompletionStreamingHandler"),
-        ("llms.vertex_ai.vertex_ai_partner_models.llama.transformation", "VertexAILlama3StreamingHandler"),
+        (f"{PARTNERS}.{LLAMA}.transformation", "VertexAILlama3StreamingHandler"),
         (
             "completion_extras.litellm_responses_transformation.transformation",
             "OpenAiResponsesToChatCompletionStreamIterator",

@@ -24,6 +24,7 @@ from tests.harness.provider.wire import GEMINI_PATH, Anthropic, Chat, Completion
 if TYPE_CHECKING:
     from tests.harness.provider.script import Script
 
+_AMAZON_STREAM = "/invoke-with-response-stream"
 _WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]] = {
     "/chat/completions": Chat,
     "/custom": Chat,
@@ -31,6 +32,9 @@ _WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]]
     "/embeddings": Embeddings,
     "/messages": Anthropic,
     "/responses": Responses,
+    # Amazon's, as far as LiteLLM passes it on unread: without its event stream encoding.
+    "/invoke": Anthropic,
+    _AMAZON_STREAM: Anthropic,
 }
 # Stands in a request that brings the result of a tool.
 FOLLOW_UP = '"function_call_output"'
@@ -75,7 +79,8 @@ def _wire(request: web.Request, body: dict[str, Any]) -> tuple[Wire, str, bool] 
         return mcp.ToolCall(body), "tool", False
     model = str(body.get("model", ""))
     kind = next((kind for end, kind in _WIRES.items() if path.endswith(end)), None)
-    return (kind(model), model, bool(body.get("stream"))) if kind else None
+    streamed = bool(body.get("stream")) or path.endswith(_AMAZON_STREAM)
+    return (kind(model), model, streamed) if kind else None
 
 
 class _Act:
