@@ -12,7 +12,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm_cancel_guard.background import follow
 from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE
+from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE, ends
 from litellm_cancel_guard.serving import note_tasks
 from litellm_cancel_guard.stream import guarded
 from litellm_cancel_guard.terminal import mends
@@ -101,14 +101,18 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Give the slot of a tool call back before its answer goes out; LiteLLM calls no success hook for it."""
-        await self._end_current(Ending.COMPLETED, route=NESTED_ROUTE)
+        request = self._worker.guarded_request()
+        if request is not None and request.route == NESTED_ROUTE:
+            await self._worker.end(request, Ending.COMPLETED)
 
     async def async_post_call_failure_hook(
         self, request_data: Any, original_exception: Exception, user_api_key_dict: Any, traceback_str: str | None = None
     ) -> None:
         """Give the slot back before an error goes out."""
         self._terminals.note_answer(original_exception, request_data)
-        await self._end_current(Ending.PROVIDER_FAILED, route=(request_data or {}).get("call_type"))
+        request = self._worker.guarded_request()
+        if request is not None and ends(request.route, request_data):
+            await self._worker.end(request, Ending.PROVIDER_FAILED)
 
     def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
@@ -127,9 +131,3 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         if outcome is not None:
             return guarded(response, _holds_nothing, None, outcome)
         return response  # type: ignore[no-any-return]
-
-    async def _end_current(self, ending: Ending, route: Any) -> None:
-        request = self._worker.guarded_request()
-        # A tool call inside an answer, whole or failed, does not end the answer.
-        if request is not None and (route != NESTED_ROUTE or request.route == NESTED_ROUTE):
-            await self._worker.end(request, ending)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 # A tool call inside an answer runs under the slot of that answer.
 NESTED_ROUTE = "call_mcp_tool"
+_OF_TOOLS = (NESTED_ROUTE, "list_mcp_tools")
 
 # No stream or success hook is called on these (1.80 - 1.109; images: 1.80): only the end of the request task gives
 # their slot back.
@@ -26,17 +28,44 @@ UNHOOKED_ROUTES = frozenset(
 )
 
 
+def ends(route: str, failed: Any) -> bool:
+    """Tell whether the failure of *failed*, what LiteLLM's failure hook is given, is the end of a request of *route*.
+
+    A tool call inside an answer, or the listing of its tools, does not end the answer, whole or failed. Of a tool that
+    LiteLLM does not know, a client's own or one that the model made up, it tells nothing at all (1.83 - 1.109,
+    responses/mcp/litellm_proxy_mcp_handler.py), and then asks the model again.
+    """
+    return route == NESTED_ROUTE or (bool(failed) and failed.get("call_type") not in _OF_TOOLS)
+
+
+# Where the hook is that every callback inherits, and which does nothing.
+_DOES_NOT = "litellm.integrations.custom_logger"
+
 # The lines that name the last event: a text that speaks of it has its line breaks and quotes escaped.
 _STOP_LINE = re.compile(rb'^(?:event: ?message_stop\r?$|data: ?\{.*(?<!\\)"type"\s*:\s*"message_stop")', re.MULTILINE)
 
 
 def goes_on(stream: Any) -> bool:
-    """Tell whether *stream* may ask its provider again behind its last event, when it has called the tools it names.
+    """Tell whether *stream* may ask its provider again behind its last event: another's slot would be used meanwhile.
 
-    Such a `/v1/responses` stream sends one ``response.completed`` for each answer up to 1.83 at least
-    (responses/mcp/mcp_streaming_iterator.py): released at the first, the slot would be another's while it goes on.
+    A `/v1/responses` stream that calls the tools it names sends one ``response.completed`` for each answer up to 1.83
+    at least (responses/mcp/mcp_streaming_iterator.py); one of `/v1/messages` has a whole answer follow the other where
+    a callback wants it (1.83 - 1.109, agentic_streaming_iterator.py).
     """
-    return bool(getattr(stream, "should_auto_execute", False))
+    return bool(getattr(stream, "should_auto_execute", False)) or _runs_a_loop(stream)
+
+
+def _runs_a_loop(stream: Any) -> bool:
+    if type(stream).__name__ != "AgenticAnthropicStreamingIterator" or getattr(stream, "_hold_back", False):
+        return False
+    # From 1.90 on it is made only for such callbacks (llms/custom_httpx/llm_http_handler.py); before, for every stream.
+    known = hasattr(getattr(stream, "_http_handler", None), "_has_agentic_completion_hook")
+    return known or any(map(_wants_a_loop, getattr(sys.modules.get("litellm"), "callbacks", ())))
+
+
+def _wants_a_loop(callback: Any) -> bool:
+    hook = getattr(type(callback), "async_should_run_agentic_loop", None)
+    return getattr(hook, "__module__", _DOES_NOT) != _DOES_NOT
 
 
 def last_messages_frame(chunk: Any) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from tests.exits.endings import ENDINGS, tools_script
 from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
+from tests.harness.provider.script import Script
 from tests.harness.routes import ROUTES
 from tests.harness.witness import gauge, keys_of, lasting, settled
 
@@ -182,16 +183,21 @@ async def test_a_callback_that_dawdles_in_its_log_event_holds_up_no_slot(
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
 @pytest.mark.parametrize(
-    ("tool", "follow_up"),
-    [("stall=headers", ""), ("", "stall=headers"), ("proxy=tool", "stall=headers")],
-    ids=["while the tool runs", "after it", "after it was refused"],
+    ("tool", "follow_up", "shape"),
+    [
+        ("stall=headers", "", "calls_tool"),
+        ("", "stall=headers", "calls_tool"),
+        ("proxy=tool", "stall=headers", "calls_tool"),
+        ("", "stall=headers", "calls_unknown_tool"),
+    ],
+    ids=["while the tool runs", "after it", "after it was refused", "after one that nobody has"],
 )
 async def test_an_answer_that_calls_a_tool_holds_one_slot_to_its_end(
-    shared: Callable[..., Caller], redis_server: RedisServer, tool: str, follow_up: str, *, stream: bool
+    shared: Callable[..., Caller], redis_server: RedisServer, tool: str, follow_up: str, shape: str, *, stream: bool
 ) -> None:
     """LiteLLM runs the pre-call hooks for the tool, and the failure hooks if it is refused; then the answer goes on."""
     caller = shared(beside=("refusing.py",), settings=TOOL_GUARDRAIL)
-    one, script = fresh_key(cap=1), replace(caller.script(), shape="calls_tool")
+    one, script = fresh_key(cap=1), replace(caller.script(), shape=shape)
     route, others = ROUTES["responses_tools"], tools_script(script.run, tool, follow_up)
     asking = replace(route, build=lambda model, text: route.build(model, others + text))
     answer = asyncio.create_task(caller.whole(asking, one, script, stream=stream))
@@ -200,4 +206,42 @@ async def test_an_answer_that_calls_a_tool_holds_one_slot_to_its_end(
     await caller.provider.release(script.run)
 
     assert (held, refused, (await answer).status) == (1, 429, 200)
+    assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
+
+
+async def test_an_answer_that_speaks_of_its_end_holds_its_slot_until_that_comes(
+    caller: Caller, redis_server: RedisServer
+) -> None:
+    """A model that writes about event streams has their words in its text, line breaks and all."""
+    one, script = fresh_key(cap=1), replace(caller.script(), shape="speaks_of_its_end", stall="3")
+    async with caller.opened(ROUTES["messages_claude"], one, script) as stream:
+        assert stream.status == 200
+        await caller.provider.wait(script.run, stalled=1)
+        await asyncio.wait_for(stream.read_chunks(3), 10)
+        held, refused = gauge(redis_server.client, one), (await caller.plain(CHAT, one)).status
+        await caller.provider.release(script.run)
+        await stream.read_rest()
+
+    assert (held, refused) == (1, 429)
+    assert "message_stop" in stream.text
+    assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
+
+
+async def test_a_stream_that_a_callback_has_go_on_holds_its_slot_to_its_second_end(
+    shared: Callable[..., Caller], redis_server: RedisServer
+) -> None:
+    """LiteLLM sends the whole first answer, its last event included, and then asks the provider again."""
+    caller = shared(callbacks=("asking_again.asking_again",), beside=("asking_again.py",))
+    if not caller.proxy.setup.version.at_least(1, 83):
+        pytest.skip("its streams ask nobody again")
+    one, route, run = fresh_key(cap=1), ROUTES["messages_claude"], caller.script().run
+    second = str(Script(run, only="again", stall="2"))
+    asking = replace(route, build=lambda model, text: route.build(model, second + text))
+    async with caller.opened(asking, one, Script(run)) as stream:
+        await caller.provider.wait(run, stalled=1)
+        held, refused = gauge(redis_server.client, one), (await caller.plain(CHAT, one)).status
+        await caller.provider.release(run)
+        await stream.read_rest()
+
+    assert (held, refused, stream.text.count("event: message_stop")) == (1, 429, 2)
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0

@@ -22,7 +22,8 @@ class Script:
     and that of the request which brings its result `follow-up`."""
 
     shape: str = ""
-    """What else a whole stream holds, or how else it ends: a name of `shapes`; or `calls_tool`."""
+    """What else a whole stream holds, or how else it ends: a name of `shapes`; `calls_tool` or
+    `calls_unknown_tool`."""
 
     stall: str = ""
     """Hold the answer until it is released: before the `headers`, or at this step."""

@@ -36,6 +36,8 @@ _WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]]
     "/invoke": Anthropic,
     _AMAZON_STREAM: Anthropic,
 }
+# The tool that an answer calls; "" is the first that the request names.
+_CALLING = {"calls_tool": "", "calls_unknown_tool": "nobody-s"}
 # Stands in a request that brings the result of a tool.
 FOLLOW_UP = '"function_call_output"'
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -53,8 +55,9 @@ async def answer(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound(text=f"no protocol for {request.path}")
     wire, model, streamed = found
     script = scripts.find(raw, "follow-up" if FOLLOW_UP in raw else model)
-    if script.shape == "calls_tool":
-        wire = ToolCalling(model, tool=_first_tool(body), marks=scripts.marks(raw))
+    if script.shape in _CALLING:
+        tool = _CALLING[script.shape] or _first_tool(body)
+        wire = ToolCalling(model, tool=tool, marks=scripts.marks(raw))
     run = RUNS[script.run]
     attempt = run.enter()
     act = _Act(request, script, run, wire)

@@ -54,6 +54,11 @@ def _anthropic_reasoning(wire: Any) -> bytes:
     return _anthropic_block(wire, block, {"type": "thinking_delta", "thinking": "event: error\n\ndata: hm "})
 
 
+def _anthropic_speaking_of_its_end(wire: Any) -> bytes:
+    text = 'event: message_stop\ndata: {"type": "message_stop"}\n\n'
+    return bytes(wire._event("content_block_delta", index=0, delta={"type": "text_delta", "text": text}))
+
+
 def _anthropic_length(wire: Any) -> bytes:
     delta = {"stop_reason": "max_tokens", "stop_sequence": None}
     ends = wire._event("message_delta", delta=delta, usage={"output_tokens": 4}) + wire._event("message_stop")
@@ -79,6 +84,7 @@ _INSIDE: dict[tuple[type, str], Callable[[Any], bytes]] = {
     (Chat, "pings"): lambda _: b": ping\n\n",
     (Anthropic, "tools"): _anthropic_tools,
     (Anthropic, "reasoning"): _anthropic_reasoning,
+    (Anthropic, "speaks_of_its_end"): _anthropic_speaking_of_its_end,
     (Anthropic, "pings"): lambda wire: bytes(wire._event("ping") * 3),
     (Gemini, "tools"): lambda wire: _google(wire, {"functionCall": {"name": "look", "args": {"at": "it"}}}),
     (Gemini, "reasoning"): lambda wire: _google(wire, {"text": "hm ", "thought": True}),
