@@ -120,6 +120,9 @@ class MessagesReading(Reading):
         if not self.content and b"content_block_delta" in raw:
             self.content = True
         self.ending = self.ending or b"event: message_delta" in raw
+        if self.whole and b"event: message_start" in raw:
+            # A callback has LiteLLM ask again, and a second answer follows the first: see `routes.goes_on`.
+            self.whole = False
         if last_messages_frame(raw):
             self.whole = self.ending = self.content = True
         return _failure_of_frames(raw) if b"error" in raw and _ERROR_LINE.search(raw) else None

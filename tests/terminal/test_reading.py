@@ -76,6 +76,16 @@ def test_a_message_ends_with_its_stop_however_it_is_written(frame: bytes) -> Non
     assert not reading.cut
 
 
+def test_a_second_answer_behind_the_first_is_cut_like_any_other() -> None:
+    reading = reading_of(Protocol.MESSAGES)
+    reading.read(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    reading.read(b'event: message_start\ndata: {"type":"message_start"}\n\n')
+
+    assert reading.cut
+    reading.read(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    assert not reading.cut
+
+
 def test_a_text_that_speaks_of_a_messages_stop_is_none() -> None:
     reading = reading_of(Protocol.MESSAGES)
     said = rb'{"type":"text_delta","text":"{\"type\":\"message_stop\"}"}'
