@@ -30,13 +30,14 @@ class Closer:
 
     Attributes:
         looked_again: whether `look_again` was called.
+        goes_on: whether its last event has come, for its client, and LiteLLM may still have more.
     """
 
     def __init__(self, stream: Any) -> None:
         """Look for the connection under *stream* before it is read: a generator that was cancelled has nothing left."""
         self._stream = stream
         self._parts = _found_under([stream])
-        self.looked_again = False
+        self.looked_again = self.goes_on = False
 
     @property
     def open(self) -> bool:

@@ -144,8 +144,8 @@ class Registry:
         return [(gauge, next(reversed(requests.values())).limit) for gauge, requests in held]
 
     def holds_unhooked(self, gauge: str) -> bool:
-        """Tell whether a slot of *gauge* is held by a request that only its task's end will give back."""
-        return any(request.route in UNHOOKED_ROUTES for request in self._held.get(gauge, {}).values())
+        """Tell whether a slot of *gauge* is held by a request whose client may have seen its end already."""
+        return any(map(_is_unhooked, self._held.get(gauge, {}).values()))
 
     def leases(self) -> Iterator[tuple[Lease, Request]]:
         """Yield every lease held here, with its request; none may begin or end meanwhile."""
@@ -171,3 +171,7 @@ class Registry:
         request.tasks -= 1
         if not request.tasks:
             self._on_task_end(request)
+
+
+def _is_unhooked(request: Request) -> bool:
+    return request.route in UNHOOKED_ROUTES or (request.closer is not None and request.closer.goes_on)

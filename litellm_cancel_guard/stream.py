@@ -44,8 +44,10 @@ async def guarded(
     try:
         try:
             async for chunk in chunks:
-                if is_last is not None and is_last(chunk) and not closer.holds(goes_on):
-                    await end(Ending.COMPLETED)
+                if is_last is not None and is_last(chunk):
+                    closer.goes_on = closer.holds(goes_on)
+                    if not closer.goes_on:
+                        await end(Ending.COMPLETED)
                 yield chunk
                 if not closer.looked_again:
                     closer.look_again()

@@ -227,14 +227,31 @@ async def test_an_answer_that_speaks_of_its_end_holds_its_slot_until_that_comes(
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
 
 
-async def test_a_stream_that_a_callback_has_go_on_holds_its_slot_to_its_second_end(
-    shared: Callable[..., Caller], redis_server: RedisServer
-) -> None:
-    """LiteLLM sends the whole first answer, its last event included, and then asks the provider again."""
+@pytest.fixture
+def asking_again(shared: Callable[..., Caller]) -> Caller:
     caller = shared(callbacks=("asking_again.asking_again",), beside=("asking_again.py",))
     if not caller.proxy.setup.version.at_least(1, 83):
         pytest.skip("its streams ask nobody again")
-    one, route, run = fresh_key(cap=1), ROUTES["messages_claude"], caller.script().run
+    return caller
+
+
+async def test_where_a_stream_might_go_on_a_client_that_does_is_not_refused(asking_again: Caller) -> None:
+    """It takes the last event for the end, and LiteLLM asks its callbacks only then."""
+    one, route = fresh_key(cap=1), ROUTES["messages_claude"]
+    # The provider closes its answer so long after the last event.
+    script = replace(asking_again.script(), gap=0.01)
+    for _ in range(10):
+        async with asking_again.opened(route, one, script) as stream:
+            await stream.read_until("message_stop")
+            assert (stream.status, (await asking_again.plain(route, one)).status) == (200, 200)
+
+
+async def test_a_stream_that_a_callback_has_go_on_holds_its_slot_to_its_second_end(
+    asking_again: Caller, redis_server: RedisServer
+) -> None:
+    """LiteLLM sends the whole first answer, its last event included, and then asks the provider again."""
+    caller, one, route = asking_again, fresh_key(cap=1), ROUTES["messages_claude"]
+    run = caller.script().run
     second = str(Script(run, only="again", stall="2"))
     asking = replace(route, build=lambda model, text: route.build(model, second + text))
     async with caller.opened(asking, one, Script(run)) as stream:

@@ -1,4 +1,4 @@
-"""A callback that asks the provider once more when a stream has ended, and has the second follow the first."""
+"""A callback that asks the provider once more behind the streams that order it, for a second answer: `only=again`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MODEL = "again"
 
 
 class AskingAgain(CustomLogger):
-    async def async_should_run_agentic_loop(self, **_: Any) -> tuple[bool, dict[str, Any]]:
-        return True, {}
+    async def async_should_run_agentic_loop(self, messages: list[Any], **_: Any) -> tuple[bool, dict[str, Any]]:
+        return f"only={MODEL}" in str(messages), {}
 
     async def async_run_agentic_loop(self, messages: list[Any], **_: Any) -> AsyncIterator[bytes]:
         return second(messages)
