@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ class ConfigWatch:
 
     def start(self) -> None:
         """Look every two seconds on the running loop, which ends it; the first look has been taken by `look`."""
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+        # Not in the context of the worker's first request, which would be kept for the life of the worker.
+        self._task = Context().run(asyncio.get_running_loop().create_task, self._watch())
 
     def look(self) -> None:
         """Adopt what the file says now, if that is something else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +117,19 @@ async def test_it_looks_again_and_again(config: Config, monkeypatch: pytest.Monk
             return bool(config.adopted) and config.adopted[-1].lease_seconds == seconds
 
         await wait_until(adopted, f"{seconds} s are adopted")
+    assert watch._task is not None
+    watch._task.cancel()
+    await asyncio.gather(watch._task, return_exceptions=True)
+
+
+async def test_it_keeps_nothing_of_the_request_that_started_it(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("litellm_cancel_guard.reload.POLL_SECONDS", 0.01)
+    served, seen = ContextVar("served", default="nothing"), asyncio.Queue[str]()
+    config.write({"lease_seconds": 60})
+    watch = ConfigWatch(config.path, None, lambda _: seen.put_nowait(served.get()))
+    served.set("the first request")
+    watch.start()
+    assert await asyncio.wait_for(seen.get(), 5) == "nothing"
     assert watch._task is not None
     watch._task.cancel()
     await asyncio.gather(watch._task, return_exceptions=True)
