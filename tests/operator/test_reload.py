@@ -74,7 +74,21 @@ def test_a_removed_block_means_the_defaults(config: Config) -> None:
     watch.look()
     config.write(None)
     watch.look()
+    watch.look()
     assert config.adopted == [Settings()]
+
+
+@pytest.mark.parametrize("half", ["", "callback_settings: {cancel_guard: {lease_seconds: 9}}"], ids=["empty", "half"])
+def test_a_file_that_is_being_written_is_not_gone_by(config: Config, half: str) -> None:
+    config.write({"lease_seconds": 60})
+    watch = config.watched({"lease_seconds": 60})
+    watch.look()
+    config.path.write_text(half)
+    watch.look()
+    config.write({"lease_seconds": 120})
+    for _ in range(3):
+        watch.look()
+    assert [settings.lease_seconds for settings in config.adopted] == [120]
 
 
 @pytest.mark.parametrize("broken", ["callback_settings: {cancel_guard: {lease: 10}}", "callback_settings: [", None])
@@ -93,6 +107,7 @@ def test_what_is_wrong_or_gone_is_said_once_and_changes_nothing(
     assert config.adopted == []
     assert caplog.text.count("What was in force stays") == 1
     config.write({"lease_seconds": 90})
+    watch.look()
     watch.look()
     assert [settings.lease_seconds for settings in config.adopted] == [90]
 
