@@ -90,6 +90,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
                 self._worker.open(str(call_type), self)
         except Exception:
             log.exception("cancel_guard: a request could not be opened; LiteLLM counts it alone")
+            self._worker.leave_to_litellm()
 
     async def async_post_call_success_hook(self, data: Any, user_api_key_dict: Any, response: Any) -> None:
         """Give the slot back before a plain answer goes out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import anyio
@@ -40,7 +41,9 @@ class Heartbeat:
         if self._task is not None and not self._task.done() and self._task.get_loop() is loop:
             return False
         self._hurried = asyncio.Event()
-        self._task = loop.create_task(self._beat_until_the_loop_ends())
+        # Not in the context of the request that has it started: that would be kept for the life of the worker, and each
+        # beat's commands hang on that request's trace.
+        self._task = Context().run(loop.create_task, self._beat_until_the_loop_ends())
         return True
 
     def hurry(self) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,15 +62,17 @@ class ConfigWatch:
         self._block = block
         self._adopt = adopt
         self._seen: tuple[int, int, int] | None = None
+        self._last: tuple[int, int, int] | None = None
         self._complaint = ""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Look every two seconds on the running loop, which ends it; the first look has been taken by `look`."""
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+        # Not in the context of the worker's first request, which would be kept for the life of the worker.
+        self._task = Context().run(asyncio.get_running_loop().create_task, self._watch())
 
     def look(self) -> None:
-        """Adopt what the file says now, if that is something else."""
+        """Adopt what the file says, if that is something else; what has changed since the last look, at the next."""
         self._take(self._read())
 
     async def _watch(self) -> None:
@@ -82,11 +85,14 @@ class ConfigWatch:
                 log.exception("cancel_guard: the config could not be looked at; the next look follows")
 
     def _read(self) -> Any:
-        """Return the block in the file; the one that is known if the file is the same or can't be read."""
+        """Return the block in the file; the one that is known if it is the same, is being written or can't be read."""
         try:
             found = self._path.stat()
             seen = found.st_mtime_ns, found.st_size, found.st_ino
-            if seen == self._seen:
+            # A look may come while the file is being written, empty or in half: it is read when the next one finds it
+            # the same, or the defaults would be in force for two seconds.
+            steady, self._last = self._last in (None, seen), seen
+            if seen == self._seen or not steady:
                 return self._block
             blocks = load_mapping(self._path).get("callback_settings")
         except (OSError, SetupError) as error:

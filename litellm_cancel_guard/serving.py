@@ -10,11 +10,16 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_asgi_task: ContextVar[asyncio.Task[Any] | None] = ContextVar("litellm_cancel_guard_asgi_task", default=None)
+# Weak: a task holds its context, and held by it in turn, each request would lie there with all that its context holds
+# until the garbage collector comes round.
+_asgi_task: ContextVar[ReferenceType[asyncio.Task[Any]] | None] = ContextVar(
+    "litellm_cancel_guard_asgi_task", default=None
+)
 
 
 class Noted:
@@ -29,7 +34,8 @@ class Noted:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Note the running task, and return what serves the request."""
-        _asgi_task.set(asyncio.current_task() if scope.get("method") == "POST" else None)
+        task = asyncio.current_task() if scope.get("method") == "POST" else None
+        _asgi_task.set(None if task is None else ref(task))
         return self._app(scope, receive, send)
 
 
@@ -45,7 +51,8 @@ def note_tasks(app: Any) -> None:
 
 def outer_task() -> asyncio.Task[Any] | None:
     """Return the ASGI task, if it still runs, and this code runs in another."""
-    task = _asgi_task.get()
+    noted = _asgi_task.get()
+    task = None if noted is None else noted()
     return None if task is None or task.done() or task is asyncio.current_task() else task
 
 

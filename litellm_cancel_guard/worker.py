@@ -79,6 +79,14 @@ class Worker:
         self.attach_once(guard)
         self.registry.leave_context()
 
+    def leave_to_litellm(self) -> None:
+        """Have LiteLLM uncount the request that is served now, which it counts alone; not one that holds a slot here.
+
+        Else the guard would keep that from it as superfluous, and the request be counted until its window ends.
+        """
+        if self.guarded_request() is None:
+            upstream.counted_by_litellm()
+
     def guarded_request(self) -> Request | None:
         """Return the request in flight that this code runs for."""
         request = self.registry.current()

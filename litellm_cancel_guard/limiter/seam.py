@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.lease import CountUnknownError, Ending
 from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.limiter.counting import counted_by_litellm
 from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class _Seam:
         except Exception:
             log.exception("cancel_guard: a request could not be admitted by the guard; LiteLLM counts it alone")
             await self._admits.end(request, Ending.REFUSED)
+            # Up to 1.93 it counts it down again in its log events, and is let.
+            counted_by_litellm()
             return None
 
 

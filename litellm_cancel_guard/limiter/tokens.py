@@ -12,7 +12,7 @@ import logging
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.completion import begin
+from litellm_cancel_guard.completion import Work, begin
 from litellm_cancel_guard.limiter.counting import counts_slots
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def gather(limiter: Any) -> None:
 
     @functools.wraps(send)
     async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _in_log_event.get() or any(map(counts_slots, pipeline_operations)):
+        theirs = not _in_log_event.get() or any(map(counts_slots, pipeline_operations))
+        if theirs or not all(map(_can_be_summed, pipeline_operations)):
             return await send(pipeline_operations, *args, **kwargs)
         counts.add(pipeline_operations)
         return None
@@ -59,6 +60,11 @@ def gather(limiter: Any) -> None:
     limiter.async_log_success_event = log_event
 
 
+def _can_be_summed(operation: dict[str, Any]) -> bool:
+    """Tell whether *operation* adds a number: of a provider's ``"total_tokens": "12"`` LiteLLM makes none."""
+    return isinstance(operation["increment_value"], int | float)
+
+
 class TokenCounts:
     """Increments of the same key, summed and sent together.
 
@@ -69,24 +75,26 @@ class TokenCounts:
     def __init__(self, send: Callable[..., Awaitable[Any]]) -> None:
         self._send = send
         self._sums: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._gathering: Work[None] | None = None
 
     def add(self, operations: Iterable[dict[str, Any]]) -> None:
         """Have *operations* sent within 200 ms, added to what other requests count meanwhile."""
-        first = not self._sums
         for operation in operations:
             ident = (operation["key"], operation["ttl"])
             summed = self._sums.setdefault(ident, {**operation, "increment_value": 0})
             summed["increment_value"] += operation["increment_value"]
-        if first and self._sums:
+        # A task that is cancelled before its first step leaves its sums: made only for the first of them, no other task
+        # would come, and this worker would count no token any more.
+        if self._sums and (self._gathering is None or self._gathering.task.done()):
             # Not in the request's context: there LiteLLM 1.109 keeps a batch of commands (active_post_call_redis_batch)
             # that goes out with the end of the request, and what is added to it later never does.
-            Context().run(begin, self._send_soon)
+            self._gathering = Context().run(begin, self._send_soon)
 
     async def _send_soon(self) -> None:
         try:
             await asyncio.sleep(_GATHERED_SECONDS)
         finally:
-            gathered, self._sums = list(self._sums.values()), {}
+            gathered, self._sums, self._gathering = list(self._sums.values()), {}, None
         try:
             await self._send(pipeline_operations=gathered)
         except Exception:

@@ -55,8 +55,10 @@ _MESSAGES = {
     504: "The provider did not answer in time.",
 }
 _LONGEST = 2000
-# Regular expressions see this much of a text: a page of a megabyte must not hold up the loop.
+# Regular expressions see this much of a text: a page of a megabyte must not hold up the loop. Of a message they see
+# enough for the longest one with what is taken out of it.
 _SEEN = 20_000
+_SEEN_OF_MESSAGE = 2 * _LONGEST
 
 _FIELD = re.compile(r"""["'](?:type|code|status)["']\s*:\s*["']?(\w+)""")
 _BARE = re.compile(
@@ -69,20 +71,21 @@ _DELAYS = (
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
+# (?<!\s): tried again from each blank of a long run of them, it would take time by the square of the run's length, and
+# a provider that repeats its input in an error would have the loop stand still for 2 s.
 _TAIL = re.compile(
     r"Traceback \(most recent call last\).*"
-    r"|\.?\s*Received Model Group=.*"
-    r"|\s*No fallback model group found for .*"
-    r"|\s*Available Model Group Fallbacks=.*"
-    r"|\.?\s*Handle with `litellm\..*"
-    r"|\s*LiteLLM Retried:.*"
-    r"|\s*LiteLLM Default Request Timeout.*",
+    r"|\.?(?<!\s)\s*(?:Received Model Group=|Handle with `litellm\.).*"
+    r"|(?<!\s)\s*(?:No fallback model group found for |Available Model Group Fallbacks=).*"
+    r"|(?<!\s)\s*(?:LiteLLM Retried:|LiteLLM Default Request Timeout).*",
     re.DOTALL,
 )
 _NAME = r"[\w.-]*(?:Error|Exception|Timeout)"
 _PREFIX = re.compile(rf"^\s*(?:{_NAME}\s+){{0,3}}{_NAME}\s*[:-]\s+")
 _FRAME = re.compile(r'File "[^"]*", line \d+(?:, in \S+)?')
-_PATH = re.compile(r"(?<![\w:/])/(?:[\w.@+~-]+/)+[\w.@+~-]*\.\w+(?::\d+)?")
+# Folders without a file are matched, too, and put back as the group: else each slash of "/+/+/+" is a beginning to try.
+_FOLDERS = r"/(?:[\w.@+~-]+/)+"
+_PATH = re.compile(rf"(?<![\w:/])(?:{_FOLDERS}[\w.@+~-]*\.\w+(?::\d+)?|({_FOLDERS}))")
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")
 _SECRET = re.compile(r"([?&](?:key|api_key|access_token)=)[^&\s\"']+|\b(sk-)[\w-]{8,}")
 
@@ -164,12 +167,12 @@ def default_message(status: int) -> str:
 
 def cleaned(message: str, status: int) -> str:
     """Return *message* without LiteLLM's internal names, tracebacks, server paths and secrets; never empty."""
-    text = _TAIL.sub("", message[:_SEEN])
+    text = _TAIL.sub("", message[:_SEEN_OF_MESSAGE])
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
     text = _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
-    for pattern in (_FRAME, _PATH, _INTERNAL):
-        text = pattern.sub("", text)
+    text = _PATH.sub(r"\1", _FRAME.sub("", text))
+    text = _INTERNAL.sub("", text)
     # A lone surrogate is no text: it would make a frame that cannot be encoded.
     text = text.encode("utf-8", errors="replace").decode()
     return text.strip()[:_LONGEST].strip() or default_message(status)

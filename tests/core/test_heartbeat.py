@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
@@ -58,6 +59,22 @@ async def test_starting_it_again_keeps_the_one_that_beats() -> None:
     heartbeat.start()
 
     assert heartbeat._task is first
+    await end(heartbeat)
+
+
+async def test_it_keeps_nothing_of_the_request_that_started_it() -> None:
+    served, seen = ContextVar("served", default="nothing"), []
+    beats = Beats()
+
+    async def renew() -> None:
+        seen.append(served.get())
+        await beats.renew()
+
+    heartbeat = Heartbeat(renew, beats.give_back, every=lambda: 0.001)
+    served.set("the first request")
+    heartbeat.start()
+    await beats.beats(1)
+    assert seen[0] == "nothing"
     await end(heartbeat)
 
 

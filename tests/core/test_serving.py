@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -95,6 +98,28 @@ async def test_a_task_that_outlives_its_request_knows_none() -> None:
     go_on.set()
     await tasks[0]
     assert left == [None]
+
+
+async def test_what_a_request_held_goes_with_it_and_waits_for_no_garbage_collection() -> None:
+    class Held:
+        """Stands for what LiteLLM and others keep in the context of a request."""
+
+    context: ContextVar[Held] = ContextVar("context")
+    left: list[weakref.ref[Held]] = []
+
+    async def serve() -> None:
+        held = Held()
+        context.set(held)
+        left.append(weakref.ref(held))
+
+    app = application(serve, built=True)
+    note_tasks(app)
+    gc.disable()
+    try:
+        await served(app)
+        assert left[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("last", ["the ASGI task", "the other"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from litellm_cancel_guard.limiter.tokens import TokenCounts
+from litellm_cancel_guard.limiter.tokens import TokenCounts, gather
 
 if TYPE_CHECKING:
     import pytest
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 
 def increment(key: str, by: float, ttl: int | None = 60) -> dict[str, Any]:
     return {"key": key, "increment_value": by, "ttl": ttl}
+
+
+class Limiter:
+    """Counts what each success has used, as LiteLLM's does; *used* may be whatever a provider says."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[dict[str, Any]]] = []
+        self.counted = asyncio.Event()
+
+    async def async_increment_tokens_with_ttl_preservation(self, pipeline_operations: list[dict[str, Any]]) -> None:
+        self.sent.append(pipeline_operations)
+        self.counted.set()
+
+    async def async_log_success_event(self, used: Any) -> None:
+        operations = [increment("{api_key:a}:tokens", 1), increment("{user:u}:tokens", used)]
+        await self.async_increment_tokens_with_ttl_preservation(pipeline_operations=operations)
 
 
 class Sent:
@@ -87,3 +103,45 @@ async def test_nothing_to_count_sends_nothing_and_a_failure_is_logged(caplog: py
     assert [record.message for record in caplog.records] == [
         "cancel_guard: LiteLLM could not count the tokens of 1 counters"
     ]
+
+
+async def test_an_increment_that_is_no_number_goes_out_as_it_is_and_the_next_ones_are_counted() -> None:
+    limiter = Limiter()
+    gather(limiter)
+    await limiter.async_log_success_event("12")
+    assert limiter.sent == [[increment("{api_key:a}:tokens", 1), increment("{user:u}:tokens", "12")]]  # type: ignore[arg-type]
+
+    limiter.counted.clear()
+    await limiter.async_log_success_event(12)
+    with anyio.fail_after(5):
+        await limiter.counted.wait()
+    assert limiter.sent[1:] == [[increment("{api_key:a}:tokens", 1), increment("{user:u}:tokens", 12)]]
+
+
+async def test_what_a_cancelled_task_has_not_sent_goes_out_with_what_is_counted_next() -> None:
+    sent = Sent()
+    counts = TokenCounts(sent)
+    before = asyncio.all_tasks()
+    counts.add([increment("k", 1)])
+    (gathering,) = asyncio.all_tasks() - before
+    gathering.cancel()
+    await asyncio.wait((gathering,))
+
+    counts.add([increment("k", 2)])
+    assert await sent.next() == [increment("k", 3)]
+
+
+async def test_what_is_counted_while_a_batch_goes_out_follows_it() -> None:
+    go_on, calls = asyncio.Event(), asyncio.Queue[Any]()
+
+    async def send(pipeline_operations: list[dict[str, Any]]) -> None:
+        calls.put_nowait(pipeline_operations)
+        await go_on.wait()
+
+    counts = TokenCounts(send)
+    counts.add([increment("k", 1)])
+    with anyio.fail_after(5):
+        assert await calls.get() == [increment("k", 1)]
+        counts.add([increment("k", 2)])
+        assert await calls.get() == [increment("k", 2)]
+    go_on.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,7 +74,21 @@ def test_a_removed_block_means_the_defaults(config: Config) -> None:
     watch.look()
     config.write(None)
     watch.look()
+    watch.look()
     assert config.adopted == [Settings()]
+
+
+@pytest.mark.parametrize("half", ["", "callback_settings: {cancel_guard: {lease_seconds: 9}}"], ids=["empty", "half"])
+def test_a_file_that_is_being_written_is_not_gone_by(config: Config, half: str) -> None:
+    config.write({"lease_seconds": 60})
+    watch = config.watched({"lease_seconds": 60})
+    watch.look()
+    config.path.write_text(half)
+    watch.look()
+    config.write({"lease_seconds": 120})
+    for _ in range(3):
+        watch.look()
+    assert [settings.lease_seconds for settings in config.adopted] == [120]
 
 
 @pytest.mark.parametrize("broken", ["callback_settings: {cancel_guard: {lease: 10}}", "callback_settings: [", None])
@@ -92,6 +107,7 @@ def test_what_is_wrong_or_gone_is_said_once_and_changes_nothing(
     assert config.adopted == []
     assert caplog.text.count("What was in force stays") == 1
     config.write({"lease_seconds": 90})
+    watch.look()
     watch.look()
     assert [settings.lease_seconds for settings in config.adopted] == [90]
 
@@ -116,6 +132,19 @@ async def test_it_looks_again_and_again(config: Config, monkeypatch: pytest.Monk
             return bool(config.adopted) and config.adopted[-1].lease_seconds == seconds
 
         await wait_until(adopted, f"{seconds} s are adopted")
+    assert watch._task is not None
+    watch._task.cancel()
+    await asyncio.gather(watch._task, return_exceptions=True)
+
+
+async def test_it_keeps_nothing_of_the_request_that_started_it(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("litellm_cancel_guard.reload.POLL_SECONDS", 0.01)
+    served, seen = ContextVar("served", default="nothing"), asyncio.Queue[str]()
+    config.write({"lease_seconds": 60})
+    watch = ConfigWatch(config.path, None, lambda _: seen.put_nowait(served.get()))
+    served.set("the first request")
+    watch.start()
+    assert await asyncio.wait_for(seen.get(), 5) == "nothing"
     assert watch._task is not None
     watch._task.cancel()
     await asyncio.gather(watch._task, return_exceptions=True)
