@@ -21,6 +21,16 @@ def is_cluster(client: Any) -> bool:
     return hasattr(client, "nodes_manager")
 
 
+def crosses_hash_slots(answer: object) -> bool:
+    """Tell whether *answer* is a cluster's refusal of one command about keys of several hash slots.
+
+    redis-py 8 takes Redis' word for it out of the text and puts it into the type, for a plain client too.
+    """
+    return isinstance(answer, Exception) and (
+        type(answer).__name__ == "ClusterCrossSlotError" or "CROSSSLOT" in str(answer)
+    )
+
+
 def node_of(client: Any, key: str) -> Any:
     """Return the node that has *key* as far as *client* knows, or None where it is no cluster's or does not know."""
     if not is_cluster(client):

@@ -11,7 +11,7 @@ from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
-from litellm_cancel_guard.gauge.nodes import ask, ask_all, is_cluster, node_of
+from litellm_cancel_guard.gauge.nodes import ask, ask_all, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
@@ -58,6 +58,7 @@ class RedisGauge:
         self._lease_seconds = lease_seconds
         self._timeout_seconds = timeout_seconds
         self._by_sha = True
+        self._apart = False
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
         """Go by other times from the next call on; both in seconds."""
@@ -183,11 +184,16 @@ class RedisGauge:
         return answers
 
     async def _answers(self, client: Any, batch: list[Share], beside: Command | None) -> dict[int, Any]:
-        if is_cluster(client):
-            calls = [self._renewal(share) for share in batch]
-            return dict(enumerate(await self._evaluate_all(client, calls, beside)))
-        joint = together(batch, self._renewal)
-        return notable(await self._evaluate_all(client, joint, beside), len(batch))
+        if not (self._apart or is_cluster(client)):
+            answers = await self._evaluate_all(client, together(batch, self._renewal), beside)
+            if not any(map(crosses_hash_slots, answers)):
+                return notable(answers, len(batch))
+            # A plain client may speak to a cluster: of one shard, or behind a single address (Redis Enterprise, Azure,
+            # ElastiCache Serverless). An acquire has one hash slot and works; no renewal would, and slots would lapse.
+            self._apart, beside = True, None
+            logger.info("Redis takes no script with keys of several hash slots; each key is renewed by its own")
+        calls = [self._renewal(share) for share in batch]
+        return dict(enumerate(await self._evaluate_all(client, calls, beside)))
 
     def _renewal(self, share: Share) -> Call:
         return self._layout.renew(*share, self._lease_seconds)
