@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 
@@ -92,7 +92,7 @@ class Renewals:
         )
         for failure in done:
             if failure is not None:
-                raise failure
+                _raise(failure)
 
     def _by_node(self, held: Held) -> dict[str, Held]:
         nodes = {gauge: self._gauge.node(gauge) for gauge in {lease.gauge for lease in held}}
@@ -174,7 +174,7 @@ class Renewals:
             answers = await asyncio.gather(*(self._write_one(*pair) for pair in some), return_exceptions=True)
             for (lease, _), answer in zip(some, answers, strict=True):
                 if isinstance(answer, BaseException):
-                    raise answer
+                    _raise(answer)
                 if answer:
                     taken.add(lease)
         return taken
@@ -187,7 +187,8 @@ class Renewals:
         try:
             admission = await self._gauge.acquire(lease, request.limit if lease in self._overdue else _NO_LIMIT)
         except GaugeCorruptError:
-            self.unwritten.add(lease)
+            if request.ending is None:
+                self.unwritten.add(lease)
             return False
         if request.ending is not None:
             # The request ended while its lease was being written: its release found nothing, and this would stay.
@@ -196,3 +197,13 @@ class Renewals:
             self._registry.end(request, Ending.LAPSED)
             self._releases.tidy(lease.gauge)
         return admission.admitted
+
+
+def _raise(failure: BaseException) -> NoReturn:
+    """Raise *failure*; a cancellation of one of many calls, which is none of the beat's, as GaugeUnavailableError.
+
+    It would end the heartbeat, and every slot of this worker be given back under its running request.
+    """
+    if isinstance(failure, Exception):
+        raise failure
+    raise GaugeUnavailableError(f"{type(failure).__name__} while Redis was asked") from failure

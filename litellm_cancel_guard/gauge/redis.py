@@ -106,7 +106,11 @@ class RedisGauge:
 
     def node(self, gauge: str) -> str:
         """Return the node of a cluster that has *gauge*, and "" where there is no cluster, or no knowing."""
-        found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+        try:
+            found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+        except Exception:
+            # Asked while an outage begins: raised there, none would, and on_redis_error would decide nothing.
+            return ""
         return "" if found is None else str(found.name)
 
     async def slots(self, gauge: str) -> list[tuple[str, float]]:
@@ -151,7 +155,11 @@ class RedisGauge:
             logger.exception("cancel_guard: this worker's record could not be made; its slots are renewed without")
             return None
         command = ("SET", self._layout.record_of(record.worker), record.text(), "PX", record.lives_for)
-        client = self._client()
+        try:
+            client = self._client()
+        except Exception:
+            # The renewal that follows says so, as a gauge may.
+            return None
         if not is_cluster(client):
             return command
         # A pipeline to several nodes fails as a whole with any of them, and this node may have none of our slots.
