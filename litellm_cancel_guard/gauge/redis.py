@@ -11,12 +11,12 @@ from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
-from litellm_cancel_guard.gauge.nodes import ask, ask_all, crosses_hash_slots, is_cluster, node_of
+from litellm_cancel_guard.gauge.nodes import ask, ask_all, ask_anew, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from litellm_cancel_guard.gauge.batches import Share
     from litellm_cancel_guard.gauge.layout import Call, Layout
@@ -100,8 +100,8 @@ class RedisGauge:
         return lost
 
     async def count(self, gauge: str) -> int:
-        """Return the slots held now."""
-        in_flight: int = await self._run(self._layout.count(gauge))
+        """Return the slots held now, wherever a cluster has them: in an outage, the heartbeat asks by this."""
+        in_flight: int = await self._run(self._layout.count(gauge), ask_anew)
         return in_flight
 
     def node(self, gauge: str) -> str:
@@ -130,7 +130,7 @@ class RedisGauge:
         if lapsed > 0:
             self._aside.reclaimed(lapsed)
 
-    async def _run(self, call: Call) -> Any:
+    async def _run(self, call: Call, ask: Callable[..., Awaitable[Any]] = ask) -> Any:
         try:
             async with Deadline(self._timeout_seconds):
                 client = self._client()

@@ -52,6 +52,22 @@ async def test_a_lease_whose_writing_is_cancelled_is_written_by_a_later_beat(
     assert (gauge.slots, ledger.outage.on) == (written, False)
 
 
+async def test_what_is_admitted_while_a_failover_is_found_is_in_redis_when_the_outage_ends(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge.nodes, gauge.away = {KEY: "one"}, {"one"}
+    await ledger.admit(opened(ledger), KEY, 9)
+
+    async def found_at_another(_: str) -> int:
+        await ledger.admit(opened(ledger), KEY, 9)
+        gauge.nodes = {KEY: "two"}
+        return 0
+
+    monkeypatch.setattr(gauge, "count", found_at_another)
+    await ledger.renew()
+    assert (ledger.outage.on, len(gauge.slots)) == (False, 2)
+
+
 async def test_a_cancellation_of_the_beat_itself_passes_through(ledger: Ledger, gauge: ScriptedGauge) -> None:
     await ledger.admit(opened(ledger), KEY, 1)
     gauge.frozen = asyncio.Event()
