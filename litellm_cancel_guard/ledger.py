@@ -65,10 +65,15 @@ class Ledger:
         try:
             freed = self._releases.freed(gauge)
             admission = await self._acquire(request, gauge, limit)
-            if not admission.admitted and (
-                self._releases.freed(gauge) != freed
-                or await self._releases.came_free(gauge)
-                or await self._may_be_free_elsewhere(request, gauge, admission)
+            if (
+                not admission.admitted
+                and (
+                    self._releases.freed(gauge) != freed
+                    or await self._releases.came_free(gauge)
+                    or await self._may_be_free_elsewhere(request, gauge, admission)
+                )
+                # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
+                and request.ending is None
             ):
                 admission = await self._acquire(request, gauge, limit)
             if admission.admitted:

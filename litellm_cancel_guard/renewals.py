@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 
@@ -92,7 +92,7 @@ class Renewals:
         )
         for failure in done:
             if failure is not None:
-                raise failure
+                _raise(failure)
 
     def _by_node(self, held: Held) -> dict[str, Held]:
         nodes = {gauge: self._gauge.node(gauge) for gauge in {lease.gauge for lease in held}}
@@ -113,7 +113,8 @@ class Renewals:
         finally:
             self._note_overdue(held, asked_before)
         try:
-            await self._settle(node, held, lost)
+            # A failover may have moved it while it was asked: what was admitted meanwhile is to be written there.
+            await self._settle({node, self._gauge.node(gauge)}, held, lost)
         except GaugeUnavailableError as error:
             self._outage.begin(gauge, error)
         else:
@@ -138,12 +139,12 @@ class Renewals:
             if now - max(asked_before, request.opened_at) >= self._settings.lease_seconds and request.ending is None
         }
 
-    async def _settle(self, node: str, held: Held, lost: Held) -> None:
+    async def _settle(self, nodes: set[str], held: Held, lost: Held) -> None:
         # The release may have overtaken the renewal: such a lease is not lost but given back.
         lost = {lease: request for lease, request in lost.items() if request.ending is None}
         late = [lease for lease in lost if lease in self._overdue]
         vanished = len(lost.keys() - self._overdue - self.unwritten)
-        if vanished and node not in self._outage.away:
+        if vanished and nodes.isdisjoint(self._outage.away):
             log.warning("cancel_guard: Redis had lost %d slots that are held here; they are written again", vanished)
         taken = await self._write_again(lost)
         if late:
@@ -157,14 +158,15 @@ class Renewals:
         # Requests that were admitted without Redis while the others were being written, and while these are: one that
         # is left out when the outage ends is not in the count of those that come then, and they are admitted above N.
         tried: set[Lease] = set()
-        while missing := self._missing(node, tried):
+        while missing := self._missing(nodes, tried):
             tried |= missing.keys()
             await self._write_again(missing)
         self._overdue -= held.keys()
 
-    def _missing(self, node: str, tried: set[Lease]) -> Held:
+    def _missing(self, nodes: set[str], tried: set[Lease]) -> Held:
         wanted = (self.unwritten | self.unsure) - tried
-        return self._by_node({lease: r for lease, r in self._registry.leases() if lease in wanted}).get(node, {})
+        shares = self._by_node({lease: request for lease, request in self._registry.leases() if lease in wanted})
+        return {lease: request for node in nodes for lease, request in shares.get(node, {}).items()}
 
     async def _write_again(self, missing: Held) -> set[Lease]:
         """Write leases that Redis does not have, and return those it has now."""
@@ -174,7 +176,7 @@ class Renewals:
             answers = await asyncio.gather(*(self._write_one(*pair) for pair in some), return_exceptions=True)
             for (lease, _), answer in zip(some, answers, strict=True):
                 if isinstance(answer, BaseException):
-                    raise answer
+                    _raise(answer)
                 if answer:
                     taken.add(lease)
         return taken
@@ -187,7 +189,8 @@ class Renewals:
         try:
             admission = await self._gauge.acquire(lease, request.limit if lease in self._overdue else _NO_LIMIT)
         except GaugeCorruptError:
-            self.unwritten.add(lease)
+            if request.ending is None:
+                self.unwritten.add(lease)
             return False
         if request.ending is not None:
             # The request ended while its lease was being written: its release found nothing, and this would stay.
@@ -196,3 +199,13 @@ class Renewals:
             self._registry.end(request, Ending.LAPSED)
             self._releases.tidy(lease.gauge)
         return admission.admitted
+
+
+def _raise(failure: BaseException) -> NoReturn:
+    """Raise *failure*; a cancellation of one of many calls, which is none of the beat's, as GaugeUnavailableError.
+
+    It would end the heartbeat, and every slot of this worker be given back under its running request.
+    """
+    if isinstance(failure, Exception):
+        raise failure
+    raise GaugeUnavailableError(f"{type(failure).__name__} while Redis was asked") from failure

@@ -7,6 +7,7 @@ the slots on the nodes that are there could not be counted for seconds at a time
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ _ELSEWHERE = ("MovedError", "AskError", "TryAgainError", "ClusterDownError", "Sl
 def is_cluster(client: Any) -> bool:
     """Tell whether *client* is that of a cluster."""
     return hasattr(client, "nodes_manager")
+
+
+def crosses_hash_slots(answer: object) -> bool:
+    """Tell whether *answer* is a cluster's refusal of one command about keys of several hash slots.
+
+    redis-py 8 takes Redis' word for it out of the text and puts it into the type, for a plain client too.
+    """
+    return isinstance(answer, Exception) and (
+        type(answer).__name__ == "ClusterCrossSlotError" or "CROSSSLOT" in str(answer)
+    )
 
 
 def node_of(client: Any, key: str) -> Any:
@@ -45,6 +56,31 @@ async def _first(node: Any, client: Any, command: tuple[Any, ...]) -> Any:
         if type(error).__name__ not in _ELSEWHERE:
             raise
     return await client.execute_command(*command)
+
+
+async def ask_anew(client: Any, key: str, *command: Any) -> Any:
+    """Return what `ask` does, where the node of *key* may be gone: another is asked first whether it still has it.
+
+    After a failover nothing else here would find the new master: the client looks only after a failed call of its own.
+    To fail one on purpose is no way: to look, it may wait for the node that is gone, and interrupted it closes its
+    connections to all (redis 8.1, asyncio/cluster.py `initialize`).
+    """
+    node = node_of(client, key)
+    others = [] if node is None else [each for each in client.get_primaries() if each.name != node.name]
+    # By chance: the next may be away itself, and the beat after this one asks again.
+    if others and await _moved(other := random.choice(others), node, command):  # noqa: S311 - no secret
+        # It is told so once more, and this time the client hears it, goes there, and remembers.
+        return await client.execute_command(*command, target_nodes=other)
+    return await ask(client, key, *command)
+
+
+async def _moved(other: Any, node: Any, command: tuple[Any, ...]) -> bool:
+    try:
+        await other.execute_command(*command)
+    except Exception as error:
+        said: Any = error
+        return type(error).__name__ == "MovedError" and (said.host, int(said.port)) != (node.host, int(node.port))
+    return False
 
 
 async def ask_all(client: Any, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -11,12 +11,12 @@ from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
-from litellm_cancel_guard.gauge.nodes import ask, ask_all, is_cluster, node_of
+from litellm_cancel_guard.gauge.nodes import ask, ask_all, ask_anew, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from litellm_cancel_guard.gauge.batches import Share
     from litellm_cancel_guard.gauge.layout import Call, Layout
@@ -58,6 +58,7 @@ class RedisGauge:
         self._lease_seconds = lease_seconds
         self._timeout_seconds = timeout_seconds
         self._by_sha = True
+        self._apart = False
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
         """Go by other times from the next call on; both in seconds."""
@@ -99,13 +100,17 @@ class RedisGauge:
         return lost
 
     async def count(self, gauge: str) -> int:
-        """Return the slots held now."""
-        in_flight: int = await self._run(self._layout.count(gauge))
+        """Return the slots held now, wherever a cluster has them: in an outage, the heartbeat asks by this."""
+        in_flight: int = await self._run(self._layout.count(gauge), ask_anew)
         return in_flight
 
     def node(self, gauge: str) -> str:
         """Return the node of a cluster that has *gauge*, and "" where there is no cluster, or no knowing."""
-        found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+        try:
+            found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+        except Exception:
+            # Asked while an outage begins: raised there, none would, and on_redis_error would decide nothing.
+            return ""
         return "" if found is None else str(found.name)
 
     async def slots(self, gauge: str) -> list[tuple[str, float]]:
@@ -125,7 +130,7 @@ class RedisGauge:
         if lapsed > 0:
             self._aside.reclaimed(lapsed)
 
-    async def _run(self, call: Call) -> Any:
+    async def _run(self, call: Call, ask: Callable[..., Awaitable[Any]] = ask) -> Any:
         try:
             async with Deadline(self._timeout_seconds):
                 client = self._client()
@@ -150,7 +155,11 @@ class RedisGauge:
             logger.exception("cancel_guard: this worker's record could not be made; its slots are renewed without")
             return None
         command = ("SET", self._layout.record_of(record.worker), record.text(), "PX", record.lives_for)
-        client = self._client()
+        try:
+            client = self._client()
+        except Exception:
+            # The renewal that follows says so, as a gauge may.
+            return None
         if not is_cluster(client):
             return command
         # A pipeline to several nodes fails as a whole with any of them, and this node may have none of our slots.
@@ -183,11 +192,16 @@ class RedisGauge:
         return answers
 
     async def _answers(self, client: Any, batch: list[Share], beside: Command | None) -> dict[int, Any]:
-        if is_cluster(client):
-            calls = [self._renewal(share) for share in batch]
-            return dict(enumerate(await self._evaluate_all(client, calls, beside)))
-        joint = together(batch, self._renewal)
-        return notable(await self._evaluate_all(client, joint, beside), len(batch))
+        if not (self._apart or is_cluster(client)):
+            answers = await self._evaluate_all(client, together(batch, self._renewal), beside)
+            if not any(map(crosses_hash_slots, answers)):
+                return notable(answers, len(batch))
+            # A plain client may speak to a cluster: of one shard, or behind a single address (Redis Enterprise, Azure,
+            # ElastiCache Serverless). An acquire has one hash slot and works; no renewal would, and slots would lapse.
+            self._apart, beside = True, None
+            logger.info("Redis takes no script with keys of several hash slots; each key is renewed by its own")
+        calls = [self._renewal(share) for share in batch]
+        return dict(enumerate(await self._evaluate_all(client, calls, beside)))
 
     def _renewal(self, share: Share) -> Call:
         return self._layout.renew(*share, self._lease_seconds)

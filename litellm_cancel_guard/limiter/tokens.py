@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import Work, begin
+from litellm_cancel_guard.gauge.nodes import crosses_hash_slots
 from litellm_cancel_guard.limiter.counting import counts_slots
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ _MARK = "_cancel_guard_gathers"
 # Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per
 # minute sees them that much later, beside LiteLLM's log events, which come when the worker has time for them.
 _GATHERED_SECONDS = 0.2
+
+# What a cluster hashes of a key: what is in its first braces, unless that is nothing.
+_HASH_TAG = re.compile(r"^[^{]*\{([^}]+)\}")
 
 _in_log_event: ContextVar[bool] = ContextVar("litellm_cancel_guard_in_log_event", default=False)
 
@@ -38,6 +43,7 @@ def gather(limiter: Any) -> None:
     if send is None or succeeded is None or getattr(succeeded, _MARK, False):
         return
     counts = TokenCounts(send)
+    _send_apart_where_asked(limiter)
 
     @functools.wraps(send)
     async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
@@ -63,6 +69,47 @@ def gather(limiter: Any) -> None:
 def _can_be_summed(operation: dict[str, Any]) -> bool:
     """Tell whether *operation* adds a number: of a provider's ``"total_tokens": "12"`` LiteLLM makes none."""
     return isinstance(operation["increment_value"], int | float)
+
+
+def _send_apart_where_asked(limiter: Any) -> None:
+    """Have *limiter* count by one script for each hash tag once Redis has refused the keys of several in one.
+
+    A plain client may speak to a cluster of one shard, or behind a single address. LiteLLM groups the keys of a script
+    for a cluster's client, and from 1.106 where `force_redis_hash_tag_grouping` says so (1.80 - 1.109,
+    parallel_request_limiter_v3.py `_group_keys_by_hash_tag`). Refused, it increments each key and sets its TTL anew:
+    the tokens of a busy key would never leave their minute. A request of one tag would not come to that alone.
+    """
+    name = "_execute_token_increment_script"
+    execute: Callable[[list[Any]], Awaitable[Any]] | None = getattr(limiter, name, None)
+    if execute is None:
+        return
+    apart = False
+
+    @functools.wraps(execute)
+    async def execute_apart(pipeline_operations: list[Any]) -> None:
+        nonlocal apart
+        if not apart:
+            try:
+                await execute(pipeline_operations)
+            except Exception as refusal:
+                if not crosses_hash_slots(refusal):
+                    raise
+                apart = True
+            else:
+                return
+        for operations in _by_hash_tag(pipeline_operations):
+            await execute(operations)
+
+    setattr(limiter, name, execute_apart)
+
+
+def _by_hash_tag(operations: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    tags: dict[str, list[dict[str, Any]]] = {}
+    for operation in operations:
+        key = str(operation["key"])
+        tagged = _HASH_TAG.search(key)
+        tags.setdefault(tagged[1] if tagged else key, []).append(operation)
+    return list(tags.values())
 
 
 class TokenCounts:

@@ -120,6 +120,22 @@ async def test_a_refusal_looks_once_more_if_a_slot_came_free_while_redis_was_ask
     assert (await refused).admitted
 
 
+async def test_one_that_ends_while_its_refusal_waits_takes_no_slot(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """It ends no more: a slot that it took then would be renewed until the worker stops."""
+    first, second = opened(ledger), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.hold_release = asyncio.Event()
+    ledger.end_soon(first, Ending.TASK_ENDED)
+    refused = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while KEY not in ledger._releases._waiting:  # noqa: ASYNC110 - the moment is inside the ledger
+        await asyncio.sleep(0)
+    await ledger.end(second, Ending.CLIENT_LEFT)
+    gauge.hold_release.set()
+
+    assert not (await refused).admitted
+    assert (gauge.slots, ledger.registry.held(KEY)) == (set(), 0)
+
+
 async def test_a_refusal_waits_on_while_the_event_loop_stands_still(ledger: Ledger, gauge: ScriptedGauge) -> None:
     """The time is up before the task whose end is awaited could run."""
     first, second = Request("pass_through_endpoint"), opened(ledger)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.gauge.records import Aside, Record
+from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease import Admission, Lease
-from tests.gauge.stores import GAUGE
+from tests.gauge.stores import GAUGE, LAYOUTS
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
@@ -124,3 +127,17 @@ async def test_any_custom_key_can_be_a_gauge(gauge: Gauge, name: str) -> None:
     assert await gauge.acquire(Lease(name, "b"), 1) == Admission(False, 1)
     assert await gauge.renew([Lease(name, "a")]) == set()
     assert await gauge.release(Lease(name, "a")) == 0
+
+
+async def test_where_no_client_can_be_made_no_node_is_known_and_a_renewal_is_unavailable_as_ever() -> None:
+    """Asked for as an outage begins: anything raised there, none would begin, and on_redis_error decide nothing."""
+
+    def no_client() -> Any:
+        raise RuntimeError("no Redis is configured")
+
+    record = Record("worker", "host", 1, "0.1.0", "1.109.1", beat_seconds=10, lease_seconds=30)
+    aside = Aside(record=lambda: record)
+    gauge = RedisGauge(no_client, LAYOUTS["slots"], lease_seconds=30, timeout_seconds=1, aside=aside)
+    assert gauge.node(GAUGE) == ""
+    with pytest.raises(GaugeUnavailableError, match="no Redis is configured"):
+        await gauge.renew([Lease(GAUGE)])

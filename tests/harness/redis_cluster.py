@@ -1,4 +1,4 @@
-"""Three masters of a Redis Cluster on loopback."""
+"""Three masters of a Redis Cluster on loopback, and replicas where a test wants one to follow its master."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HASH_SLOTS = 16384
 
 
 class RedisCluster:
-    """Each master serves a third of the hash slots, also while another is away; there are no replicas."""
+    """Each master serves a third of the hash slots, also while another is away; at first there are no replicas."""
 
     def __init__(self, folder: Path, masters: int = 3) -> None:
         self.ports = [free_port_with_bus() for _ in range(masters)]
@@ -69,6 +69,40 @@ class RedisCluster:
             serves = lambda: asking.execute_command("CLUSTER INFO")["cluster_state"] == "ok"  # noqa: E731
             self._masters[port].wait_ready(serves, within=30)
 
+    def add_replica(self, of: int) -> int:
+        """Start a replica of the master at this port, and return its own; it is in step, and every node knows it."""
+        port = free_port_with_bus()
+        self._masters[port] = _start(port, self._folder)
+        with (
+            redis.Redis(port=port, decode_responses=True) as node,
+            redis.Redis(port=of, decode_responses=True) as master,
+        ):
+            asking: Any = node
+            its_id: Any = master.execute_command("CLUSTER MYID")
+            asking.execute_command("CLUSTER MEET", LOOPBACK, of)
+            known = lambda: any(each["node_id"] == its_id for each in _nodes(asking).values())  # noqa: E731
+            self._masters[port].wait_ready(known, within=30)
+            asking.execute_command("CLUSTER REPLICATE", its_id)
+            linked = lambda: asking.info("replication").get("master_link_status") == "up"  # noqa: E731
+            self._masters[port].wait_ready(linked, within=30)
+        self._until_known_as("slave", port)
+        return port
+
+    def fail_over(self, port: int, replica: int) -> None:
+        """The master at *port* dies; when the call returns its replica has become one, as every other node knows."""
+        for other in self._masters:
+            with redis.Redis(port=other) as node:
+                node.config_set("cluster-node-timeout", 1000)
+        self._masters.pop(port).kill()
+        self._until_known_as("master", replica)
+
+    def _until_known_as(self, role: str, port: int) -> None:
+        nodes: list[Any] = [redis.Redis(port=other, decode_responses=True) for other in self._masters]
+        told: Any = lambda node: _nodes(node).get(f"{LOOPBACK}:{port}", {"flags": ""})["flags"]  # noqa: E731
+        self._masters[port].wait_ready(lambda: all(role in told(node) for node in nodes), within=30)
+        for node in nodes:
+            node.close()
+
     def _join(self) -> None:
         nodes: list[Any] = [redis.Redis(port=port, decode_responses=True) for port in self.ports]
         share = _HASH_SLOTS // len(nodes) + 1
@@ -89,10 +123,14 @@ class RedisCluster:
             node.close()
 
 
+def _nodes(node: Any) -> Any:
+    return node.execute_command("CLUSTER NODES")
+
+
 def _start(port: int, folder: Path) -> Process:
     (folder / str(port)).mkdir(exist_ok=True)
     argv = [require_redis_server(), "--port", str(port), "--bind", LOOPBACK, "--save", "", "--cluster-enabled", "yes"]
-    argv += ["--cluster-require-full-coverage", "no"]
+    argv += ["--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"]
     argv += ["--cluster-announce-ip", LOOPBACK, "--dir", str(folder / str(port))]
     process = Process(f"redis-cluster-{port}", argv, env=os.environ, folder=folder)
 

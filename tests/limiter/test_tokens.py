@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
+import redis.asyncio as aioredis
 
 from litellm_cancel_guard.limiter.tokens import TokenCounts, gather
+from tests.gauge.stores import start_cluster_node
+from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def increment(key: str, by: float, ttl: int | None = 60) -> dict[str, Any]:
@@ -145,3 +151,29 @@ async def test_what_is_counted_while_a_batch_goes_out_follows_it() -> None:
         counts.add([increment("k", 2)])
         assert await calls.get() == [increment("k", 2)]
     go_on.set()
+
+
+@pytest.fixture
+def one_shard(tmp_path: Path) -> Iterator[int]:
+    process, port = start_cluster_node(tmp_path, os.environ)
+    yield port
+    process.stop()
+
+
+async def test_where_redis_keeps_to_hash_slots_the_tokens_of_each_tag_are_counted_by_themselves(
+    one_shard: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refused together, LiteLLM would set each key's TTL anew: the tokens of a busy key never left their minute."""
+    limiter = new_limiter(one_shard)
+    gather(limiter)
+    keys = ["{api_key:a}:tokens", "{api_key:b}:tokens", "{api_key:a}:of_another_model"]
+    async with aioredis.Redis(port=one_shard, decode_responses=True) as witness:
+        await witness.set(keys[0], 5, ex=20)
+        for _ in range(2):
+            await limiter.async_increment_tokens_with_ttl_preservation([increment(key, 7) for key in keys])
+
+        assert await witness.mget(keys[0], keys[2]) + [await witness.get(keys[1])] == ["19", "14", "14"]
+        assert await witness.ttl(keys[0]) <= 20
+        refused = (await witness.info("commandstats"))["cmdstat_evalsha"]["rejected_calls"]
+    assert refused == 1
+    assert "falling back" not in caplog.text

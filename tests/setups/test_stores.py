@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 import yaml
 
 from litellm_cancel_guard.slotname import read
 from tests.cli.command import guard
+from tests.faults.open_streams import LEASE_SECONDS, SHORT_LEASE, held
+from tests.gauge.stores import start_cluster_node
 from tests.harness.clients import Admission
+from tests.harness.keys import fresh_key
 from tests.harness.process import LOOPBACK
 from tests.harness.proxy import Proxy
 from tests.harness.routes import ROUTES
-from tests.harness.witness import wait_until
+from tests.harness.witness import gauge, settled, wait_until
 from tests.setups.stores import PASSWORD, Secured, Sentinels
 
 if TYPE_CHECKING:
@@ -42,6 +48,14 @@ def secured(tmp_path: Path) -> Iterator[Secured]:
     store = Secured(tmp_path)
     yield store
     store.close()
+
+
+@pytest.fixture
+def one_shard(tmp_path: Path) -> Iterator[int]:
+    """The port of a cluster of one node."""
+    process, port = start_cluster_node(tmp_path, os.environ)
+    yield port
+    process.stop()
 
 
 @pytest.fixture(params=["", PASSWORD], ids=["open", "password"])
@@ -139,3 +153,18 @@ async def test_a_master_behind_sentinels_and_the_one_that_follows_it(
     await wait_until(lambda: at_rest(caller, key), "the cap is enforced again", within=30, every=1)
     [line] = proxy.attached
     assert "slots in Redis" in line
+
+
+async def test_a_cluster_of_one_shard_that_is_given_as_a_plain_host(
+    start: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], key: Key, one_shard: int
+) -> None:
+    """Redis Enterprise and others look like that too: no command there may be about two API keys."""
+    caller = call_on(start(redis_port=one_shard, env=SHORT_LEASE))
+    other = fresh_key(cap=4)
+    with redis.Redis(port=one_shard, decode_responses=True) as client:
+        async with held(caller, key, 2), held(caller, other, 2):
+            await asyncio.sleep(LEASE_SECONDS + 1)
+            assert (gauge(client, key), gauge(client, other)) == (2, 2)
+        for each in (key, other):
+            assert await settled(lambda each=each: gauge(client, each), 0) == 0  # type: ignore[misc]
+    assert "cannot count slots in Redis" not in caller.proxy.text()

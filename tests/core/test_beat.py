@@ -1,0 +1,94 @@
+"""What goes wrong within one beat stays in it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease import Admission, Ending
+from litellm_cancel_guard.ledger import Ledger
+from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.settings import Settings
+from tests.core.scripted import KEY, ScriptedGauge, opened
+
+
+@pytest.fixture
+def gauge() -> ScriptedGauge:
+    return ScriptedGauge()
+
+
+@pytest.fixture
+def ledger(gauge: ScriptedGauge) -> Ledger:
+    return Ledger(Registry(), gauge, Settings(lease_seconds=30, redis_timeout=5))
+
+
+async def cancelled(*_: object) -> None:
+    raise asyncio.CancelledError
+
+
+async def test_a_renewal_that_is_cancelled_in_a_beat_is_a_failure_of_that_beat_and_no_end_of_it(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for the beat's own, it would end the heartbeat, and every slot be given back under its request."""
+    await ledger.admit(opened(ledger), KEY, 1)
+    monkeypatch.setattr(gauge, "renew", cancelled)
+    with pytest.raises(GaugeUnavailableError, match="CancelledError"):
+        await ledger.renew()
+
+
+async def test_a_lease_whose_writing_is_cancelled_is_written_by_a_later_beat(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ledger.admit(opened(ledger), KEY, 1)
+    written = set(gauge.slots)
+    gauge.slots.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(gauge, "acquire", cancelled)
+        await ledger.renew()
+    assert ledger.outage.on
+    await ledger.renew()
+    assert (gauge.slots, ledger.outage.on) == (written, False)
+
+
+async def test_what_is_admitted_while_a_failover_is_found_is_in_redis_when_the_outage_ends(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge.nodes, gauge.away = {KEY: "one"}, {"one"}
+    await ledger.admit(opened(ledger), KEY, 9)
+
+    async def found_at_another(_: str) -> int:
+        await ledger.admit(opened(ledger), KEY, 9)
+        gauge.nodes = {KEY: "two"}
+        return 0
+
+    monkeypatch.setattr(gauge, "count", found_at_another)
+    await ledger.renew()
+    assert (ledger.outage.on, len(gauge.slots)) == (False, 2)
+
+
+async def test_a_cancellation_of_the_beat_itself_passes_through(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    await ledger.admit(opened(ledger), KEY, 1)
+    gauge.frozen = asyncio.Event()
+    beat = asyncio.create_task(ledger.renew())
+    await asyncio.sleep(0.01)
+    beat.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await beat
+
+
+async def test_a_lease_whose_request_ends_while_it_cannot_be_written_is_forgotten(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = opened(ledger)
+    await ledger.admit(request, KEY, 1)
+    gauge.slots.clear()
+
+    async def ends_in_between(*_: object) -> Admission:
+        await ledger.end(request, Ending.COMPLETED)
+        raise GaugeCorruptError("a list")
+
+    monkeypatch.setattr(gauge, "acquire", ends_in_between)
+    await ledger.renew()
+    assert ledger._renewals.unwritten == set()
