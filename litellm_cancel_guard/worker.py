@@ -20,7 +20,7 @@ from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.serving import outer_task
-from litellm_cancel_guard.settings import Settings
+from litellm_cancel_guard.settings import Settings, closed_unless_set
 from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Worker:
         if limiter is None or limiter is self._limiter:
             return
         self._limiter, ledger = limiter, self.ledger
-        self.settings = InForce(self._configured.settings)
+        self.settings = InForce(self._with_litellms(self._configured.settings))
         if self._watch is None and (path := config_path()) is not None:
             self._watch = ConfigWatch(path, self._configured.block, lambda settings: self._adopt(settings, guard))
             self._watch.look()
@@ -146,7 +146,7 @@ class Worker:
 
     def _adopt(self, settings: Settings, guard: Any) -> None:
         """Go by *settings* from now on; requests in flight keep their slots and give them back in any case."""
-        settings = self.settings.adopt(settings)
+        settings = self.settings.adopt(self._with_litellms(settings))
         log.warning(
             "cancel_guard: the config has changed; %s",
             f"in force now: {settings!r}" if settings.enabled else "the guard stands aside, LiteLLM counts alone",
@@ -161,6 +161,14 @@ class Worker:
             retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
         self.ledger.outage.choose(settings.on_redis_error)
         self._heartbeat.hurry()
+
+    def _with_litellms(self, settings: Settings) -> Settings:
+        if not upstream.fails_closed(self._limiter):
+            return settings
+        chosen = closed_unless_set(settings)
+        if chosen is not settings:
+            log.info("cancel_guard: on_redis_error is closed, by general_settings: %s", upstream.FAILS_CLOSED)
+        return chosen
 
     def _covers(self) -> bool:
         """Tell whether LiteLLM's own count of the request that is served now is the guard's to keep."""

@@ -60,6 +60,11 @@ class Version:
         return self.at_least(1, 103)
 
     @property
+    def fails_closed(self) -> bool:
+        """Older releases have no `general_settings.fail_closed_rate_limit_enforcement`."""
+        return self.at_least(1, 105)
+
+    @property
     def mixes_streams(self) -> bool:
         """Older releases keep one queue for all translated streams of /v1/messages: requests at the same time get
         chunks of each other (llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py)."""
