@@ -39,10 +39,11 @@ class Request:
         opened_at: seconds on the monotonic clock.
         tasks: how many that it lasts as long as are not done yet.
         closer: what closes its stream, while that is read.
+        calls_tools_in: the ASGI task in which it has called a tool; None if it has called none.
     """
 
     __slots__ = (
-        *("closer", "ending", "gauge", "held_since", "lease", "limit"),
+        *("calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
         *("opened_at", "route", "streaming", "tasks"),
     )
 
@@ -57,6 +58,7 @@ class Request:
         self.streaming = False
         self.tasks = 1
         self.closer: Any = None
+        self.calls_tools_in: asyncio.Task[object] | None = None
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"

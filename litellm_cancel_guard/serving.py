@@ -49,6 +49,11 @@ def outer_task() -> asyncio.Task[Any] | None:
     return None if task is None or task.done() or task is asyncio.current_task() else task
 
 
+def asgi_task() -> asyncio.Task[Any] | None:
+    """Return the ASGI task of the request that is served now, or the running task where none is known."""
+    return outer_task() or asyncio.current_task()
+
+
 def when_served(act: Callable[[], object]) -> None:
     """Call *act* when the running task is done, and the ASGI task too."""
     tasks = {task for task in (asyncio.current_task(), outer_task()) if task is not None}

@@ -71,6 +71,16 @@ class Version:
         return not self.at_least(1, 83)
 
     @property
+    def samples(self) -> bool:
+        """Older releases have no `allow_sampling` for a tool's server."""
+        return self.at_least(1, 90)
+
+    @property
+    def samples_at_once(self) -> bool:
+        """Older releases have the client of mcp 1, which answers one sampling after the other."""
+        return self.at_least(1, 103)
+
+    @property
     def spins(self) -> bool:
         """Older releases never come back from a Gemini stream that ends in half an event (#26015)."""
         return not self.at_least(1, 95)
