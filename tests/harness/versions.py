@@ -71,6 +71,12 @@ class Version:
         return not self.at_least(1, 83)
 
     @property
+    def serves_cursor(self) -> bool:
+        """Others give the stream of `/cursor/chat/completions` an argument too many (proxy/common_request_processing.py
+        `select_data_generator`)."""
+        return not self.at_least(1, 90) or self.at_least(1, 103)
+
+    @property
     def samples(self) -> bool:
         """Older releases have no `allow_sampling` for a tool's server."""
         return self.at_least(1, 90)

@@ -57,7 +57,7 @@ class Slow(Stuck):
 class Wrapper:
     """What the guard asks of LiteLLM's wrapper."""
 
-    def __init__(self, provider: str = "openai", **said: Any) -> None:
+    def __init__(self, provider: str | None = "openai", **said: Any) -> None:
         self.custom_llm_provider = provider
         self.__dict__.update(said)
 
@@ -174,8 +174,9 @@ async def test_a_source_that_ends_without_a_reason_was_cut(said: dict[str, Any],
         await anext(aiter(watched(Ended(), holder, tell_truncation=True)))
 
 
-async def test_a_provider_that_was_not_measured_is_not_accused() -> None:
-    holder = wrapper("petals")
+@pytest.mark.parametrize("provider", ["petals", None])
+async def test_a_provider_that_was_not_measured_is_not_accused(provider: str | None) -> None:
+    holder = wrapper(provider)
     with pytest.raises(StopAsyncIteration):
         await anext(aiter(watched(Ended(), holder, tell_truncation=True)))
 
