@@ -16,6 +16,7 @@ from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
+    from weakref import ReferenceType
 
     from litellm_cancel_guard.lease import Ending, Lease
 
@@ -39,10 +40,11 @@ class Request:
         opened_at: seconds on the monotonic clock.
         tasks: how many that it lasts as long as are not done yet.
         closer: what closes its stream, while that is read.
+        calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
     """
 
     __slots__ = (
-        *("closer", "ending", "gauge", "held_since", "lease", "limit"),
+        *("calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
         *("opened_at", "route", "streaming", "tasks"),
     )
 
@@ -57,6 +59,7 @@ class Request:
         self.streaming = False
         self.tasks = 1
         self.closer: Any = None
+        self.calls_tools_in: ReferenceType[asyncio.Task[object]] | None = None
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"

@@ -49,9 +49,14 @@ def note_tasks(app: Any) -> None:
         app.middleware_stack = Noted(stack)
 
 
+def asgi_task() -> ReferenceType[asyncio.Task[Any]] | None:
+    """Return a reference to the ASGI task of the POST that is served now; None where none was noted."""
+    return _asgi_task.get()
+
+
 def outer_task() -> asyncio.Task[Any] | None:
     """Return the ASGI task, if it still runs, and this code runs in another."""
-    noted = _asgi_task.get()
+    noted = asgi_task()
     task = None if noted is None else noted()
     return None if task is None or task.done() or task is asyncio.current_task() else task
 

@@ -38,7 +38,7 @@ class Settings(BaseModel):
     on_redis_error: Literal["local", "open", "closed"] = Field(
         default="local",
         description="When Redis can't be asked: `local` enforces the cap on what this worker holds, `open` admits, "
-        "`closed` answers 503.",
+        "`closed` answers 503. Where LiteLLM's `fail_closed_rate_limit_enforcement` is on, the default is `closed`.",
     )
     on_truncation: Literal["error", "pass"] = Field(
         default="error",
@@ -107,6 +107,13 @@ def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(problem, environ) for problem in error.errors())) from None
+
+
+def closed_unless_set(settings: Settings) -> Settings:
+    """Return *settings* as they are where LiteLLM is told to fail closed, and nothing else is said of the guard."""
+    if "on_redis_error" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"on_redis_error": "closed"})
 
 
 def resolved(value: Any, environ: Mapping[str, str]) -> Any:

@@ -19,8 +19,8 @@ from litellm_cancel_guard.passthrough import close_abandoned_streams
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.serving import outer_task
-from litellm_cancel_guard.settings import Settings
+from litellm_cancel_guard.serving import asgi_task, outer_task
+from litellm_cancel_guard.settings import Settings, closed_unless_set
 from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
@@ -54,8 +54,10 @@ class Worker:
 
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
-        request = self.registry.current()
-        if route == NESTED_ROUTE and request is not None and request.ending is None:
+        request = self.guarded_request()
+        if request is not None and (route == NESTED_ROUTE or _samples(request)):
+            if route == NESTED_ROUTE:
+                request.calls_tools_in = asgi_task()
             return
         # A pipelined request inherits the context of the one before it, which LiteLLM may have counted.
         upstream.counted_by_litellm(counted=False)
@@ -68,7 +70,9 @@ class Worker:
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
             upstream.counted_by_litellm()
             return
-        self.registry.open(task, route, outer_task())
+        opened = self.registry.open(task, route, outer_task())
+        if route == NESTED_ROUTE:
+            opened.calls_tools_in = asgi_task()
 
     def when_changed(self, act: Callable[[Settings], None]) -> None:
         """Have *act* called with the settings whenever they have changed in the config."""
@@ -141,7 +145,7 @@ class Worker:
         if limiter is None or limiter is self._limiter:
             return
         self._limiter, ledger = limiter, self.ledger
-        self.settings = InForce(self._configured.settings)
+        self.settings = InForce(self._with_litellms(self._configured.settings))
         if self._watch is None and (path := config_path()) is not None:
             self._watch = ConfigWatch(path, self._configured.block, lambda settings: self._adopt(settings, guard))
             self._watch.look()
@@ -154,7 +158,7 @@ class Worker:
 
     def _adopt(self, settings: Settings, guard: Any) -> None:
         """Go by *settings* from now on; requests in flight keep their slots and give them back in any case."""
-        settings = self.settings.adopt(settings)
+        settings = self.settings.adopt(self._with_litellms(settings))
         log.warning(
             "cancel_guard: the config has changed; %s",
             f"in force now: {settings!r}" if settings.enabled else "the guard stands aside, LiteLLM counts alone",
@@ -169,6 +173,14 @@ class Worker:
             retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
         self.ledger.outage.choose(settings.on_redis_error)
         self._heartbeat.hurry()
+
+    def _with_litellms(self, settings: Settings) -> Settings:
+        if not upstream.fails_closed(self._limiter):
+            return settings
+        chosen = closed_unless_set(settings)
+        if chosen is not settings:
+            log.info("cancel_guard: on_redis_error is closed, by general_settings: %s", upstream.FAILS_CLOSED)
+        return chosen
 
     def _covers(self) -> bool:
         """Tell whether LiteLLM's own count of the request that is served now is the guard's to keep."""
@@ -200,6 +212,16 @@ class Worker:
             counting = metrics.observer(per_key=self.settings.metrics_per_key)
             if counting is not None:
                 observers.add(counting)
+
+
+def _samples(request: Request) -> bool:
+    """Tell whether a tool of *request*, whose task is another, asks for the model: MCP's ``sampling/createMessage``.
+
+    LiteLLM calls the pre-call hook for it in a task of its MCP client, and no hook when it is over (1.90 - 1.109,
+    mcp_server/sampling_handler.py): a slot of its own would be held until the tool has answered, one for each.
+    A pipelined request inherits the context of a call before it, but not its ASGI task.
+    """
+    return request.calls_tools_in is not None and request.calls_tools_in is asgi_task() and outer_task() is not None
 
 
 def _callbacks() -> list[Any]:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from litellm_cancel_guard import setup_files
-from litellm_cancel_guard.commands.in_force import block_of
+from litellm_cancel_guard.commands.in_force import settings_of
 from litellm_cancel_guard.commands.redis_options import TIMEOUT_SECONDS, Refusal, say_json
 from litellm_cancel_guard.gauge.connect import NoRedisError, target_of
 from litellm_cancel_guard.gauge.probe import examine
-from litellm_cancel_guard.settings import SettingsError, load_settings
+from litellm_cancel_guard.limiter import FAILS_CLOSED
+from litellm_cancel_guard.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,12 +136,14 @@ def _loading(config: Path) -> Finding:
 
 def _settings(config: Path | None) -> Finding:
     try:
-        settings = load_settings(block_of(config), os.environ)
+        settings, where = settings_of(config)
     except SettingsError as error:
         return Finding("settings", False, f"{error}. Until then the defaults hold.")
     if not settings.enabled:
         return Finding("settings", False, "enabled is false: the guard stands aside.")
-    return Finding("settings", True, "valid; `litellm-cancel-guard settings` shows them.")
+    litellms = where["on_redis_error"]
+    told = f"; on_redis_error: {settings.on_redis_error}, by {litellms}" if FAILS_CLOSED in litellms else ""
+    return Finding("settings", True, f"valid{told}; `litellm-cancel-guard settings` shows them.")
 
 
 def _redis(url: str | None, config: Path | None) -> Finding:

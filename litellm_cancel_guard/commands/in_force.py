@@ -12,7 +12,8 @@ from rich.table import Table
 
 from litellm_cancel_guard import setup_files
 from litellm_cancel_guard.commands.redis_options import Refusal, say_json
-from litellm_cancel_guard.settings import Settings, SettingsError, load_settings, resolved, sources
+from litellm_cancel_guard.limiter import FAILS_CLOSED, would_fail_closed
+from litellm_cancel_guard.settings import Settings, SettingsError, closed_unless_set, load_settings, resolved, sources
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -37,17 +38,33 @@ def block_of(config: Path | None) -> Any:
     return resolved(blocks.get("cancel_guard"), os.environ) if isinstance(blocks, dict) else None
 
 
+def settings_of(config: Path | None) -> tuple[Settings, dict[str, str]]:
+    """Return the settings that a proxy with this config goes by, and where each value comes from.
+
+    Raises:
+        Refusal: the file is no config.
+        SettingsError: a setting is wrong.
+    """
+    block = block_of(config)
+    settings, where = load_settings(block, os.environ), sources(block, os.environ)
+    if where["on_redis_error"] == "default" and config is not None and _fails_closed(config):
+        return closed_unless_set(settings), {**where, "on_redis_error": f"general_settings: {FAILS_CLOSED}"}
+    return settings, where
+
+
+def _fails_closed(config: Path) -> bool:
+    return would_fail_closed(resolved(setup_files.load_mapping(config).get("general_settings"), os.environ))
+
+
 @click.command(epilog=_EXIT_CODES)
 @click.option("--config", type=click.Path(path_type=Path), help="LiteLLM's config.yaml.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def settings(config: Path | None, as_json: bool) -> None:
     """Show each setting, what it is, and where that comes from: the environment, the config, or the default."""
-    block = block_of(config)
     try:
-        in_force = load_settings(block, os.environ)
+        in_force, where = settings_of(config)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    where = sources(block, os.environ)
     if as_json:
         say_json({name: {"value": value, "source": where[name]} for name, value in in_force.model_dump().items()})
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.limiter.closed import FAILS_CLOSED, fails_closed, would_fail_closed
 from litellm_cancel_guard.limiter.counting import counted_by_litellm, silence_decrements
 from litellm_cancel_guard.limiter.detection import (
     Recognised,
@@ -24,17 +25,20 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.limiter.seam import Admits
 
 __all__ = [
+    "FAILS_CLOSED",
     "Recognised",
     "UnknownLimiterError",
     "attach",
     "counted_by_litellm",
     "describe",
+    "fails_closed",
     "find_limiter",
     "gauge_for",
     "litellm_version",
     "precede",
     "recognise",
     "survey_of",
+    "would_fail_closed",
 ]
 
 

@@ -25,11 +25,14 @@ F10. The slot limiter gives back what it holds by ``_release_parallel_request_sl
     dict with the ``slot_id`` that ``should_rate_limit`` was given.
 F11. An ``HTTPException`` from ``should_rate_limit`` reaches the client with its status, in its route's error shape;
     from 1.105 the limiter raises its own 503 there (``RateLimitUnverifiableError``).
+F12. It does so where ``_fail_closed_resolver()`` says that ``general_settings.fail_closed_rate_limit_enforcement`` is
+    on: what pydantic takes for a true bool, nothing else. 1.105 - 1.109; it has no variable of the environment.
 """
 
 from __future__ import annotations
 
 NAMESPACED_SCRIPTS_SINCE = (1, 91)  # F7
+FAILS_CLOSED_SINCE = (1, 105)  # F12
 
 LIMITER_HOOK = "parallel_request_limiter"  # F1
 SLOT_PARAMETER = "parallel_slot_id"  # F3

@@ -19,7 +19,7 @@ class Sighting:
     """One per client request; shared by its tasks, which all run in copies of its context.
 
     Attributes:
-        route: LiteLLM's call type, as the pre-call hook was told.
+        route: LiteLLM's call type, as the pre-call hook was told; or the one whose protocol its client reads.
         failure: what the provider's stream reported last; None while it has not, or once another was begun.
         guarded: its stream has been taken over; a callback that is listed twice must not do it again.
         delay: seconds after which the provider said, in a header, to ask again; LiteLLM may hand on its words alone.
@@ -43,6 +43,17 @@ def begin(route: str) -> Sighting:
     sighting = Sighting(route)
     _current.set(sighting)
     return sighting
+
+
+def route_read(call_type: str, path: str | None) -> str:
+    """Return the call type whose protocol the client of *path* reads, where LiteLLM serves it as *call_type*.
+
+    ``/cursor/chat/completions`` is served as ``aresponses`` where its body has an ``input``, and answered in chat
+    (1.80 - 1.109, proxy/response_api_endpoints/endpoints.py `cursor_chat_completions`).
+    """
+    if call_type == "aresponses" and path is not None and path.rstrip("/").endswith("/chat/completions"):
+        return "acompletion"
+    return call_type
 
 
 def current() -> Sighting | None:

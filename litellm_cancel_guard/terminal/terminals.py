@@ -30,11 +30,11 @@ class Terminals:
         self._settings: Settings | None = None
         self.observer = Observer()
 
-    def begin(self, call_type: str) -> None:
+    def begin(self, call_type: str, path: str | None) -> None:
         """Begin the sighting of a request, for a key with a cap or without; a nested tool call has none of its own."""
         settings = self._settings or self._start()
         if settings.enabled and not (call_type == NESTED_ROUTE and sighting.current() is not None):
-            sighting.begin(call_type)
+            sighting.begin(sighting.route_read(call_type, path))
 
     def outcome(self, user_api_key_dict: Any, request_data: Any) -> Outcome | None:
         """Return how the stream of this request may end; None where the guard does not speak its protocol."""

@@ -117,6 +117,29 @@ def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
     assert "a third of lease_seconds" in " ".join(guard("settings", "--config", path, env=env).stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("version", "told", "block", "shown"),
+    [
+        ("1.109.1", "true", {}, ("closed", "general_settings: fail_closed_rate_limit_enforcement")),
+        ("1.109.1", "os.environ/CLOSED", {}, ("closed", "general_settings: fail_closed_rate_limit_enforcement")),
+        ("1.109.1", "true", {"on_redis_error": "local"}, ("local", "config")),
+        ("1.109.1", "perhaps", {}, ("local", "default")),
+        ("1.103.11", "true", {}, ("local", "default")),
+    ],
+)
+def test_litellms_own_choice_for_an_outage_is_shown_where_it_is_in_force(
+    tmp_path: Path, version: str, told: str, block: dict[str, Any], shown: tuple[str, str]
+) -> None:
+    general = {"fail_closed_rate_limit_enforcement": told}
+    path = config(tmp_path, general_settings=general, callback_settings={"cancel_guard": block})
+    env = {**pretend_litellm(version, tmp_path), "CLOSED": "yes"}
+    found = json.loads(guard("settings", "--config", path, "--json", env=env).stdout)["on_redis_error"]
+    assert (found["value"], found["source"]) == shown
+    said = examined("--config", path, code=1, env=env)["settings"]
+    assert said[0]
+    assert ("on_redis_error: closed" in said[1]) == (shown[0] == "closed")
+
+
 def test_a_wrong_setting_is_named_and_the_exit_code_says_so(tmp_path: Path) -> None:
     path = config(tmp_path, callback_settings={"cancel_guard": {"lease": 10}})
     done = guard("settings", "--config", path)

@@ -92,3 +92,17 @@ async def test_a_lease_whose_request_ends_while_it_cannot_be_written_is_forgotte
     monkeypatch.setattr(gauge, "acquire", ends_in_between)
     await ledger.renew()
     assert ledger._renewals.unwritten == set()
+
+
+async def test_an_acquire_on_its_way_is_not_taken_for_lost_by_a_beat(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """Written again whatever the cap, it would be admitted although it is about to be refused, and never released."""
+    await ledger.admit(opened(ledger), KEY, 1)
+    gauge.hold_acquire = asyncio.Event()
+    refused = asyncio.create_task(ledger.admit(opened(ledger), KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    await ledger.renew()
+    gauge.hold_acquire.set()
+
+    assert not (await refused).admitted
+    assert len(gauge.slots) == 1

@@ -279,20 +279,6 @@ async def test_what_lapsed_while_the_loop_stood_still_is_taken_back_only_as_far_
     assert gauge.slots == others, "a request that lost its slot gives none back"
 
 
-async def test_an_acquire_on_its_way_is_not_taken_for_lost_by_a_beat(ledger: Ledger, gauge: ScriptedGauge) -> None:
-    """Written again whatever the cap, it would be admitted although it is about to be refused, and never released."""
-    await ledger.admit(opened(ledger), KEY, 1)
-    gauge.hold_acquire = asyncio.Event()
-    refused = asyncio.create_task(ledger.admit(opened(ledger), KEY, 1))
-    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
-        await asyncio.sleep(0)
-    await ledger.renew()
-    gauge.hold_acquire.set()
-
-    assert not (await refused).admitted
-    assert len(gauge.slots) == 1
-
-
 @pytest.mark.parametrize("seconds", [0.043, 0.2])
 async def test_a_loop_that_stood_still_while_redis_answered_is_no_outage(gauge: ScriptedGauge, seconds: float) -> None:
     ledger = new_ledger(gauge, redis_timeout=0.05)

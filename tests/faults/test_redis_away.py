@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
 
 CHAT = ROUTES["chat"]
+CLOSED = "general_settings: {fail_closed_rate_limit_enforcement: true}"
 AWAY = "cannot count slots in Redis"
 BACK = "Redis answers again"
 # One probe of an outage, its answer, and the machine.
@@ -204,6 +205,31 @@ async def test_told_to_stay_closed_it_answers_503_and_goes_on_with_what_runs(
         redis_server.resume()
         assert await running.finish() == [True]
     await at_rest(caller, key, redis_server)
+
+
+@pytest.mark.parametrize(("chosen", "status"), [("", 503), ("local", 200)], ids=["nothing chosen", "chosen"])
+async def test_where_litellm_is_told_to_fail_closed_the_cap_does_too_unless_the_guard_is_told_otherwise(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer, chosen: str, status: int
+) -> None:
+    caller = start(env=(*SHORT_LEASE, *((("CANCEL_GUARD_ON_REDIS_ERROR", chosen),) if chosen else ())), settings=CLOSED)
+    if not caller.proxy.setup.version.fails_closed:
+        status = 200
+    assert (await caller.plain(CHAT, key)).status == 200
+    redis_server.stop()
+    statuses = [(await caller.plain(CHAT, key)).status for _ in range(2)]
+    redis_server.restart()
+    assert statuses == [status] * 2
+    await at_rest(caller, key, redis_server)
+
+
+async def test_alone_litellm_fails_closed_with_that_status(
+    start: Callable[..., Caller], key: Key, redis_server: RedisServer
+) -> None:
+    caller = start(guarded=False, settings=CLOSED)
+    redis_server.stop()
+    answer = await caller.plain(CHAT, key)
+    redis_server.restart()
+    assert answer.status == (503 if caller.proxy.setup.version.fails_closed else 200), answer.text
 
 
 async def test_a_slow_release_while_the_client_leaves_is_done_once(

@@ -60,10 +60,31 @@ class Version:
         return self.at_least(1, 103)
 
     @property
+    def fails_closed(self) -> bool:
+        """Older releases have no `general_settings.fail_closed_rate_limit_enforcement`."""
+        return self.at_least(1, 105)
+
+    @property
     def mixes_streams(self) -> bool:
         """Older releases keep one queue for all translated streams of /v1/messages: requests at the same time get
         chunks of each other (llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py)."""
         return not self.at_least(1, 83)
+
+    @property
+    def serves_cursor(self) -> bool:
+        """Others give the stream of `/cursor/chat/completions` an argument too many (proxy/common_request_processing.py
+        `select_data_generator`)."""
+        return not self.at_least(1, 90) or self.at_least(1, 103)
+
+    @property
+    def samples(self) -> bool:
+        """Older releases have no `allow_sampling` for a tool's server."""
+        return self.at_least(1, 90)
+
+    @property
+    def samples_at_once(self) -> bool:
+        """Older releases have the client of mcp 1, which answers one sampling after the other."""
+        return self.at_least(1, 103)
 
     @property
     def spins(self) -> bool:

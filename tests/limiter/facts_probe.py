@@ -163,9 +163,21 @@ async def f11() -> Any:
     return None
 
 
+async def f12() -> Any:
+    resolve = getattr(limiter(), "_fail_closed_resolver", None)
+    if resolve is None:
+        return None
+    seen = []
+    for told in ({}, *({"fail_closed_rate_limit_enforcement": value} for value in (True, "true", "perhaps"))):
+        proxy_server.general_settings.clear()
+        proxy_server.general_settings.update(told)
+        seen.append(resolve())
+    return seen
+
+
 async def main() -> None:
     seen: dict[str, Any] = {}
-    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11):
+    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12):
         try:
             seen[fact.__name__.upper()] = await fact()
         except Exception as fault:

@@ -107,5 +107,10 @@ def test_f10_a_slot_is_given_back_by_its_id(seen: dict[str, Any], slots: bool, l
     assert seen["F10"] == ({"first": "acquisition", "left": 0, "deferred": deferred} if slots else None)
 
 
+def test_f12_the_limiter_says_whether_it_fails_closed(seen: dict[str, Any], litellm_version: Version) -> None:
+    known = litellm_version.release >= facts.FAILS_CLOSED_SINCE
+    assert seen["F12"] == ([False, True, True, False] if known else None)
+
+
 def test_f11_an_http_exception_passes_through_the_hook(seen: dict[str, Any]) -> None:
     assert seen["F11"] == 503

@@ -16,6 +16,7 @@ from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.limiter import precede
+from litellm_cancel_guard.settings import load_settings
 from litellm_cancel_guard.setup_files import LiteLLM
 from litellm_cancel_guard.worker import Worker
 from tests.limiter.conftest import Client, new_limiter
@@ -162,3 +163,19 @@ async def test_a_proxy_without_a_cap_keeps_no_request_of_it(attached: Callable[[
     await client.until_held(0)
 
     assert len(worker.registry) == 1, "the test's own task, which attached it"
+
+
+@pytest.mark.parametrize(
+    ("told", "block", "in_force"),
+    [(True, {}, "closed"), (True, {"on_redis_error": "local"}, "local"), (False, {}, "local")],
+)
+async def test_litellms_choice_for_an_outage_stays_in_force_when_the_config_changes(
+    attached: Callable[[Any], Worker], told: bool, block: dict[str, Any], in_force: str
+) -> None:
+    limiter = new_limiter()
+    limiter._fail_closed_resolver = lambda: told
+    worker = attached(limiter)
+    assert worker.settings.on_redis_error == ("closed" if told else "local")
+    worker._adopt(load_settings({"lease_seconds": 60, **block}, {}), guard=None)
+
+    assert (worker.settings.lease_seconds, worker.settings.on_redis_error) == (60, in_force)

@@ -108,7 +108,7 @@ class Cell:
     def statuses(self, version: Version) -> set[int]:
         """What the client may be told; where LiteLLM keeps the number from everybody, a 500 is as true."""
         told = {self.failure.status}
-        bridged = self.provider.name == "openai" and self.sdk in ("messages", "responses")
+        bridged = self.provider.name == "openai" and self.sdk in ("messages", "responses", "cursor")
         if bridged and self.failure.status == OVERLOADED:
             # OpenAI's Responses events have a word for it, and no number.
             told.add(500)

@@ -48,14 +48,19 @@ class Outcome:
         return f"{self.raised} {self.status or ''} {self.code or ''}".strip()
 
 
-async def chat(seen: Outcome, url: str, key: str, model: str, text: str, **body: Any) -> None:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=SECONDS) as client:
+async def chat(seen: Outcome, url: str, key: str, model: str, text: str, *, under: str = "/v1", **body: Any) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{url}{under}", api_key=key, max_retries=0, timeout=SECONDS) as client:
         messages: Any = [{"role": "user", "content": text}]
         stream = await client.chat.completions.create(model=model, messages=messages, stream=True, extra_body=body)
         async for chunk in stream:
             for choice in chunk.choices:
                 seen.text += choice.delta.content or ""
                 seen.finish = choice.finish_reason or seen.finish
+
+
+async def cursor(seen: Outcome, url: str, key: str, model: str, text: str) -> None:
+    """As Cursor's agent asks: chat, with the Responses API's body."""
+    await chat(seen, url, key, model, "", under="/cursor", input=text, messages=None)
 
 
 async def completions(seen: Outcome, url: str, key: str, model: str, text: str) -> None:
@@ -103,6 +108,7 @@ async def generate(seen: Outcome, url: str, key: str, model: str, text: str) -> 
 
 ASKERS: dict[str, Any] = {
     "chat": chat,
+    "cursor": cursor,
     "text": completions,
     "messages": messages,
     "responses": responses,

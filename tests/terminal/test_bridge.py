@@ -39,21 +39,27 @@ async def lines(*kinds: str) -> AsyncIterator[str]:
         yield f"data: {json.dumps({'type': kind})}"
 
 
-async def read(*kinds: str) -> int:
-    holder = Wrapper(custom_llm_provider="openai")
+async def read(*kinds: str, provider: str | None = "openai") -> int:
+    holder = Wrapper(custom_llm_provider=provider)
     source = watched(Bridge(lines("response.created", *kinds), sync_stream=False), holder, tell_truncation=True)
     return len([chunk async for chunk in source])
 
 
+# On `/cursor/chat/completions` LiteLLM names none, whoever answers behind the bridge.
+providers = pytest.mark.parametrize("provider", ["openai", None])
+
+
+@providers
 @pytest.mark.parametrize("end", ["response.completed", "response.incomplete"])
-async def test_a_bridged_answer_that_says_its_end_is_whole(end: str) -> None:
-    assert await read("response.output_text.delta", end) == 3
+async def test_a_bridged_answer_that_says_its_end_is_whole(end: str, provider: str | None) -> None:
+    assert await read("response.output_text.delta", end, provider=provider) == 3
 
 
+@providers
 @pytest.mark.parametrize("last", ["response.output_text.delta", "response.output_text.done", "response.failed"])
-async def test_a_bridged_answer_that_does_not_say_that_it_ends_well_was_cut(last: str) -> None:
+async def test_a_bridged_answer_that_does_not_say_that_it_ends_well_was_cut(last: str, provider: str | None) -> None:
     with pytest.raises(ProviderStreamError, match="before it was complete"):
-        await read(last)
+        await read(last, provider=provider)
 
 
 @pytest.mark.parametrize(

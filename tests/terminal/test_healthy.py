@@ -44,7 +44,12 @@ async def asked(proxy: Proxy, route: str, model: str, shape: str) -> str:
         headers = {"Authorization": f"Bearer {fresh_key(cap=4).secret}", "anthropic-version": "2023-06-01"}
         asking = {"model": model, "stream": True, **body(text)}
         answer = await client.post(f"{proxy.url}{path}", json=asking, headers=headers)
-    return f"{answer.status_code} {_OWN.sub(lambda found: found['name'] or '', answer.text)}"
+    return f"{answer.status_code} {without_ids(answer.text)}"
+
+
+def without_ids(text: str) -> str:
+    """What of an answer is the same at each request."""
+    return _OWN.sub(lambda found: found["name"] or "", text)
 
 
 def _difference(route: str, model: str, shape: str, guarded: str, bare: str) -> str:

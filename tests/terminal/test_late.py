@@ -62,6 +62,7 @@ PAIRS = (
     ("responses", "openai"),
     ("responses", "anthropic"),
     ("genai", "gemini"),
+    ("cursor", "openai"),
 )
 CELLS = pytest.mark.parametrize("way", [Cell(*pair, failure) for pair in PAIRS for failure in FAILURES], ids=str)
 # How each SDK names the failure when it comes as an event, and when it is a status.
@@ -70,6 +71,7 @@ EVENTS = {
     "messages": ("APIStatusError", "rate_limit_error"),
     "responses": ("APIError", "rate_limit_error 429"),
     "genai": ("ClientError", "429 RESOURCE_EXHAUSTED"),
+    "cursor": ("APIError", "rate_limit_error 429"),
 }
 
 
@@ -78,6 +80,7 @@ STATUSES = {
     "messages": ("RateLimitError", 429),
     "responses": ("RateLimitError", 429),
     "genai": ("ClientError", None),
+    "cursor": ("RateLimitError", 429),
 }
 
 
@@ -122,7 +125,7 @@ async def test_a_failure_behind_a_ping_is_one_to_the_sdk(
     assert (outcome.raised, outcome.code) == EVENTS[way.sdk]
     assert "scripted 429" in outcome.message
     assert not any(word in outcome.message for word in INSIDES)
-    assert (b"[DONE]" in answered) == (way.sdk == "chat")
+    assert (b"[DONE]" in answered) == (way.sdk in ("chat", "cursor"))
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
     await wait_until(lambda: hooks(proxy, script.run) > 0, "LiteLLM's failure hook was called")
     assert hooks(proxy, script.run) == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from litellm_cancel_guard.terminal.events import Protocol
-from litellm_cancel_guard.terminal.reading import reading_of
+from litellm_cancel_guard.terminal.reading import protocol_of, reading_of
+from litellm_cancel_guard.terminal.sighting import route_read
 
 DATA = b'data: {"candidates":[{"content":{"parts":[{"text":"hel"}]}}]}'
 END = b'data: {"candidates":[{"content":{"parts":[]},"finishReason":"STOP"}]}\n\n'
@@ -92,3 +93,20 @@ def test_a_text_that_speaks_of_a_messages_stop_is_none() -> None:
     reading.read(b'data: {"type":"content_block_delta","index":0,"delta":%s}\n\n' % said)
 
     assert reading.cut
+
+
+@pytest.mark.parametrize(
+    ("call_type", "path", "protocol"),
+    [
+        ("aresponses", "/cursor/chat/completions", Protocol.CHAT),
+        ("aresponses", "/v1/responses", Protocol.RESPONSES),
+        ("aresponses", None, Protocol.RESPONSES),
+        ("acompletion", "/cursor/chat/completions", Protocol.CHAT),
+        ("anthropic_messages", "/v1/messages", Protocol.MESSAGES),
+        ("pass_through_endpoint", "/openai/chat/completions", None),
+    ],
+)
+def test_a_client_of_a_chat_path_reads_chat_however_litellm_serves_it(
+    call_type: str, path: str | None, protocol: Protocol | None
+) -> None:
+    assert protocol_of(route_read(call_type, path), path) is protocol

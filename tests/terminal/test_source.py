@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from importlib import import_module, util
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -57,7 +56,7 @@ class Slow(Stuck):
 class Wrapper:
     """What the guard asks of LiteLLM's wrapper."""
 
-    def __init__(self, provider: str = "openai", **said: Any) -> None:
+    def __init__(self, provider: str | None = "openai", **said: Any) -> None:
         self.custom_llm_provider = provider
         self.__dict__.update(said)
 
@@ -174,8 +173,9 @@ async def test_a_source_that_ends_without_a_reason_was_cut(said: dict[str, Any],
         await anext(aiter(watched(Ended(), holder, tell_truncation=True)))
 
 
-async def test_a_provider_that_was_not_measured_is_not_accused() -> None:
-    holder = wrapper("petals")
+@pytest.mark.parametrize("provider", ["petals", None])
+async def test_a_provider_that_was_not_measured_is_not_accused(provider: str | None) -> None:
+    holder = wrapper(provider)
     with pytest.raises(StopAsyncIteration):
         await anext(aiter(watched(Ended(), holder, tell_truncation=True)))
 
@@ -282,20 +282,3 @@ async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure(stuck:
     with pytest.raises(Exception, match="no progress") as raised:
         await asyncio.wait_for(anext(stream), 20)
     assert failure_of(raised.value).status == 502
-
-
-async def test_a_chunk_costs_no_time_that_shows() -> None:
-    async def chunks(count: int) -> AsyncIterator[int]:
-        for index in range(count):
-            yield index
-
-    async def seconds(stream: Any) -> float:
-        begun = time.perf_counter()
-        async for _ in stream:
-            pass
-        return time.perf_counter() - begun
-
-    holder = wrapper(sent_last_chunk=True)
-    plain = min([await seconds(chunks(20_000)) for _ in range(3)])
-    guarded = min([await seconds(watched(chunks(20_000), holder, tell_truncation=True)) for _ in range(3)])
-    assert (guarded - plain) / 20_000 < 50e-6

@@ -32,13 +32,16 @@ _SAID_NOTHING = 16_384
 _TELL_THEIR_END = frozenset(
     {"openai", "azure", "anthropic", "gemini", "vertex_ai", "vertex_ai_beta", "text-completion-openai"}
 )
+# Chat bridged to the Responses API, whose events say how they end whoever answers. Of these, those of
+# `/cursor/chat/completions` bear no provider's name at all (1.80 - 1.109, proxy/response_api_endpoints/endpoints.py).
+_BRIDGE = frozenset({"litellm.completion_extras.litellm_responses_transformation.transformation"})
 _READ_THE_END = frozenset(
     {
         *("openai", "openai._streaming"),
         "litellm.llms.anthropic.chat.handler",
         "litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini",
         "litellm.llms.openai.chat.gpt_transformation",
-        "litellm.completion_extras.litellm_responses_transformation.transformation",
+        *_BRIDGE,
     }
 )
 
@@ -92,12 +95,10 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
         return stream
     if not hasattr(stream, "__aiter__"):
         return Steps(stream) if hasattr(stream, "__next__") else stream
-    tells = getattr(wrapper, "custom_llm_provider", None) in _TELL_THEIR_END and _reads_the_end(stream)
+    provider = getattr(wrapper, "custom_llm_provider", None)
+    readers = _BRIDGE if provider is None else _READ_THE_END if provider in _TELL_THEIR_END else frozenset()
+    tells = any(kind.__module__ in readers for kind in type(stream).__mro__)
     return Source(stream, wrapper, _note_done(stream) if tell_truncation and tells else None)
-
-
-def _reads_the_end(stream: Any) -> bool:
-    return any(kind.__module__ in _READ_THE_END for kind in type(stream).__mro__)
 
 
 class Source:
