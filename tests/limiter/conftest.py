@@ -17,12 +17,23 @@ from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise LiteLLM fetches it while it is imported
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # importing LiteLLM warns of its own dependencies' deprecations
     import litellm.proxy.proxy_server  # noqa: F401
+
+
+_stores: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+async def closed() -> AsyncIterator[None]:
+    """Close what LiteLLM keeps for its process: collected in a later test, that would fail of their open sockets."""
+    yield
+    while _stores:
+        await _stores.pop().init_async_client().connection_pool.disconnect(inuse_connections=True)
 
 
 def new_limiter(redis_port: int | None = None) -> Any:
@@ -32,6 +43,8 @@ def new_limiter(redis_port: int | None = None) -> Any:
     from litellm.proxy.utils import InternalUsageCache
 
     redis_cache = None if redis_port is None else RedisCache(host="127.0.0.1", port=redis_port)
+    if redis_cache is not None:
+        _stores.append(redis_cache)
     return _PROXY_MaxParallelRequestsHandler_v3(InternalUsageCache(DualCache(redis_cache=redis_cache)))
 
 

@@ -10,7 +10,8 @@ from litellm.integrations.custom_logger import CustomLogger
 
 def record(what: str, told: Any) -> None:
     run = re.search(r"\[\[run=(\w+)", str(told))
-    print(f"RECORD {run[1] if run else 'unknown'} {what}", flush=True)
+    # In one piece: another thread's log line would come between the line and its end.
+    print(f"RECORD {run[1] if run else 'unknown'} {what}\n", end="", flush=True)
 
 
 class Recorder(CustomLogger):
