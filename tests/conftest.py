@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from tests.gauge.stores import start_cluster_node
 from tests.harness import venvs, versions
 from tests.harness.clients import TIMEOUT, Caller
 from tests.harness.config import Setup
@@ -78,6 +80,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
     server.close()
+
+
+@pytest.fixture
+def one_shard(tmp_path: Path) -> Iterator[int]:
+    """The port of a Redis Cluster of one node."""
+    process, port = start_cluster_node(tmp_path, os.environ)
+    yield port
+    process.stop()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,13 @@ def environ(more: Mapping[str, str] | None = None) -> dict[str, str]:
 def guard(*args: str | Path, env: Mapping[str, str] | None = None, timeout: float = 60) -> Finished:
     argv = [*COMMAND, *map(str, args)]
     return subprocess.run(argv, env=environ(env), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def asked(*args: str | Path, code: int = 0, env: Mapping[str, str] | None = None) -> Any:
+    """Return what a command says to a script."""
+    done = guard(*args, "--json", env=env)
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
 
 
 class Watching:

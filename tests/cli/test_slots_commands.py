@@ -11,18 +11,19 @@ import secrets
 import time
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from litellm_cancel_guard.gauge.connect import NoRedisError, Target, target_of
-from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
+from litellm_cancel_guard.gauge.connect import Target, target_of
+from litellm_cancel_guard.gauge.layout import slots_layout
 from litellm_cancel_guard.gauge.records import Aside, Record
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease import Lease
 from litellm_cancel_guard.slotname import worker_name
-from tests.cli.command import Watching, assert_one_clear_message, guard
+from tests.cli.command import Watching, asked, assert_one_clear_message, guard
+from tests.cli.store import Store
 from tests.gauge.stores import start_cluster_node
 from tests.harness.process import LOOPBACK
 from tests.harness.redis_server import RedisServer
@@ -30,32 +31,6 @@ from tests.harness.redis_server import RedisServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class Store:
-    """A Redis in which slots can be taken."""
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-
-    @property
-    def url(self) -> str:
-        return str(self.target)
-
-    def hold(self, secret: str, *ids: str, counting: bool, namespace: str = "") -> str:
-        """Take slots for the key, as a worker does; return the hash of the key."""
-        name = hashlib.sha256(secret.encode()).hexdigest()
-
-        async def take() -> None:
-            client = self.target.client(5)
-            layout = (counted_layout if counting else slots_layout)(namespaced=lambda key: namespace + key)
-            gauge = RedisGauge(lambda: client, layout, lease_seconds=30, timeout_seconds=5)
-            for one in ids:
-                assert (await gauge.acquire(Lease(f"api_key:{name}", one), 10)).admitted
-            await client.aclose()
-
-        asyncio.run(take())
-        return name
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +49,6 @@ def store(server: RedisServer) -> Store:
 @pytest.fixture
 def key() -> str:
     return f"sk-{secrets.token_hex(8)}"
-
-
-def asked(*args: str | Path, code: int = 0, env: dict[str, str] | None = None) -> Any:
-    done = guard(*args, "--json", env=env)
-    assert done.returncode == code, done
-    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("counting", [True, False], ids=["counting", "slots"])
@@ -311,31 +280,3 @@ def test_a_cluster_is_asked_on_all_its_nodes(tmp_path: Path) -> None:
         assert asked("release", name, "--yes", env=environ)["in_flight"] == 0
     finally:
         process.stop()
-
-
-class TestWhereRedisIs:
-    """As LiteLLM takes it; its own code is caching/redis_cache.py and _redis.py, 1.80 - 1.109."""
-
-    def test_a_url_in_the_config_goes_before_host_and_password(self) -> None:
-        params = {"url": "rediss://u:p@r:1/2", "host": "other", "password": "x"}
-        target = target_of(None, {"litellm_settings": {"cache": True, "cache_params": params}}, {})
-        assert (target.params, str(target)) == ({"url": "rediss://u:p@r:1/2"}, "rediss://r:1/2")
-
-    def test_tls_port_and_database_from_the_environment_are_not_text(self) -> None:
-        target = target_of(None, None, {"REDIS_HOST": "r", "REDIS_PORT": "1", "REDIS_DB": "2", "REDIS_SSL": "True"})
-        assert target.params == {"host": "r", "port": 1, "db": 2, "ssl": True}
-
-    def test_the_coordination_redis_goes_before_the_cache(self) -> None:
-        config = {
-            "general_settings": {"coordination_redis": {"host": "here", "port": 1}},
-            "litellm_settings": {"cache": True, "cache_params": {"host": "there"}},
-        }
-        assert target_of(None, config, {}).params == {"host": "here", "port": 1}
-
-    def test_a_config_without_a_cache_means_no_redis(self) -> None:
-        with pytest.raises(NoRedisError, match="in each worker alone"):
-            target_of(None, {"litellm_settings": {}}, {"REDIS_HOST": "r"})
-
-    def test_nodes_that_are_no_json_are_named(self) -> None:
-        with pytest.raises(NoRedisError, match="startup_nodes is no JSON"):
-            target_of(None, None, {"REDIS_CLUSTER_NODES": "r:1"})

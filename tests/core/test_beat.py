@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Admission, Ending
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry
-from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import KEY, ScriptedGauge, opened
 
-
-@pytest.fixture
-def gauge() -> ScriptedGauge:
-    return ScriptedGauge()
-
-
-@pytest.fixture
-def ledger(gauge: ScriptedGauge) -> Ledger:
-    return Ledger(Registry(), gauge, Settings(lease_seconds=30, redis_timeout=5))
+if TYPE_CHECKING:
+    from litellm_cancel_guard.ledger import Ledger
 
 
 async def cancelled(*_: object) -> None:

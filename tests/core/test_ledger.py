@@ -15,16 +15,6 @@ from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
 from tests.core.stepping import cancelled_at
 
 
-@pytest.fixture
-def gauge() -> ScriptedGauge:
-    return ScriptedGauge()
-
-
-@pytest.fixture
-def ledger(gauge: ScriptedGauge) -> Ledger:
-    return Ledger(Registry(), gauge, Settings(lease_seconds=30, redis_timeout=5))
-
-
 async def test_a_request_holds_a_slot_until_it_ends(ledger: Ledger, gauge: ScriptedGauge) -> None:
     request = opened(ledger)
 

@@ -18,16 +18,6 @@ from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
 AWAY = GaugeUnavailableError("away")
 
 
-@pytest.fixture
-def gauge() -> ScriptedGauge:
-    return ScriptedGauge()
-
-
-@pytest.fixture
-def ledger(gauge: ScriptedGauge) -> Ledger:
-    return new_ledger(gauge)
-
-
 def new_ledger(gauge: ScriptedGauge, **settings: object) -> Ledger:
     given = {"lease_seconds": 30, "redis_timeout": 5, **settings}
     return Ledger(Registry(), gauge, Settings.model_validate(given))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import pytest
 import redis.asyncio as aioredis
 
 from litellm_cancel_guard.limiter.tokens import TokenCounts, gather
-from tests.gauge.stores import start_cluster_node
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    import pytest
 
 
 def increment(key: str, by: float, ttl: int | None = 60) -> dict[str, Any]:
@@ -151,13 +147,6 @@ async def test_what_is_counted_while_a_batch_goes_out_follows_it() -> None:
         counts.add([increment("k", 2)])
         assert await calls.get() == [increment("k", 2)]
     go_on.set()
-
-
-@pytest.fixture
-def one_shard(tmp_path: Path) -> Iterator[int]:
-    process, port = start_cluster_node(tmp_path, os.environ)
-    yield port
-    process.stop()
 
 
 async def test_where_redis_keeps_to_hash_slots_the_tokens_of_each_tag_are_counted_by_themselves(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,6 @@ import yaml
 from litellm_cancel_guard.slotname import read
 from tests.cli.command import guard
 from tests.faults.open_streams import LEASE_SECONDS, SHORT_LEASE, held
-from tests.gauge.stores import start_cluster_node
 from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
 from tests.harness.process import LOOPBACK
@@ -48,14 +46,6 @@ def secured(tmp_path: Path) -> Iterator[Secured]:
     store = Secured(tmp_path)
     yield store
     store.close()
-
-
-@pytest.fixture
-def one_shard(tmp_path: Path) -> Iterator[int]:
-    """The port of a cluster of one node."""
-    process, port = start_cluster_node(tmp_path, os.environ)
-    yield port
-    process.stop()
 
 
 @pytest.fixture(params=["", PASSWORD], ids=["open", "password"])

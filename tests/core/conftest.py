@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from litellm_cancel_guard.ledger import Ledger
+from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.settings import Settings
+from tests.core.scripted import ScriptedGauge
+
+
+@pytest.fixture
+def gauge() -> ScriptedGauge:
+    return ScriptedGauge()
+
+
+@pytest.fixture
+def ledger(gauge: ScriptedGauge) -> Ledger:
+    return Ledger(Registry(), gauge, Settings(lease_seconds=30, redis_timeout=5))

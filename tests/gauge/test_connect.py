@@ -1,0 +1,36 @@
+"""Where Redis is, as LiteLLM takes it; its own code is caching/redis_cache.py and _redis.py, 1.80 - 1.109."""
+
+from __future__ import annotations
+
+import pytest
+
+from litellm_cancel_guard.gauge.connect import NoRedisError, target_of
+
+
+def test_a_url_in_the_config_goes_before_host_and_password() -> None:
+    params = {"url": "rediss://u:p@r:1/2", "host": "other", "password": "x"}
+    target = target_of(None, {"litellm_settings": {"cache": True, "cache_params": params}}, {})
+    assert (target.params, str(target)) == ({"url": "rediss://u:p@r:1/2"}, "rediss://r:1/2")
+
+
+def test_tls_port_and_database_from_the_environment_are_not_text() -> None:
+    target = target_of(None, None, {"REDIS_HOST": "r", "REDIS_PORT": "1", "REDIS_DB": "2", "REDIS_SSL": "True"})
+    assert target.params == {"host": "r", "port": 1, "db": 2, "ssl": True}
+
+
+def test_the_coordination_redis_goes_before_the_cache() -> None:
+    config = {
+        "general_settings": {"coordination_redis": {"host": "here", "port": 1}},
+        "litellm_settings": {"cache": True, "cache_params": {"host": "there"}},
+    }
+    assert target_of(None, config, {}).params == {"host": "here", "port": 1}
+
+
+def test_a_config_without_a_cache_means_no_redis() -> None:
+    with pytest.raises(NoRedisError, match="in each worker alone"):
+        target_of(None, {"litellm_settings": {}}, {"REDIS_HOST": "r"})
+
+
+def test_nodes_that_are_no_json_are_named() -> None:
+    with pytest.raises(NoRedisError, match="startup_nodes is no JSON"):
+        target_of(None, None, {"REDIS_CLUSTER_NODES": "r:1"})
