@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from litellm_cancel_guard.slotname import new_slot_id
 
@@ -39,16 +40,33 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A script that Redis runs in the same call as an acquire, if that gives the slot.
+
+    Attributes:
+        text: what EVAL takes.
+        keys: as Redis has them, all in the hash slot of the gauge.
+        args: its arguments.
+    """
+
+    text: str
+    keys: tuple[str, ...]
+    args: tuple[str | int | float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """The answer to an acquire.
 
     Attributes:
         admitted: whether the lease now holds a slot.
         in_flight: slots held after the answer, this one included if admitted.
+        followed: what its follow-up answered, or the error that it met; None where it did not run.
     """
 
     admitted: bool
     in_flight: int
+    followed: Any = None
 
 
 class CountUnknownError(Exception):

@@ -22,6 +22,7 @@ from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.lease import FollowUp
     from litellm_cancel_guard.registry import Registry, Request
     from litellm_cancel_guard.settings import Settings
 
@@ -50,10 +51,11 @@ class Ledger:
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
         self._corrupt: set[str] = set()
 
-    async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
+    async def admit(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Acquire a slot of *gauge* for *request*, or refuse; Redis is asked twice where a slot is about to come free.
 
-        Each time has ``redis_timeout`` seconds. A request that holds a slot already goes on with it.
+        Each time has ``redis_timeout`` seconds. A request that holds a slot already goes on with it. *follow_up* runs
+        in the same call as the acquire, unless the admission says that it did not.
 
         Raises:
             CountUnknownError: Redis could not be asked, and ``on_redis_error`` is ``closed``.
@@ -64,7 +66,7 @@ class Ledger:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
         try:
             freed = self._releases.freed(gauge)
-            admission = await self._acquire(request, gauge, limit)
+            admission = await self._acquire(request, gauge, limit, follow_up)
             if (
                 not admission.admitted
                 and (
@@ -75,7 +77,7 @@ class Ledger:
                 # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
                 and request.ending is None
             ):
-                admission = await self._acquire(request, gauge, limit)
+                admission = await self._acquire(request, gauge, limit, follow_up)
             if admission.admitted:
                 self.registry.observer.acquired(request)
             return admission
@@ -128,7 +130,7 @@ class Ledger:
         """Renew every lease held here, and settle those that Redis has lost; `outage` shows whether it answered."""
         await self._renewals.renew()
 
-    async def _acquire(self, request: Request, gauge: str, limit: int) -> Admission:
+    async def _acquire(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None) -> Admission:
         lease = Lease.new(gauge, request.route)
         # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
         # tied to the request first and the acquire finished, so that the release can only come after it.
@@ -137,7 +139,7 @@ class Ledger:
             return self._without_redis(request, lease, asked=False)
         self._renewals.asking.add(lease)
         try:
-            admission = await self._answer(lease, limit)
+            admission = await self._answer(lease, limit, follow_up)
         except GaugeUnavailableError as error:
             self.outage.begin(gauge, error)
             return self._without_redis(request, lease, asked=True)
@@ -151,10 +153,10 @@ class Ledger:
             self.registry.drop(request)
         return admission
 
-    async def _answer(self, lease: Lease, limit: int) -> Admission:
+    async def _answer(self, lease: Lease, limit: int, follow_up: FollowUp | None) -> Admission:
         patience = self.settings.redis_timeout
         deadline = time.monotonic() + patience
-        acquire = begin_now(insisted, patience, self.gauge.acquire, lease, limit)
+        acquire = begin_now(insisted, patience, self.gauge.acquire, lease, limit, follow_up)
         done = await reached(acquire, within=patience)
         if not done:
             # Where the loop stood still, the acquire may be asking once more; else it is taking its last look.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.closing import Closer
     from litellm_cancel_guard.configured import Configured
-    from litellm_cancel_guard.lease import Admission
+    from litellm_cancel_guard.lease import Admission, FollowUp
     from litellm_cancel_guard.overview import Surveyed
     from litellm_cancel_guard.registry import Request
 
@@ -96,12 +96,14 @@ class Worker:
         request = self.registry.current()
         return request if request is not None and request.ending is None else None
 
-    def admit(self, request: Request, gauge: str, limit: int) -> Coroutine[Any, Any, Admission]:
-        """Return what acquires a slot for *request*, or refuses."""
+    def admit(
+        self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None
+    ) -> Coroutine[Any, Any, Admission]:
+        """Return what acquires a slot for *request*, or refuses; *follow_up* as in the ledger."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
             after_the_last_request(self._give_back)
-        return ledger.admit(request, gauge, limit)
+        return ledger.admit(request, gauge, limit, follow_up)
 
     async def end(self, request: Request, ending: Ending) -> None:
         """End *request* and give its slot back before the caller goes on. Only a cancellation is raised."""

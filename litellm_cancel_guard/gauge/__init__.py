@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from litellm_cancel_guard.lease import Admission, Lease
+    from litellm_cancel_guard.lease import Admission, FollowUp, Lease
 
 
 class GaugeUnavailableError(Exception):
@@ -22,11 +22,11 @@ class Gauge(Protocol):
     """Acquire, renew, release and count; every call is one atomic step.
 
     All of them may raise GaugeUnavailableError or GaugeCorruptError, and nothing else.
-    Repeating any of them with the same lease changes nothing further.
+    Repeating any of them with the same lease changes nothing further, but that a follow-up runs again.
     """
 
-    async def acquire(self, lease: Lease, limit: int) -> Admission:
-        """Hold a slot for *lease* if fewer than *limit* are held."""
+    async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
+        """Hold a slot for *lease* if fewer than *limit* are held; *follow_up* may be left to the caller to run."""
         ...
 
     async def release(self, lease: Lease) -> int:

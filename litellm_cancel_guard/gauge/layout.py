@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge.keys import Keys, raw
-from litellm_cancel_guard.gauge.scripts import Script, load
+from litellm_cancel_guard.gauge.scripts import Script, load, load_followed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from litellm_cancel_guard.lease import Lease
+    from litellm_cancel_guard.lease import FollowUp, Lease
 
 # LiteLLM's PARALLEL_REQUEST_SLOT_TTL_SECONDS and LITELLM_RATE_LIMIT_WINDOW_SIZE.
 HORIZON_SECONDS = 3600.0
@@ -50,6 +50,13 @@ class Call:
     script: Script
     keys: tuple[str, ...]
     args: tuple[str | int | float, ...]
+
+
+def followed(acquire: Call, by: FollowUp) -> Call:
+    """Return the call that does what *acquire* does and, if the slot was given, what *by* says."""
+    keys, args = acquire.keys, acquire.args
+    script = load_followed(acquire.script.name, by.text)
+    return Call(script, (*keys, *by.keys), (len(keys), len(args), *args, *by.args))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from litellm_cancel_guard.lease import Admission
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from litellm_cancel_guard.lease import Lease
+    from litellm_cancel_guard.lease import FollowUp, Lease
 
 
 class LocalGauge:
@@ -24,7 +24,12 @@ class LocalGauge:
     def __init__(self) -> None:
         self._held: dict[str, set[str]] = {}
 
-    async def acquire(self, lease: Lease, limit: int) -> Admission:
+    async def acquire(
+        self,
+        lease: Lease,
+        limit: int,
+        follow_up: FollowUp | None = None,  # noqa: ARG002 - there is no Redis to run it
+    ) -> Admission:
         """Hold a slot for *lease* if fewer than *limit* are held."""
         held = self._held.get(lease.gauge, set())
         if lease.id not in held:

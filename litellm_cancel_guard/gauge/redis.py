@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, together
-from litellm_cancel_guard.gauge.layout import NOT_OURS
+from litellm_cancel_guard.gauge.layout import NOT_OURS, followed
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, ask_anew, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.lease import Admission, Lease
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge.batches import Share
     from litellm_cancel_guard.gauge.layout import Call, Layout
+    from litellm_cancel_guard.lease import FollowUp
 
     Command = tuple[str | int | float, ...]
 
@@ -64,11 +65,14 @@ class RedisGauge:
         """Go by other times from the next call on; both in seconds."""
         self._lease_seconds, self._timeout_seconds = lease_seconds, timeout_seconds
 
-    async def acquire(self, lease: Lease, limit: int) -> Admission:
-        """Hold a slot for *lease* if fewer than *limit* are held."""
-        admitted, in_flight, lapsed = await self._run(self._layout.acquire(lease, limit, self._lease_seconds))
+    async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
+        """Hold a slot for *lease* if fewer than *limit* are held, and run *follow_up* in the same call then."""
+        call = self._layout.acquire(lease, limit, self._lease_seconds)
+        if follow_up is not None:
+            call = followed(call, follow_up)
+        admitted, in_flight, lapsed, *answer = await self._run(call)
         self._tell(lapsed)
-        return Admission(admitted=admitted == 1, in_flight=in_flight)
+        return Admission(admitted == 1, in_flight, *answer)
 
     async def release(self, lease: Lease) -> int:
         """Give the slot of *lease* back, if it is held; return the slots still held."""

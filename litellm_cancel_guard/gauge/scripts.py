@@ -38,6 +38,13 @@ def load_together(name: str) -> Script:
     return _script(f"{name}_together", _read("together").replace("@BODY@", load(name).text.rstrip()))
 
 
+@functools.cache
+def load_followed(name: str, text: str) -> Script:
+    """Return a script that runs the acquire *name* and, if it gave the slot, *text*."""
+    both = _read("followed").replace("@ACQUIRE@", load(name).text.rstrip()).replace("@FOLLOW@", text.rstrip())
+    return _script(f"{name}_followed", both)
+
+
 def _script(name: str, text: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

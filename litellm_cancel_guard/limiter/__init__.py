@@ -13,10 +13,11 @@ from litellm_cancel_guard.limiter.detection import (
     litellm_version,
     recognise,
 )
-from litellm_cancel_guard.limiter.gauges import describe, gauge_for, survey_of
+from litellm_cancel_guard.limiter.gauges import describe, gauge_for, namespacing, survey_of
 from litellm_cancel_guard.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.limiter.seam import install
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
+from litellm_cancel_guard.limiter.together import combine
 from litellm_cancel_guard.limiter.tokens import gather
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -
     if recognised.shape == "slots":
         save_releases(recognised.limiter, covered)
     tell_the_truth(recognised.limiter)
-    install(recognised.limiter, admits, covered)
+    combined = recognised.shape == "counting" and recognised.redis_cache is not None
+    combined = combined and combine(recognised.limiter, namespacing(recognised))
+    install(recognised.limiter, admits, covered, combined=combined)
 
 
 def precede(callbacks: list[Any], guard: Any, limiter: Any) -> list[Any] | None:

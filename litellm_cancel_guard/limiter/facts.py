@@ -27,6 +27,9 @@ F11. An ``HTTPException`` from ``should_rate_limit`` reaches the client with its
     from 1.105 the limiter raises its own 503 there (``RateLimitUnverifiableError``).
 F12. It does so where ``_fail_closed_resolver()`` says that ``general_settings.fail_closed_rate_limit_enforcement`` is
     on: what pydantic takes for a true bool, nothing else. 1.105 - 1.109; it has no variable of the environment.
+F13. The counting limiter's ``should_rate_limit`` runs ``batch_rate_limiter_script(keys=, args=)``, whose text is its
+    module's ``BATCH_RATE_LIMITER_SCRIPT``, once for the keys of each hash tag, and takes every Exception from it for
+    an outage (``_execute_redis_batch_rate_limiter_script``). 1.80 - 1.93.
 """
 
 from __future__ import annotations
@@ -40,4 +43,5 @@ CAPPED_DESCRIPTOR = "api_key"  # F4
 CAP = "max_parallel_requests"
 WINDOW = "window_size"  # beside the limits of a descriptor, and none itself
 OVER_LIMIT = "OVER_LIMIT"  # F8
+SCRIPT, SCRIPT_TEXT = "batch_rate_limiter_script", "BATCH_RATE_LIMITER_SCRIPT"  # F13
 SLOT_TTL_CONSTANT = "PARALLEL_REQUEST_SLOT_TTL_SECONDS"  # F5

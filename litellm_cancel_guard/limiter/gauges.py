@@ -86,10 +86,11 @@ def _layout(recognised: Recognised) -> Layout:
     from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
 
     if recognised.shape == "slots":
-        return slots_layout(horizon_seconds=recognised.horizon_seconds, namespaced=_namespacing(recognised))
-    return counted_layout(window_seconds=recognised.window_seconds, namespaced=_namespacing(recognised))
+        return slots_layout(horizon_seconds=recognised.horizon_seconds, namespaced=namespacing(recognised))
+    return counted_layout(window_seconds=recognised.window_seconds, namespaced=namespacing(recognised))
 
 
-def _namespacing(recognised: Recognised) -> Callable[[str], str]:
+def namespacing(recognised: Recognised) -> Callable[[str], str]:
+    """Return what the limiter's scripts do to their keys (F7)."""
     fix: Any = getattr(recognised.redis_cache, "check_and_fix_namespace", None)
     return fix if recognised.namespaced and fix is not None else str

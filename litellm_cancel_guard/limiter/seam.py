@@ -1,11 +1,13 @@
 """The seam: the guard's own acquire in the place of LiteLLM's ``should_rate_limit`` (F2).
 
 The guard acquires first and the limiter decides on requests and tokens afterwards, so that a refusal for concurrency
-uses up no request of the minute (#39309), and a refusal for requests or tokens gives the slot back.
+uses up no request of the minute (#39309), and a refusal for requests or tokens gives the slot back. Where both ask for
+keys of one hash tag, they do it in one call (`together`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,11 +16,12 @@ from litellm_cancel_guard.lease import CountUnknownError, Ending
 from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.counting import counted_by_litellm
 from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
+from litellm_cancel_guard.limiter.together import Waiting, decide_with
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from litellm_cancel_guard.lease import Admission
+    from litellm_cancel_guard.lease import Admission, FollowUp
     from litellm_cancel_guard.limiter.slots import Covered
     from litellm_cancel_guard.registry import Request
 
@@ -33,19 +36,22 @@ class Admits(Protocol):
     def guarded_request(self) -> Request | None:
         """Return the request to admit, or None if the guard has nothing to do with this call."""
 
-    async def admit(self, request: Request, gauge: str, limit: int) -> Admission:
+    async def admit(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Acquire a slot, or refuse; raise CountUnknownError where the operator chose that."""
 
     async def end(self, request: Request, ending: Ending) -> None:
         """End the request and give its slot back."""
 
 
-def install(limiter: Any, admits: Admits, covered: Covered) -> None:
-    """Put the guard into *limiter*'s ``should_rate_limit``, once however often it is called."""
+def install(limiter: Any, admits: Admits, covered: Covered, *, combined: bool) -> None:
+    """Put the guard into *limiter*'s ``should_rate_limit``, once however often it is called.
+
+    *combined* says whether the limiter's script can go along with an acquire.
+    """
     original = limiter.should_rate_limit
     if getattr(original, _MARK, False):
         return
-    seam = _Seam(original, admits, covered)
+    seam = _Seam(original, admits, covered, combined=combined)
 
     @functools.wraps(original)
     def should_rate_limit(descriptors: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
@@ -56,29 +62,35 @@ def install(limiter: Any, admits: Admits, covered: Covered) -> None:
 
 
 class _Seam:
-    def __init__(self, original: Callable[..., Awaitable[Any]], admits: Admits, covered: Covered) -> None:
+    def __init__(
+        self, original: Callable[..., Awaitable[Any]], admits: Admits, covered: Covered, *, combined: bool
+    ) -> None:
         self._original = original
         self._admits = admits
         self._covered = covered
+        self._combined = combined
 
     async def decide(self, descriptors: Any, *args: Any, **kwargs: Any) -> Any:
         capped = _capped(descriptors)
         request = None if capped is None or _looks_only(args, kwargs) else self._admits.guarded_request()
         if request is None:
             return await self._original(descriptors, *args, **kwargs)
-        limit = int(capped["rate_limit"][facts.CAP])
-        joined = request.lease is not None
-        admission = await self._admit(request, f"{capped['key']}:{capped['value']}", limit)
-        if admission is None:
-            return await self._original(descriptors, *args, **kwargs)
-        status = _status(capped["key"], limit, admission)
-        if not admission.admitted:
-            await self._admits.end(request, Ending.REFUSED)
-            return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, IN_FLIGHT: admission.in_flight}]}
-        refused = True
+        limit, joined, refused = int(capped["rate_limit"][facts.CAP]), request.lease is not None, True
+        admit = functools.partial(self._admit, request, _gauge(capped), limit)
+        rest = functools.partial(self._decide_the_rest, _without_cap(descriptors), args, kwargs)
         try:
-            response = await self._decide_the_rest(_without_cap(descriptors), args, kwargs)
-            refused = response["overall_code"] == facts.OVER_LIMIT
+            admission, response = await self._ask(Waiting(_gauge(capped), admit), rest)
+            if admission is None:
+                return response or await self._original(descriptors, *args, **kwargs)
+            status = _status(capped["key"], limit, admission)
+            if not admission.admitted:
+                return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, IN_FLIGHT: admission.in_flight}]}
+            response = response or await rest()
+            refused = _refuses(response)
+        except asyncio.CancelledError:
+            # This may be another task than the request's; where it is that one, its end gives the slot back.
+            refused = False
+            raise
         finally:
             # A tool call that joined the request of the answer it belongs to is refused alone; the request goes on.
             if refused and not joined:
@@ -89,6 +101,16 @@ class _Seam:
             self._covered.add(slot_id)
         return {**response, "statuses": [*response["statuses"], status]}
 
+    async def _ask(self, waiting: Waiting, rest: Callable[[], Awaitable[Any]]) -> tuple[Admission | None, Any]:
+        """Return the guard's answer, and LiteLLM's if it is known by then; neither after a fault of the guard."""
+        response = None
+        if self._combined:
+            response = await decide_with(waiting, rest)
+            if waiting.asked or _refuses(response):
+                return waiting.admission, response
+        admission = await waiting.admit(None)
+        return admission, None if admission is None else response
+
     async def _decide_the_rest(self, descriptors: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Up to 1.93 the limiter runs its script on no keys at all: a round trip for nothing, in which redis-py 8.1 now
         # and then loses the cancellation of the request, and which waits 5 s where Redis is frozen.
@@ -96,10 +118,12 @@ class _Seam:
             return {"overall_code": "OK", "statuses": []}
         return await self._original(descriptors, *args, **kwargs)
 
-    async def _admit(self, request: Request, gauge: str, limit: int) -> Admission | None:
+    async def _admit(
+        self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None
+    ) -> Admission | None:
         """Return the answer of the guard, or None after a fault of its own: LiteLLM then counts the request alone."""
         try:
-            return await self._admits.admit(request, gauge, limit)
+            return await self._admits.admit(request, gauge, limit, follow_up)
         except CountUnknownError as unknown:
             await self._admits.end(request, Ending.REFUSED)
             raise _unavailable() from unknown
@@ -120,6 +144,14 @@ def _unavailable() -> Exception:
     # Routes with an error handler of their own (/v1/messages up to 1.83) look for these before they print the object.
     error.message, error.type = text, "service_unavailable_error"
     return error  # type: ignore[no-any-return]
+
+
+def _refuses(response: Any) -> bool:
+    return bool(response["overall_code"] == facts.OVER_LIMIT)
+
+
+def _gauge(capped: Any) -> str:
+    return f"{capped['key']}:{capped['value']}"
 
 
 def _capped(descriptors: Any) -> Any:

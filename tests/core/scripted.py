@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease import Admission, FollowUp, Lease
 from litellm_cancel_guard.registry import Request
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ScriptedGauge:
         if self.failing is not None:
             raise self.failing
 
-    async def acquire(self, lease: Lease, limit: int) -> Admission:
+    async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         self.acquires += 1
         await self._turn(lease.gauge)
         admitted = lease in self.slots or len(self.slots) < limit

@@ -105,10 +105,10 @@ async def test_what_is_admitted_while_an_outage_ends_is_in_redis_when_it_has(
     gauge.failing = None
     acquire, more = gauge.acquire, [opened(ledger) for _ in range(7)]
 
-    async def acquire_while_another_comes(lease: Lease, limit: int) -> Admission:
+    async def acquire_while_another_comes(lease: Lease, limit: int, follow_up: None = None) -> Admission:
         if more:
             await ledger.admit(more.pop(), KEY, 20)
-        return await acquire(lease, limit)
+        return await acquire(lease, limit, follow_up)
 
     monkeypatch.setattr(gauge, "acquire", acquire_while_another_comes)
     await ledger.renew()

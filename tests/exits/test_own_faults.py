@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 CAPS = {"opening": 7, "admitting": 8}
 
 
+@pytest.mark.parametrize("rpm", [None, 100], ids=["cap alone", "with rpm_limit"])
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("fault", CAPS)
 async def test_a_request_that_the_guard_leaves_to_litellm_is_not_left_counted(
-    shared: Callable[..., Caller], redis_server: RedisServer, fault: str, status: int
+    shared: Callable[..., Caller], redis_server: RedisServer, fault: str, status: int, rpm: int | None
 ) -> None:
     caller = shared(callbacks=("faulting.callback",), beside=("faulting.py",))
-    key, script = fresh_key(cap=CAPS[fault]), replace(caller.script(), status=0 if status == 200 else status)
+    key, script = fresh_key(cap=CAPS[fault], rpm=rpm), replace(caller.script(), status=0 if status == 200 else status)
     answers = [await caller.plain(ROUTES["chat"], key, script) for _ in range(3)]
 
     assert [answer.status for answer in answers] == [status] * 3

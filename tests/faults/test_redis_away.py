@@ -124,6 +124,21 @@ async def test_frozen_for_longer_than_a_lease_it_wakes_up_to_nothing_held(
     assert await settled(lambda: gauge(redis_server.client, key), 0, within=LEASE_SECONDS / 3) == 0
 
 
+async def test_a_key_with_a_limit_per_minute_keeps_its_cap(
+    caller: Caller, redis_server: RedisServer, fault: Fault
+) -> None:
+    """Up to 1.93 one call to Redis asks for both: where it fails, each is counted in this worker."""
+    limited = fresh_key(cap=4, rpm=10_000)
+    await caller.plain(CHAT, limited)
+    fault.begin()
+    async with held(caller, limited, 4) as streams:
+        assert (await caller.plain(CHAT, limited)).status == 429
+        fault.end()
+        assert await settled(lambda: gauge(redis_server.client, limited), 4, within=SOON) == 4
+        assert await streams.finish() == [True] * 4
+    await at_rest(caller, limited, redis_server)
+
+
 async def test_while_slots_are_held(caller: Caller, key: Key, redis_server: RedisServer, fault: Fault) -> None:
     """They are counted again within a beat after it is over, and the cap holds meanwhile."""
     async with held(caller, key, 3) as streams:
@@ -201,6 +216,7 @@ async def test_told_to_stay_closed_it_answers_503_and_goes_on_with_what_runs(
             assert "could not be verified" in answer.text
             retry_after[name] = said
         assert retry_after["chat"] == retry_after["responses"] == "1"
+        assert (await caller.plain(CHAT, fresh_key(cap=4, rpm=100))).status == 503
         assert (await caller.plain(CHAT, free)).status == 200, "a key without a cap needs no count"
         redis_server.resume()
         assert await running.finish() == [True]

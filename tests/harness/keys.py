@@ -30,6 +30,8 @@ async def user_api_key_auth(request, api_key):
         max_parallel_requests=limit("cap"),
         rpm_limit=limit("rpm"),
         tpm_limit=limit("tpm"),
+        user_id=secret if limit("user") else None,
+        user_rpm_limit=limit("user"),
     )
 """
 
@@ -43,14 +45,13 @@ class Key:
     cap: int | None
 
 
-def fresh_key(
-    cap: int | None = 4, *, rpm: int | None = None, tpm: int | None = None, raw: bool = False, block: int | None = None
-) -> Key:
+def fresh_key(cap: int | None = 4, *, raw: bool = False, **limits: int | None) -> Key:
     """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth.
 
-    A request with a key that says `block` makes its worker's event loop stand still for so many milliseconds.
+    *limits* are `rpm` and `tpm`, `user`, a user's requests per minute, and `block`: a request with such a key makes its
+    worker's event loop stand still for so many milliseconds.
     """
-    limits = {"cap": cap, "rpm": rpm, "tpm": tpm, "block": block}
+    limits = {"cap": cap, **limits}
     parts = [f"{name}{limit}" for name, limit in limits.items() if limit is not None]
     secret = "-".join(["sk", *parts, *(["raw"] if raw else []), secrets.token_hex(8)])
     name = secret.removeprefix("sk-") if raw else hashlib.sha256(secret.encode()).hexdigest()

@@ -6,6 +6,7 @@ It stands alone, with nothing of the guard, and prints one JSON object: the fact
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import json
 import sys
@@ -175,9 +176,35 @@ async def f12() -> Any:
     return seen
 
 
+async def f13() -> Any:
+    """Redis knows its script by the text, and what that raises passes through the hook only if it is no Exception."""
+    if "parallel_slot_id" in inspect.signature(limiter().should_rate_limit).parameters:
+        return None
+    auth, ends = key(rpm_limit=9), []
+    STORE.script_flush()
+    await pre_call(limiter(), auth)
+    known = STORE.script_exists(hashlib.sha1(module.BATCH_RATE_LIMITER_SCRIPT.encode()).hexdigest())
+    for raised in (RuntimeError, Leaves):
+        of = limiter()
+
+        async def fails(*, keys: Any, args: Any, raised: type[BaseException] = raised) -> Any:
+            raise raised
+
+        of.batch_rate_limiter_script = fails
+        try:
+            await pre_call(of, auth)
+        except Leaves:
+            ends.append(raised.__name__)
+    return {"text": known, "ends": ends}
+
+
+class Leaves(BaseException):
+    """What is no Exception."""
+
+
 async def main() -> None:
     seen: dict[str, Any] = {}
-    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12):
+    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12, f13):
         try:
             seen[fact.__name__.upper()] = await fact()
         except Exception as fault:

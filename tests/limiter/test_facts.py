@@ -114,3 +114,7 @@ def test_f12_the_limiter_says_whether_it_fails_closed(seen: dict[str, Any], lite
 
 def test_f11_an_http_exception_passes_through_the_hook(seen: dict[str, Any]) -> None:
     assert seen["F11"] == 503
+
+
+def test_f13_the_counting_limiters_script_can_be_replaced_and_left(seen: dict[str, Any], slots: bool) -> None:
+    assert seen["F13"] == (None if slots else {"text": [True], "ends": ["Leaves"]})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Collection
 
-    from litellm_cancel_guard.lease import Lease
+    from litellm_cancel_guard.lease import FollowUp, Lease
     from tests.simulation.world import WorkerLoop, World
 
 
@@ -79,7 +79,7 @@ class ModelGauge:
         self._chance = chance
         self._timeout = timeout
 
-    async def acquire(self, lease: Lease, limit: int) -> Admission:
+    async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         return await self._call(lambda: self._redis.acquire(lease, limit))  # type: ignore[no-any-return]
 
     async def release(self, lease: Lease) -> int:

@@ -28,13 +28,13 @@ def opening(self: Any, *args: Any, **kwargs: Any) -> None:
     _open(self, *args, **kwargs)
 
 
-async def admitting(self: Any, request: Any, gauge: str, limit: int) -> Any:
+async def admitting(self: Any, request: Any, gauge: str, limit: int, *more: Any) -> Any:
     if limit == ADMITTING:
         raise RuntimeError("a fault in the admitting")
-    return await _admit(self, request, gauge, limit)
+    return await _admit(self, request, gauge, limit, *more)
 
 
 _PROXY_CancelGuard.async_pre_call_hook = pre_call  # type: ignore[method-assign]
 Worker.open = opening  # type: ignore[method-assign]
-Ledger.admit = admitting  # type: ignore[method-assign]
+Ledger.admit = admitting  # type: ignore[assignment, method-assign]
 callback = CustomLogger()
