@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import httpx
@@ -41,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
     group.addoption("--matrix-json", metavar="FILE", help="write what each cell of the matrix left behind")
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
+
+
+def pytest_configure() -> None:
+    """A shell that runs the tests in the background has them ignore Ctrl-C, and all that they start inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
