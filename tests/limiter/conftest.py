@@ -25,15 +25,34 @@ with warnings.catch_warnings():
     import litellm.proxy.proxy_server  # noqa: F401
 
 
-_stores: list[Any] = []
+_clients: list[Any] = []
 
 
 @pytest.fixture(autouse=True)
 async def closed() -> AsyncIterator[None]:
-    """Close what LiteLLM keeps for its process: collected in a later test, that would fail of their open sockets."""
+    """Close what LiteLLM keeps for its process: collected in a later test, that would fail of their open sockets.
+
+    After the tasks: one that ends with its loop gives its slots back, by a connection of its own.
+    """
     yield
-    while _stores:
-        await _stores.pop().init_async_client().connection_pool.disconnect(inuse_connections=True)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    while _clients:
+        await _clients.pop().connection_pool.disconnect(inuse_connections=True)
+
+
+def _remembered(look_up: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what looks a client up and notes it: LiteLLM forgets one after a while, and makes another."""
+
+    def init_async_client() -> Any:
+        client = look_up()
+        if not any(client is known for known in _clients):
+            _clients.append(client)
+        return client
+
+    return init_async_client
 
 
 def new_limiter(redis_port: int | None = None) -> Any:
@@ -44,7 +63,7 @@ def new_limiter(redis_port: int | None = None) -> Any:
 
     redis_cache = None if redis_port is None else RedisCache(host="127.0.0.1", port=redis_port)
     if redis_cache is not None:
-        _stores.append(redis_cache)
+        redis_cache.init_async_client = _remembered(redis_cache.init_async_client)
     return _PROXY_MaxParallelRequestsHandler_v3(InternalUsageCache(DualCache(redis_cache=redis_cache)))
 
 
