@@ -6,9 +6,12 @@ What each client makes of its event (openai 3.54, anthropic 2.12, google-genai 3
 - messages: the `event: error` line is what counts; raised as `anthropic.APIStatusError` with `.type`. A frame without
   that line is dropped in silence. No `message_stop` follows: that would be a whole answer.
 - responses: the official SDKs hand `response.failed` on as one more event, and raise on a top-level `error`; Codex
-  and other typed clients know only `response.failed` and read its code, and its delay from the message. So the event
-  is a `response.failed` that also has a top-level `error`: whoever raises raises, whoever reads types reads a type.
-- genai: `error` must be the first key, `google-genai` looks at how the text starts. No `[DONE]`.
+  and other typed clients know only `response.failed` and read its code, and its delay from the message; ai 4 and 5
+  know only `error`, which 4 reads flat and 5 nested. So both come, as from OpenAI (vercel/ai#6534), and both raise.
+- genai: `error` must be the first key, `google-genai` looks at how the text starts, as do google-genai for Java and
+  @google/genai from 2.32. That up to 2.30 and go-genai take an `error` behind `data: ` for an empty answer, and end
+  in silence: they raise at what is no frame, as Google's own error in mid-stream is (js-genai#461), and the oldest of
+  them at `[DONE]`. No other reads as far.
 """
 
 from __future__ import annotations
@@ -66,13 +69,13 @@ class Begun:
     sequence_number: int = -1
 
 
-def opening_error(failure: Failure) -> str:
+def opening_error(protocol: Protocol, failure: Failure) -> str:
     """Return the frame that LiteLLM turns into a plain answer of that HTTP status, if it is a stream's first.
 
     1.80 - 1.109, proxy/common_request_processing.py `create_response`: it looks for a first frame that starts with
     `data: ` and has an `error` with a numeric `code`, on every route.
     """
-    return _frame({"error": _openai_error(failure)})
+    return _frame({"error": _google_error(failure) if protocol is Protocol.GENAI else _openai_error(failure)})
 
 
 def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = None) -> str:
@@ -94,8 +97,12 @@ def anthropic_body(failure: Failure) -> Json:
     return {"type": "error", "error": {"type": kind, "message": failure.message}}
 
 
+def _chat(failure: Failure) -> str:
+    return _frame({"error": _openai_error(failure)})
+
+
 def _openai_error(failure: Failure) -> Json:
-    kind = _OPENAI_TYPES.get(failure.status, "server_error")
+    kind = failure.code if failure.code in _TYPED else _OPENAI_TYPES.get(failure.status, "server_error")
     return {"message": _with_delay(failure), "type": kind, "param": None, "code": str(failure.status)}
 
 
@@ -111,10 +118,8 @@ def _messages(failure: Failure) -> str:
 
 
 def _responses(failure: Failure, begun: Begun) -> str:
-    error = {
-        "code": "rate_limit_exceeded" if failure.status == _OPENAI_RATE_LIMIT else "server_error",
-        "message": _with_delay(failure),
-    }
+    code = "rate_limit_exceeded" if failure.status == _OPENAI_RATE_LIMIT else "server_error"
+    error = {"code": failure.code or code, "message": _with_delay(failure)}
     response = {
         "id": begun.id,
         "object": "response",
@@ -133,11 +138,18 @@ def _responses(failure: Failure, begun: Begun) -> str:
         "top_p": None,
         "usage": None,
     }
-    event = {"type": "response.failed", "sequence_number": begun.sequence_number + 1, "response": response}
-    return _frame({**event, "error": _openai_error(failure)})
+    told = _openai_error(failure)
+    first = {"type": "error", "sequence_number": begun.sequence_number + 1, **error, "param": None, "error": told}
+    last = {"type": "response.failed", "sequence_number": begun.sequence_number + 2, "response": response}
+    return _frame(first) + _frame({**last, "error": told})
 
 
 def _genai(failure: Failure) -> str:
+    frame = _frame({"error": _google_error(failure)})
+    return frame + frame.removeprefix("data: ") + "data: [DONE]\n\n"
+
+
+def _google_error(failure: Failure) -> Json:
     error: Json = {
         "code": failure.status,
         "message": failure.message,
@@ -146,18 +158,25 @@ def _genai(failure: Failure) -> str:
     if failure.retry_after is not None:
         retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{failure.retry_after:g}s"}
         error["details"] = [retry]
-    return _frame({"error": error})
+    return error
 
 
 def _frame(data: Json, event: str = "") -> str:
-    """Spell one SSE frame. JSON escapes every line break, so that no message can end it or begin another."""
+    """Spell one SSE frame. JSON escapes every line break, so that no message can end it or begin another.
+
+    Without blanks, as the providers: Claude Code looks for `"type":"overloaded_error"` in a text that the SDKs up to
+    0.59 make of the raw line.
+    """
     name = f"event: {event}\n" if event else ""
-    return f"{name}data: {json.dumps(data)}\n\n"
+    text = json.dumps(data, separators=(",", ":"))
+    return f"{name}data: {text}\n\n"
 
 
 _OPENAI_RATE_LIMIT = 429
+# Codes that OpenAI gives as the type, too; there a client finds them where LiteLLM wants a number for the code.
+_TYPED = ("insufficient_quota", "usage_not_included")
 _EVENTS: dict[Protocol, Callable[[Failure], str]] = {
-    Protocol.CHAT: opening_error,
+    Protocol.CHAT: _chat,
     Protocol.MESSAGES: _messages,
     Protocol.GENAI: _genai,
 }

@@ -46,11 +46,13 @@ class Failure:
         status: the HTTP status it has, or would have had before the stream began.
         message: the provider's words, without LiteLLM's internal names, tracebacks and server paths.
         retry_after: seconds after which the provider wants to be asked again; None where it did not say.
+        code: the provider's own word for it, if clients of the Responses API decide by that whether to try again.
     """
 
     status: int
     message: str
     retry_after: float | None = None
+    code: str | None = None
 
 
 class ProviderStreamError(Exception):
@@ -75,7 +77,9 @@ def failure_of(error: BaseException) -> Failure:
     said = [_attribute(link, "body") for link in chain]
     texts = [wording.text_of(link) for link in chain]
     status = _status(chain, said, texts)
-    return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts))
+    bodies = [_inner(body) for body in said if isinstance(body, dict)]
+    code = next((code for body in bodies if (code := wording.responses_code(body.get("code")))), None)
+    return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts), code)
 
 
 def failure_in(event: Any) -> Failure | None:
@@ -88,7 +92,8 @@ def failure_in(event: Any) -> Failure | None:
     text = json.dumps(error, default=str)
     status = _status_of_body(error) or wording.status_in(text) or BAD_GATEWAY
     message = error.get("message")
-    return Failure(status, wording.cleaned(message if isinstance(message, str) else "", status), wording.delay_in(text))
+    cleaned = wording.cleaned(message if isinstance(message, str) else "", status)
+    return Failure(status, cleaned, wording.delay_in(text), wording.responses_code(error.get("code")))
 
 
 def failure_in_text(text: str) -> Failure:

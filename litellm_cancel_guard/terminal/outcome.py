@@ -100,7 +100,7 @@ class Outcome:
         self._sighting.retry_after = failure.retry_after
         if self._begun:
             return terminal_error(self._protocol, failure, self._sorter.begun)
-        return opening_error(failure)
+        return opening_error(self._protocol, failure)
 
     async def _opening(self, pulling: Pulling) -> tuple[list[Any], bool]:
         """Return the chunks up to the first content, or as many as can be held, and whether that is all."""
@@ -123,6 +123,8 @@ class Outcome:
         failure, sighted = failure_of(error), self._sighting.failure
         if sighted is not None and failure.status not in (RATE_LIMITED, OVERLOADED):
             failure = sighted
+        elif sighted is not None and sighted.status == failure.status:
+            failure = replace(failure, code=failure.code or sighted.code)
         if failure.retry_after is None and failure.status == RATE_LIMITED:
             failure = replace(failure, retry_after=self._sighting.delay)
         self.observer.stream_failed(self._protocol.value, failure.status)

@@ -26,6 +26,7 @@ _GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
 # What servers that speak OpenAI's protocol besides write behind the end.
 _NO_JSON = (b"", b"DONE", b"[DONE]")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
+_FAILURES = ("response.failed", "error")
 _OPENING_EVENTS = (
     *("response.created", "response.queued", "response.in_progress"),
     *("response.output_item.added", "response.content_part.added"),
@@ -188,11 +189,11 @@ class ResponsesReading(Reading):
         self._passed = None
         self.understood = self.understood and isinstance(kind, str)
         self._note(chunk)
-        self.content = self.content or kind not in _OPENING_EVENTS
+        self.content = self.content or kind not in (*_OPENING_EVENTS, *_FAILURES)
         if kind not in _RESPONSE_ENDS:
             return None
         self.whole = True
-        return failure_in(_plain(chunk)) if kind in ("response.failed", "error") else None
+        return failure_in(_plain(chunk)) if kind in _FAILURES else None
 
     def _note(self, chunk: Any) -> None:
         number, response = _field(chunk, "sequence_number"), _field(chunk, "response")

@@ -22,13 +22,17 @@ WORDS: dict[str, int] = {
     "toomanyrequests": 429,
     "toomanyrequestsexception": 429,
     "insufficient_quota": 429,
+    "usage_not_included": 429,
     "overloaded_error": 529,
     "overloaded": 529,
     "unavailable": 503,
     "service_unavailable": 503,
     "serviceunavailableexception": 503,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
     "timeout_error": 504,
     "deadline_exceeded": 504,
+    "vector_store_timeout": 504,
     "api_error": 500,
     "server_error": 500,
     "internal_server_error": 500,
@@ -37,14 +41,27 @@ WORDS: dict[str, int] = {
     "invalid_request_error": 400,
     "invalid_argument": 400,
     "validationexception": 400,
-    "context_length_exceeded": 400,
-    "invalid_prompt": 400,
     "authentication_error": 401,
     "unauthenticated": 401,
     "permission_error": 403,
     "permission_denied": 403,
     "not_found_error": 404,
     "not_found": 404,
+}
+
+# The codes of the Responses API for requests that will never be served (openai 3.54, `ResponseError`; codex-rs).
+_REFUSED = (
+    *("context_length_exceeded", "invalid_prompt", "cyber_policy", "bio_policy", "data_residency_mismatch"),
+    *("invalid_image", "invalid_image_format", "invalid_base64_image", "invalid_image_url", "invalid_image_mode"),
+    *("image_too_large", "image_too_small", "image_parse_error", "image_content_policy_violation"),
+    *("image_file_too_large", "unsupported_image_media_type", "empty_image_file", "failed_to_download_image"),
+    "image_file_not_found",
+)
+WORDS |= dict.fromkeys(_REFUSED, 400)
+_RESPONSES_CODES = {
+    *_REFUSED,
+    *("insufficient_quota", "usage_not_included", "server_is_overloaded", "slow_down", "vector_store_timeout"),
+    *("rate_limit_exceeded", "server_error"),
 }
 
 _MESSAGES = {
@@ -99,6 +116,11 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
+
+
+def responses_code(value: Any) -> str | None:
+    """Return *value* if it is a code that the Responses API has, else None."""
+    return value if isinstance(value, str) and value in _RESPONSES_CODES else None
 
 
 def status_in(text: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litellm_cancel_guard.terminal.events import Begun, Protocol, anthropic_body, opening_error, terminal_error
-from litellm_cancel_guard.terminal.failure import Failure
+from litellm_cancel_guard.terminal.failure import Failure, failure_in
 from litellm_cancel_guard.terminal.wording import cleaned
 from tests.harness.process import LOOPBACK
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.wire import Anthropic, Chat, Gemini
 from tests.terminal.sdks import ask
-from tests.terminal.sse import parse
+from tests.terminal.sse import Event, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,13 @@ WIRES: dict[Protocol, Any] = {
     Protocol.RESPONSES: Responses,
     Protocol.GENAI: Gemini,
 }
+LAST = {
+    Protocol.CHAT: [""],
+    Protocol.MESSAGES: ["error"],
+    Protocol.RESPONSES: ["error", "response.failed"],
+    Protocol.GENAI: ["", "[DONE]"],
+}
+NO_FRAME = re.compile(r'^\{"error":.*\n\n', re.MULTILINE)
 HOSTILE = {
     "plain": "slow down",
     "newlines": 'a\n\nevent: message_stop\ndata: {"type": "message_stop"}\n\n',
@@ -92,6 +100,11 @@ def begun(protocol: Protocol) -> bytes:
     return bytes(wire.opening() + wire.chunk(0) + wire.chunk(1))
 
 
+def events_of(frames: str) -> list[Event]:
+    """The events that a strict reader sees: Google's error comes once more as what is none."""
+    return parse(NO_FRAME.sub("", frames))
+
+
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("status", [429, 529, 503, 504, 400, 500, 502])
 @pytest.mark.parametrize("protocol", list(Protocol), ids=lambda p: p.value)
@@ -109,7 +122,7 @@ async def test_the_sdk_raises_after_the_text_that_came_before(
         Protocol.MESSAGES: "APIStatusError",
         Protocol.GENAI: "ClientError" if status < 500 else "ServerError",
     }
-    kind = json.loads(frame.split("data: ", 1)[1])["error"]
+    kind = events_of(frame)[0].data["error"]
     assert (outcome.text, outcome.raised) == ("word0 word1 ", raised[protocol])
     assert str(kind.get("type", status)) in (outcome.code or "") or str(status) in (outcome.code or "")
 
@@ -118,9 +131,9 @@ async def test_the_sdk_raises_after_the_text_that_came_before(
 @given(message=st.text(max_size=200), status=st.integers(400, 599), delay=st.none() | st.floats(0, 1e5))
 def test_no_message_breaks_the_framing(protocol: Protocol, message: str, status: int, delay: float | None) -> None:
     failure = Failure(status, cleaned(message, status), delay)
-    for frame in (terminal_error(protocol, failure), opening_error(failure)):
-        events = parse(frame)
-        assert len(events) == 1
+    for frame, kinds in ((terminal_error(protocol, failure), LAST[protocol]), (opening_error(protocol, failure), [""])):
+        events = events_of(frame)
+        assert [event.data if event.data == "[DONE]" else event.data.get("type", "") for event in events] == kinds
         assert frame.isascii()
         assert cleaned(message, status).rstrip(". ") in json.dumps(events[0].data, ensure_ascii=False) or any(
             char in message for char in '"\\' + "".join(map(chr, [*range(32), 127]))
@@ -145,22 +158,49 @@ def test_the_frames_are_those_of_the_protocols() -> None:
     assert parse(terminal_error(Protocol.MESSAGES, failure)) == [
         ("error", {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}})
     ]
-    genai = parse(terminal_error(Protocol.GENAI, failure))[0].data["error"]
+    genai = events_of(terminal_error(Protocol.GENAI, failure))[0].data["error"]
     assert (genai["code"], genai["status"]) == (429, "RESOURCE_EXHAUSTED")
     assert genai["details"][0]["retryDelay"] == "7s"
-    assert terminal_error(Protocol.GENAI, failure).startswith('data: {"error": {"code": 429')
+    assert terminal_error(Protocol.GENAI, failure).startswith('data: {"error":{"code":429')
+
+
+def test_googles_error_is_told_to_those_who_read_no_error_in_a_frame() -> None:
+    """@google/genai up to 2.30 and go-genai end in silence at it, and raise at what is no frame."""
+    frame, bare, done, rest = terminal_error(Protocol.GENAI, Failure(429, "slow down")).split("\n\n")
+    assert (frame, done, rest) == (f"data: {bare}", "data: [DONE]", "")
+    assert json.loads(bare)["error"]["code"] == 429
+
+
+def test_no_blank_stands_where_a_client_looks_for_the_text_of_the_raw_line() -> None:
+    assert '"type":"overloaded_error"' in terminal_error(Protocol.MESSAGES, Failure(529, "busy"))
 
 
 def test_a_failed_response_goes_on_from_what_was_said_of_it() -> None:
-    event = parse(terminal_error(Protocol.RESPONSES, Failure(429, "slow down", 1.5), Begun("resp_9", "gpt", 5, 41)))
-    data = event[0].data
-    assert (data["type"], data["sequence_number"]) == ("response.failed", 42)
-    response = data["response"]
+    frames = terminal_error(Protocol.RESPONSES, Failure(429, "slow down", 1.5), Begun("resp_9", "gpt", 5, 41))
+    error, failed = (event.data for event in parse(frames))
+    assert (error["sequence_number"], failed["sequence_number"]) == (42, 43)
+    assert (error["code"], error["message"]) == ("rate_limit_exceeded", "slow down. Please try again in 1.5s.")
+    assert error["error"] == failed["error"]
+    response = failed["response"]
     assert (response["id"], response["model"], response["created_at"]) == ("resp_9", "gpt", 5)
     assert response["error"] == {
         "code": "rate_limit_exceeded",
         "message": "slow down. Please try again in 1.5s.",
     }
+
+
+@pytest.mark.parametrize("code", ["context_length_exceeded", "insufficient_quota", "image_content_policy_violation"])
+def test_a_code_that_decides_whether_to_try_again_is_kept(code: str) -> None:
+    """Codex gives up at these, and tries again at `server_error` and `rate_limit_exceeded`."""
+    failure = failure_in({"type": "response.failed", "response": {"error": {"code": code, "message": "no"}}})
+    assert failure is not None
+    error, failed = (event.data for event in parse(terminal_error(Protocol.RESPONSES, failure)))
+    assert (failure.status < 500, error["code"], failed["response"]["error"]["code"]) == (True, code, code)
+
+
+def test_a_quota_is_told_from_a_limit_of_the_minute_by_its_type() -> None:
+    quota = parse(opening_error(Protocol.RESPONSES, Failure(429, "no money", code="insufficient_quota")))[0].data
+    assert (quota["error"]["type"], quota["error"]["code"]) == ("insufficient_quota", "429")
 
 
 @pytest.mark.parametrize(
@@ -179,10 +219,12 @@ def test_anthropics_types_are_anthropics(status: int, kind: str) -> None:
 
 @pytest.mark.parametrize(("sdk", "status"), [("chat", 429), ("responses", 429), ("messages", 429), ("genai", 429)])
 async def test_the_body_of_an_opening_error_is_a_rate_limit_to_every_sdk(server: Server, sdk: str, status: int) -> None:
-    body = parse(opening_error(Failure(status, "slow down", 7)))[0].data
+    protocol = next(protocol for protocol, name in SDKS.items() if name == sdk)
+    body = parse(opening_error(protocol, Failure(status, "slow down", 7)))[0].data
     server.status, server.kind, server.body = status, "application/json", json.dumps(body).encode()
     outcome = await ask(sdk, server.url, "sk-x", "model", "hi")
     assert outcome.raised == ("ClientError" if sdk == "genai" else "RateLimitError")
+    assert sdk != "genai" or outcome.code == "429 RESOURCE_EXHAUSTED"
 
 
 def test_the_strict_reader_is_strict() -> None:

@@ -81,7 +81,7 @@ def blocked() -> Any:
 
 
 def event(kind: str, message: str) -> str:
-    return f"event: error\ndata: {json.dumps({'type': 'error', 'error': {'type': kind, 'message': message}})}\n\n"
+    return f'event: error\ndata: {{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}\n\n'
 
 
 async def test_it_has_the_providers_words() -> None:
@@ -92,7 +92,7 @@ async def test_it_has_the_providers_words() -> None:
 
 async def test_a_refusal_of_litellms_own_keeps_its_words() -> None:
     written = await Request(blocked).late()
-    assert written.startswith('event: error\ndata: {"type": "error", "error": {"type": "invalid_request_error"')
+    assert written.startswith('event: error\ndata: {"type":"error","error":{"type":"invalid_request_error"')
     assert "not about that" in written
 
 

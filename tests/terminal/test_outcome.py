@@ -12,8 +12,9 @@ from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.terminal import upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError
+from tests.harness.provider.responses import Responses
 from tests.harness.provider.wire import Anthropic
-from tests.terminal.scripted import PROTOCOLS, LimitedError, Provider, Reader, begun, opening, whole
+from tests.terminal.scripted import PROTOCOLS, LimitedError, Provider, Reader, begun, chunks_of, opening, whole
 from tests.terminal.sse import parse
 
 if TYPE_CHECKING:
@@ -37,9 +38,20 @@ async def test_nothing_but_the_error_goes_out_before_the_first_content(
     reader = Reader(protocol)
     (frame,) = await reader.read(Provider(*opening(protocol), 0.01, LimitedError()))
     error = parse(frame)[0].data["error"]
-    assert (error["code"], error["type"]) == ("429", "rate_limit_error")
+    google = protocol is Protocol.GENAI
+    assert error["code"] == (429 if google else "429")
+    assert error["status" if google else "type"] == ("RESOURCE_EXHAUSTED" if google else "rate_limit_error")
     assert frame.startswith('data: {"error"')
     assert len(reader.told) == 1
+
+
+async def test_a_response_that_is_refused_behind_its_opening_has_not_begun() -> None:
+    """OpenAI answers 200, says `response.created`, and only then that the prompt is too long."""
+    wire, reader = Responses("model"), Reader(Protocol.RESPONSES)
+    chunks = chunks_of(Protocol.RESPONSES, wire.opening() + wire.failed("context_length_exceeded"))
+    (frame,) = await reader.read(Provider(*chunks))
+    assert frame.startswith('data: {"error":')
+    assert parse(frame)[0].data["error"]["code"] == "400"
 
 
 @PROTOCOLS

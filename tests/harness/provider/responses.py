@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.harness.provider.wire import Json
 
+# Begins the name of an error that is a `response.failed`; its code follows.
+FAILED = "failed-"
 _ITEM = "msg_1"
 _PLACE: Json = {"item_id": _ITEM, "output_index": 0, "content_index": 0}
 
@@ -65,6 +67,11 @@ class Responses:
     def error_event(self, status: int) -> bytes:
         code = "rate_limit_exceeded" if status == 429 else "server_error"
         return self._event("error", code=code, message=f"scripted {status}", param=None)
+
+    def failed(self, code: str) -> bytes:
+        """As OpenAI ends a response that it began: the code stands in it."""
+        failed = {**self._response("failed", []), "error": {"code": code, "message": f"scripted {code}"}}
+        return self._event("response.failed", response=failed)
 
     def _event(self, kind: str, **more: Any) -> bytes:
         return sse({"type": kind, "sequence_number": next(self._numbers), **more}, kind)

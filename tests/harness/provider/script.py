@@ -44,8 +44,8 @@ class Script:
     error_status: int = 429
     """The status that the error event names."""
     error_as: str = ""
-    """What it looks like instead of an event: `pretty`, `array`, `open_array`, `html`, half an event (`cut`), or an
-    event that names its status by `words` alone."""
+    """What it looks like instead of an event: `pretty`, `array`, `open_array`, `html`, half an event (`cut`), an
+    event that names its status by `words` alone, or, behind a response's opening, `failed-` and its code."""
 
     break_step: int = -1
     """Break the stream off at this step."""

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.harness.process import LOOPBACK
 from tests.harness.provider import mcp, misshapen, shapes, sockets
 from tests.harness.provider import script as scripts
-from tests.harness.provider.responses import Responses, ToolCalling
+from tests.harness.provider.responses import FAILED, Responses, ToolCalling
 from tests.harness.provider.runs import Run
 from tests.harness.provider.wire import GEMINI_PATH, Anthropic, Chat, Completions, Embeddings, Gemini, Wire
 
@@ -156,6 +156,9 @@ class _Act:
         shape, status = self._script.error_as, self._script.error_status
         if not shape:
             return self._wire.error_event(status)
+        if shape.startswith(FAILED) and isinstance(self._wire, Responses):
+            opening = b"" if step else self._wire.opening()
+            return opening + self._wire.failed(shape.removeprefix(FAILED))
         return misshapen.error(shape, self._wire, status, self._frame(step))
 
     def _drop(self) -> None:
