@@ -125,7 +125,7 @@ async def test_a_failure_behind_a_ping_is_one_to_the_sdk(
     assert (outcome.raised, outcome.code) == EVENTS[way.sdk]
     assert "scripted 429" in outcome.message
     assert not any(word in outcome.message for word in INSIDES)
-    assert (b"[DONE]" in answered) == (way.sdk in ("chat", "cursor"))
+    assert (b"[DONE]" in answered) == (way.sdk in ("chat", "cursor", "genai"))
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
     await wait_until(lambda: hooks(proxy, script.run) > 0, "LiteLLM's failure hook was called")
     assert hooks(proxy, script.run) == 1
