@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("LiteLLM Proxy")
 
-# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more: in
-# steps, each a turn of the event loop at least. On a worker whose loop stands still 50 ms are over before the task
-# whose end is awaited could run, and a client alone with its key would be refused.
+# How long a refused request waits for a release under way here before it looks once more. In steps, each a turn of the
+# event loop at least: where the loop stood still, 50 ms would be over before the task that it waits for could run.
 _SECOND_LOOK_STEPS, _STEP_SECONDS = 10, 0.005
 
 # Of all connections that LiteLLM's client may open (50). Thousands of clients that leave at once would take every one:
