@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.completion import Mark, begin
 from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.keyname import shown, without_key
 from litellm_cancel_guard.outage import insisted
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Releases:
             self._outage.begin(lease.gauge, error)
             return False
         except Exception as error:
-            log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+            _leave_to_lapse(lease.gauge, error)
         finally:
             asked.set()
         return True
@@ -130,7 +131,7 @@ class Releases:
         try:
             await self._gauge.release(lease)
         except Exception as error:
-            log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+            _leave_to_lapse(lease.gauge, error)
 
     def _released(self, gauge: str, asked: Mark) -> None:
         under_way = self._under_way[gauge]
@@ -138,3 +139,7 @@ class Releases:
         if not under_way:
             del self._under_way[gauge]
         self.locally_freed(gauge)
+
+
+def _leave_to_lapse(gauge: str, why: Exception) -> None:
+    log.warning("cancel_guard: a slot of key %s is left to lapse: %s", shown(gauge), without_key(why, gauge))

@@ -13,6 +13,7 @@ from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, ask_anew, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
+from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, Lease
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class RedisGauge:
                 fault = await self._fault(answer, self._renewal(batch[place]))
                 if isinstance(fault, GaugeUnavailableError):
                     raise fault from answer
-                log.error("cancel_guard: %s", fault)
+                log.error("cancel_guard: %s", without_key(fault, batch[place][0]))
                 answers[place] = None
         return answers
 
