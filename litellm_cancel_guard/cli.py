@@ -78,7 +78,8 @@ def demo(ctx: click.Context, redis: str | None, litellm: str | None, serve: bool
     """Show the leak and its cure on a real LiteLLM.
 
     Starts a provider that streams, a Redis and two LiteLLM proxies on the loopback, without and with the guard, each
-    with one key capped at 4, and plays a client that hangs up: it takes about a minute and leaves nothing behind.
+    with one key capped at 4, and plays a client that hangs up: it takes about a minute and leaves nothing behind but
+    the venv of --litellm, which is kept for the next time (~/.cache/litellm-cancel-guard).
     """
     from litellm_cancel_guard.demo.options import Options
     from litellm_cancel_guard.demo.play import run

@@ -59,9 +59,8 @@ def _admin(app: Any, worker: Worker, guard: Any) -> None:
     mount(app, worker, guard)
 
 
-# The name must contain _PROXY_: otherwise `no-log` in a client's body switches off the log events of this class
-# (1.80 - 1.109, litellm_core_utils/litellm_logging.py). The hooks must be defined in this very class: LiteLLM looks
-# for them in its __dict__ and passes inherited ones over.
+# Without _PROXY_ in the name, a client's `no-log` switches its log events off (1.80 - 1.109, litellm_logging.py).
+# The hooks are defined in this very class: LiteLLM looks for them in its __dict__ and passes inherited ones over.
 class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
     """Tracks every admitted request and gives its slot back exactly once, whichever way it ends."""
 

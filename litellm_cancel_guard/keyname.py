@@ -15,6 +15,14 @@ def key_of(gauge: str) -> str:
     return name if _HASH.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
 
 
+def without_key(text: object, gauge: str) -> str:
+    """Return *text* for a log, *gauge* in it as `shown`: what custom auth calls a key by may be the key itself.
+
+    Nor could the rest be read: LiteLLM's log has ``REDACTED`` for ``api_key:`` and what follows it (1.83 - 1.109).
+    """
+    return str(text).replace(gauge, f"{shown(gauge)}…")
+
+
 def shown(gauge: str) -> str:
     """Return the first digits of that hash, which tell the keys of a proxy apart and are taken by the command line."""
     return key_of(gauge)[:_SHOWN_DIGITS]

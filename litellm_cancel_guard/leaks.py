@@ -1,4 +1,7 @@
-"""One log line for each slot that LiteLLM alone would have kept: the 429s that it spares have no other trace."""
+"""One log line for each slot whose request neither finished nor failed.
+
+Up to 1.89 LiteLLM kept it, from 1.90 on it gives most of them back itself: the 429s of a kept one have no other trace.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ _MINUTE = 60.0
 class Leaks(Observer):
     """Logs at INFO: a client that hangs up is no fault of the operator's. At most ten lines a minute, then a count.
 
-    A pass-through request or a WebSocket ends with its task in any case, so that its leak can't be told from its
-    success: none of them is logged.
+    A request of an unhooked route (pass-through, a WebSocket, files, audio) ends with its task in any case, so that an
+    unfinished one can't be told from a finished one: none of them is logged.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +49,7 @@ class Leaks(Observer):
             self._suppressed += 1
             return
         log.info(
-            "cancel_guard: gave back a slot that LiteLLM forgets: key %s, route %s, %s after %.1f s",
+            "cancel_guard: gave back the slot of an unfinished request: key %s, route %s, %s after %.1f s",
             shown(request.gauge),
             request.route,
             request.ending.value,

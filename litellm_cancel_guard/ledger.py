@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.completion import Mark, begin_now, reached
 from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.releases import Releases
@@ -182,4 +183,4 @@ class Ledger:
     def _complain(self, gauge: str, error: Any) -> None:
         if gauge not in self._corrupt:
             self._corrupt.add(gauge)
-            log.warning("cancel_guard: cannot count slots (%s)", error)
+            log.warning("cancel_guard: cannot count slots (%s)", without_key(error, gauge))

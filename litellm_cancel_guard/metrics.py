@@ -71,7 +71,7 @@ class Metrics(Observer):
         )
         self._failed = self._counter("terminal_errors", "Streams that were ended in an error.", ("route", "status"))
         self._release = self._histogram(
-            "release_seconds", "How long the store took to confirm a release.", _RELEASE_BUCKETS
+            "release_seconds", "How long Redis took to confirm a release.", _RELEASE_BUCKETS
         )
         self._lateness = self._histogram(
             "heartbeat_lateness_seconds", "How late the heartbeat beat: the event loop was blocked.", _LATENESS_BUCKETS

@@ -56,7 +56,12 @@ async def insisted(patience: float, call: Callable[[Unpack[Asked]], Awaitable[T]
 
 
 def stood_still(deadline: float, patience: float) -> bool:
-    """Tell whether *deadline*, of the monotonic clock, was missed by so much that only the event loop is to blame."""
+    """Tell whether *deadline* was missed by so much that only the event loop is to blame.
+
+    Args:
+        deadline: seconds on the monotonic clock.
+        patience: seconds that the call had.
+    """
     return time.monotonic() - deadline > patience / 4
 
 

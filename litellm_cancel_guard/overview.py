@@ -42,6 +42,7 @@ class Released:
     """What was given back.
 
     Attributes:
+        key: LiteLLM's hash of it.
         slots: their ids.
         in_flight: how many are left.
     """

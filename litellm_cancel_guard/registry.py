@@ -38,6 +38,7 @@ class Request:
         held_since: when it was given its slot, in seconds on the monotonic clock; None if it never was.
         ending: why it ended; None while it is in flight.
         opened_at: seconds on the monotonic clock.
+        streaming: whether its stream is guarded already: a callback may be listed twice.
         tasks: how many that it lasts as long as are not done yet.
         closer: what closes its stream, while that is read.
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.

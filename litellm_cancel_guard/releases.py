@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.completion import Mark, begin
 from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.keyname import shown, without_key
 from litellm_cancel_guard.outage import insisted
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("LiteLLM Proxy")
 
-# How long a refusal waits for the releases that this worker has under way for the key, before it looks once more: in
-# steps, each a turn of the event loop at least. On a worker whose loop stands still 50 ms are over before the task
-# whose end is awaited could run, and a client alone with its key would be refused.
+# How long a refused request waits for a release under way here before it looks once more. In steps, each a turn of the
+# event loop at least: where the loop stood still, 50 ms would be over before the task that it waits for could run.
 _SECOND_LOOK_STEPS, _STEP_SECONDS = 10, 0.005
 
 # Of all connections that LiteLLM's client may open (50). Thousands of clients that leave at once would take every one:
@@ -119,7 +119,7 @@ class Releases:
             self._outage.begin(lease.gauge, error)
             return False
         except Exception as error:
-            log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+            _leave_to_lapse(lease.gauge, error)
         finally:
             asked.set()
         return True
@@ -131,7 +131,7 @@ class Releases:
         try:
             await self._gauge.release(lease)
         except Exception as error:
-            log.warning("cancel_guard: a slot of %s is left to lapse: %s", lease.gauge, error)
+            _leave_to_lapse(lease.gauge, error)
 
     def _released(self, gauge: str, asked: Mark) -> None:
         under_way = self._under_way[gauge]
@@ -139,3 +139,7 @@ class Releases:
         if not under_way:
             del self._under_way[gauge]
         self.locally_freed(gauge)
+
+
+def _leave_to_lapse(gauge: str, why: Exception) -> None:
+    log.warning("cancel_guard: a slot of key %s is left to lapse: %s", shown(gauge), without_key(why, gauge))

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 NESTED_ROUTE = "call_mcp_tool"
 _OF_TOOLS = (NESTED_ROUTE, "list_mcp_tools")
 
-# No stream or success hook is called on these (1.80 - 1.109; images: 1.80): only the end of the request task gives
-# their slot back.
-# Of a WebSocket that is the task of its session: it holds one slot from its opening to its close.
+# No stream or success hook is called on these (1.80 - 1.109; images: 1.80): their slot comes back with the end of the
+# request task, of a WebSocket that of its session.
 UNHOOKED_ROUTES = frozenset(
     {
         *("pass_through_endpoint", "allm_passthrough_route", "_arealtime", "_aresponses_websocket"),
@@ -81,9 +80,8 @@ def last_responses_event(chunk: Any) -> bool:
     return getattr(chunk, "type", None) in ("response.completed", "response.failed", "response.incomplete")
 
 
-# Clients of these routes go on at the terminal event and do not wait for the end of the body: released only there,
-# the slot would still be held when the next request of the same client comes. Chat waits for [DONE], which LiteLLM
-# writes after the stream hook has ended.
+# Clients of these routes go on at the terminal event: released at the end of the body, the slot would still be held at
+# their next request. Chat waits for [DONE], which LiteLLM writes after the stream hook has ended.
 LAST_FRAME: dict[str, IsLast] = {
     "anthropic_messages": last_messages_frame,
     "aresponses": last_responses_event,

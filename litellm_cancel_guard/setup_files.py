@@ -104,7 +104,11 @@ class ConfigReading:
 
 
 def read_config(path: Path) -> ConfigReading:
-    """Read a LiteLLM config as LiteLLM would, and fail with a sentence where LiteLLM would with a traceback."""
+    """Read a LiteLLM config as LiteLLM would.
+
+    Raises:
+        SetupError: it can't be read, or LiteLLM would fail at it with a traceback.
+    """
     config = load_mapping(path)
     settings = config.get("litellm_settings")
     if settings is None:
@@ -120,7 +124,11 @@ def read_config(path: Path) -> ConfigReading:
 
 
 def write_shim(config: Path) -> tuple[Path, Literal["written", "updated", "unchanged"]]:
-    """Write the shim beside `config`, never over a file that isn't ours."""
+    """Write the shim beside `config`, never over a file that isn't ours.
+
+    Raises:
+        SetupError: such a file stands there, or it can't be written.
+    """
     path, there = _shim_beside(config)
     if there == SHIM:
         return path, "unchanged"
@@ -132,12 +140,12 @@ def write_shim(config: Path) -> tuple[Path, Literal["written", "updated", "uncha
 
 
 def refuse_other_file(config: Path) -> None:
-    """Raise if a file that isn't ours stands where the shim would: every LiteLLM prefers it to the package."""
+    """Raise SetupError if a file that isn't ours stands where the shim would: LiteLLM prefers it to the package."""
     _shim_beside(config)
 
 
 def shim_beside(config: Path) -> str | None:
-    """Return what is in the shim beside *config*, or None; raise if a file that isn't ours stands there."""
+    """Return what is in the shim beside *config*, or None; raise SetupError if a file that isn't ours stands there."""
     return _shim_beside(config)[1]
 
 
@@ -156,7 +164,11 @@ def _shim_beside(config: Path) -> tuple[Path, str | None]:
 
 
 def load_mapping(path: Path) -> dict[str, Any]:
-    """Return the config at *path*, and fail as `read_config` does where it is none."""
+    """Return the config at *path*.
+
+    Raises:
+        SetupError: it can't be read, is no YAML or no mapping.
+    """
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -48,7 +48,7 @@ class Finding:
     text: str
 
 
-@click.command(epilog=_EXIT_CODES)
+@click.command(epilog=_EXIT_CODES, short_help="Look at everything the guard needs, and say what to do.")
 @click.option("--config", type=click.Path(path_type=Path), help="LiteLLM's config.yaml.")
 @click.option("--redis", "url", metavar="URL", help="The Redis of the proxy, instead of the one in the config.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")

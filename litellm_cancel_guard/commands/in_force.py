@@ -56,7 +56,7 @@ def _fails_closed(config: Path) -> bool:
     return would_fail_closed(resolved(setup_files.load_mapping(config).get("general_settings"), os.environ))
 
 
-@click.command(epilog=_EXIT_CODES)
+@click.command(epilog=_EXIT_CODES, short_help="Show each setting and where it comes from.")
 @click.option("--config", type=click.Path(path_type=Path), help="LiteLLM's config.yaml.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def settings(config: Path | None, as_json: bool) -> None:

@@ -68,7 +68,7 @@ def status(target: Target, as_json: bool, watch: bool) -> None:
         _watch(target, counts)
 
 
-@click.command(epilog=_READING_EXIT_CODES)
+@click.command(epilog=_READING_EXIT_CODES, short_help="Show each slot that KEY holds.")
 @click.argument("key")
 @redis_options
 def slots(key: str, target: Target, as_json: bool) -> None:
@@ -88,7 +88,7 @@ def slots(key: str, target: Target, as_json: bool) -> None:
     _console().print(table)
 
 
-@click.command(epilog=_RELEASE_EXIT_CODES)
+@click.command(epilog=_RELEASE_EXIT_CODES, short_help="Give back the slots of KEY, or only SLOT.")
 @click.argument("key")
 @click.argument("slot", required=False)
 @redis_options
@@ -113,7 +113,7 @@ def release(key: str, slot: str | None, target: Target, as_json: bool, yes: bool
         click.echo(f"Gave back {len(ids)}; {released.in_flight} are in flight.")
 
 
-@click.command(epilog=_RECONCILE_EXIT_CODES)
+@click.command(epilog=_RECONCILE_EXIT_CODES, short_help="Make LiteLLM's number equal the slots that live.")
 @click.argument("key", required=False)
 @redis_options
 @click.option("--yes", is_flag=True, help="Do it; without, only what would be done is shown.")

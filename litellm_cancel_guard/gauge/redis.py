@@ -13,6 +13,7 @@ from litellm_cancel_guard.gauge.batches import batches, notable, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS, followed
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, ask_anew, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
+from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, Lease
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Command = tuple[str | int | float, ...]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("LiteLLM Proxy")
 
 
 class RedisGauge:
@@ -156,7 +157,7 @@ class RedisGauge:
         try:
             record = self._aside.record()
         except Exception:
-            logger.exception("cancel_guard: this worker's record could not be made; its slots are renewed without")
+            log.exception("cancel_guard: this worker's record could not be made; its slots are renewed without")
             return None
         command = ("SET", self._layout.record_of(record.worker), record.text(), "PX", record.lives_for)
         try:
@@ -191,7 +192,7 @@ class RedisGauge:
                 fault = await self._fault(answer, self._renewal(batch[place]))
                 if isinstance(fault, GaugeUnavailableError):
                     raise fault from answer
-                logger.error("%s", fault)
+                log.error("cancel_guard: %s", without_key(fault, batch[place][0]))
                 answers[place] = None
         return answers
 
@@ -203,7 +204,9 @@ class RedisGauge:
             # A plain client may speak to a cluster: of one shard, or behind a single address (Redis Enterprise, Azure,
             # ElastiCache Serverless). An acquire has one hash slot and works; no renewal would, and slots would lapse.
             self._apart, beside = True, None
-            logger.info("Redis takes no script with keys of several hash slots; each key is renewed by its own")
+            log.info(
+                "cancel_guard: Redis takes no script with keys of several hash slots; each key is renewed by its own"
+            )
         calls = [self._renewal(share) for share in batch]
         return dict(enumerate(await self._evaluate_all(client, calls, beside)))
 
@@ -225,7 +228,9 @@ class RedisGauge:
         """Remember that the text was taken where the SHA was refused, unless the server only did not know it yet."""
         if refusal and self._by_sha and not _is_unknown_script(refusal):
             self._by_sha = False
-            logger.warning("Redis refuses EVALSHA (%s); its scripts are sent whole from now on", _what(refusal))
+            log.warning(
+                "cancel_guard: Redis refuses EVALSHA (%s); its scripts are sent whole from now on", _what(refusal)
+            )
 
     async def _fault(self, exc: Exception, call: Call) -> GaugeUnavailableError | GaugeCorruptError:
         """Return what to raise for *exc*, asking Redis which key is to blame for a wrong type."""

@@ -37,6 +37,22 @@ async def test_without_redis_this_worker_enforces_the_cap_on_what_it_holds(
     assert len(caplog.records) == 1, "one line at the change of state"
 
 
+async def test_a_key_that_is_no_hash_is_in_no_log_line(
+    ledger: Ledger, gauge: ScriptedGauge, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = "api_key:secret-of-a-custom-auth"
+    request = opened(ledger)
+    await ledger.admit(request, raw, 2)
+    gauge.failing = GaugeCorruptError(f"Redis key {{{raw}}}:max_parallel_requests is of type list")
+    with caplog.at_level(logging.WARNING):
+        await ledger.admit(opened(ledger), raw, 2)
+        await ledger.end(request, Ending.COMPLETED)
+        await quiet(ledger)
+    assert "cannot count slots (Redis key {" in caplog.text
+    assert "is left to lapse: Redis key {" in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_when_it_is_told_to_stay_open_it_admits_without_redis(gauge: ScriptedGauge) -> None:
     gauge.failing = AWAY
     assert await admitted(new_ledger(gauge, on_redis_error="open"), 1, 3) == [True] * 3

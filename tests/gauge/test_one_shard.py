@@ -34,7 +34,7 @@ async def test_the_slots_of_many_keys_are_renewed_in_the_beat_in_which_redis_ref
     one_shard: Store, layout: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Refused, no slot would be renewed: each would lapse under its request, and the cap hold in each worker alone."""
-    caplog.set_level(logging.INFO, "litellm_cancel_guard")
+    caplog.set_level(logging.INFO, "LiteLLM Proxy")
     gauge = one_shard.gauge(layout)
     for lease in LEASES[:2]:
         await gauge.acquire(lease, 1)

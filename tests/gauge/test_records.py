@@ -133,6 +133,7 @@ async def test_a_record_that_cannot_be_made_costs_no_lease(store: Store, caplog:
     await gauge.acquire(lease, 4)
     assert await gauge.renew([lease]) == set()
     assert "record could not be made" in caplog.text
+    assert [record.name for record in caplog.records] == ["LiteLLM Proxy"], "where faults are counted, and JSON is made"
 
 
 @pytest.mark.parametrize("text", [None, b"", b"[]", b"{}", b"no json", b'{"worker": "only"}'])

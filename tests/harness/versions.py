@@ -46,6 +46,11 @@ class Version:
     @property
     def hooks_genai(self) -> bool:
         """Older releases call no hook on Gemini's native routes (proxy/google_endpoints/endpoints.py)."""
+        return self.at_least(1, 84)
+
+    @property
+    def spells_genai(self) -> bool:
+        """Older releases write `data: ` twice before a native stream of Gemini's (seen on 1.86.7): no SDK reads it."""
         return self.at_least(1, 90)
 
     @property

@@ -101,6 +101,11 @@ def _of(marks: Marks, cell: Cell, version: str) -> str:
     return marks[version].get(cell, BALANCED) if exists(cell, named(version)) else ""
 
 
+def unplayed(guarded: Marks) -> list[str]:
+    """The cells of the versions that were played which no run has: `_of` would take them for balanced."""
+    return [f"{v} {cell}" for v in guarded for cell in ALL if exists(cell, named(v)) and cell not in guarded[v]]
+
+
 def summary(bare: Marks, versions: list[str]) -> list[str]:
     """One row for each route: how many of its endings go wrong."""
     lines = [f"| | route | {' | '.join(versions)} |", f"| --- | --- |{' --- |' * len(versions)}"]
@@ -174,6 +179,8 @@ def table(bare: Marks, guarded: Marks) -> str:
 
 def main(paths: list[str]) -> None:
     bare, guarded = read(paths)
+    if missing := unplayed(guarded):
+        raise SystemExit(f"{len(missing)} cells were not played with the guard, {missing[0]} among them: play them")
     keep(bare)
     before, rest = README.read_text().split(BEGIN)
     _, after = rest.split(END)

@@ -116,6 +116,7 @@ CHART: dict[str, type] = {
     "image": dict,
     "proxy_config": dict,
     "envVars": dict,
+    "environmentSecrets": list,
     "volumes": list,
     "volumeMounts": list,
     "terminationGracePeriodSeconds": int,

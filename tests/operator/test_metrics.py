@@ -170,7 +170,7 @@ def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture
 
 
 class TestLeaks:
-    """One line for each slot that LiteLLM would have kept."""
+    """One line for each slot whose request neither finished nor failed."""
 
     def observed(self, now: list[float]) -> Registry:
         registry = Registry()
@@ -201,7 +201,7 @@ class TestLeaks:
         ("route", "ending"),
         [("acompletion", Ending.COMPLETED), ("acompletion", Ending.REFUSED), ("pass_through_endpoint", "task_ended")],
     )
-    def test_what_litellm_gives_back_itself_is_not_logged(
+    def test_a_finished_or_refused_request_is_not_logged_nor_one_that_can_not_be_told_from_it(
         self, caplog: pytest.LogCaptureFixture, route: str, ending: str
     ) -> None:
         registry = self.observed([0.0])
@@ -251,7 +251,7 @@ async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
     assert seen[f"{prefix}release_seconds_count"] == 7
     assert seen[f'{prefix}terminal_errors_total{{route="chat",status="429"}}'] == 1
     assert [seen[prefix + name] for name in ("degraded", "faults_total", "leases_reclaimed_total")] == [0, 0, 0]
-    lines = [line for line in proxy.text().splitlines() if "gave back a slot" in line]
+    lines = [line for line in proxy.text().splitlines() if "gave back the slot" in line]
     assert len(lines) >= 1
     assert f"key {key.name[:8]}, route acompletion" in lines[0]
 

@@ -39,7 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     if not (CHECKOUT / "litellm_cancel_guard").exists():
         return next((CHECKOUT / "dist").glob("*.whl"))
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, CHECKOUT)
+    run(venvs._uv(), "build", "--quiet", "--wheel", "--out-dir", folder, CHECKOUT)
     return next(folder.glob("*.whl"))
 
 

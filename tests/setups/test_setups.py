@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,7 +123,7 @@ async def test_a_redis_key_of_another_type_costs_no_request_and_is_named(
         await caller.hang_up_mid(CHAT, key)
     await wait_until(lambda: at_rest(caller, key), "the cap is enforced on what this worker holds")
 
-    assert "is of type list" in caller.proxy.text()
+    assert re.search(rf"Redis key \{{{key.name[:8]}…\}}:\S+ is of type list", caller.proxy.text())
     assert {redis_server.client.type(name) for name in names} == {"list"}, "nothing is deleted"
 
 
