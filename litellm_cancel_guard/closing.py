@@ -60,9 +60,13 @@ class Closer:
         if self.open:
             begin(self.close)
 
-    async def close(self, *wrappers: Any) -> None:
-        """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation."""
-        connections = [part for part in _found_under(self._parts) if _is_response(part) or _is_body(part)]
+    async def close(self, *wrappers: Any, to_be_billed: bool = False) -> None:
+        """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation.
+
+        With *to_be_billed*, the connection is left to LiteLLM where that reads it to its end for the bill.
+        """
+        parts = [] if to_be_billed and any(map(_is_read_on, self._parts)) else _found_under(self._parts)
+        connections = [part for part in parts if _is_response(part) or _is_body(part)]
         found = {id(found): found for found in (*wrappers, self._stream, *connections)}
         try:
             await finish(begin(_close_all, found.values()), within=_CLOSE_SECONDS)
@@ -105,10 +109,25 @@ def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
 
 def _parts(stream: Any) -> Iterable[Any]:
     if not isinstance(stream, AsyncGeneratorType):
-        return getattr(stream, "__dict__", {}).values()
+        kind: Any = type(stream)
+        slots = (getattr(stream, name, None) for name in _slots(kind))
+        return [*getattr(stream, "__dict__", {}).values(), *slots]
     # What an `async for` iterates over is in no local variable; only the collector sees it (3.10: in the frame).
     found = gc.get_referents(stream)
     return found + gc.get_referents(*(part for part in found if isinstance(part, FrameType)))
+
+
+# What LiteLLM puts between a callback's stream and its own has no __dict__ (1.103 - 1.109, `_UpstreamStreamBoundary`).
+@lru_cache(maxsize=1024)
+def _slots(kind: Any) -> tuple[str, ...]:
+    named = (base.__dict__.get("__slots__", ()) for base in kind.__mro__)
+    each = (name for names in named for name in ((names,) if isinstance(names, str) else names))
+    return tuple(name for name in each if not name.startswith("__"))
+
+
+def _is_read_on(part: Any) -> bool:
+    """Tell the stream behind which LiteLLM reads on when its client leaves (Bedrock's messages, 1.103 - 1.109)."""
+    return isinstance(part, AsyncGeneratorType) and part.ag_code.co_name == "async_sse_wrapper"
 
 
 # By type, and kept: every stream is looked through twice, and it is the same few types each time.

@@ -58,16 +58,20 @@ def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -
 
 
 def precede(callbacks: list[Any], guard: Any, limiter: Any) -> list[Any] | None:
-    """Return LiteLLM's callbacks with *guard* before *limiter* (F9), or None where they are in that order already.
+    """Return LiteLLM's callbacks with *guard* right before *limiter* (F9), or None where it is there already.
 
-    A new list: a request whose hooks are being run through the old one would come to the limiter twice.
+    Each guardrail of the config stands between them, and would read what the guard makes of a failed stream: of a 429
+    some make a 400, and some a whole answer. A new list: a request whose hooks are being run through the old one would
+    come to the limiter twice.
     """
     try:
         here, there = callbacks.index(guard), callbacks.index(limiter)
     except ValueError:
         return None
-    if here < there:
+    if here == there - 1:
         return None
-    counted_by_litellm()
-    others = [*callbacks[:here], *callbacks[here + 1 :]]
+    if there < here:
+        counted_by_litellm()
+    others = [callback for callback in callbacks if callback is not guard]
+    there = others.index(limiter)
     return [*others[:there], guard, *others[there:]]

@@ -40,6 +40,7 @@ async def report(error: Exception, user_api_key_dict: Any, request_data: Any, *,
         claim = getattr(request_data.get("litellm_logging_obj"), "claim_stream_failure_report", None)
         if claimed and claim is not None and not claim():
             return None
+        _log_what_waits(proxy_logging, error, request_data)
         replaced = await proxy_logging.post_call_failure_hook(
             user_api_key_dict=user_api_key_dict, original_exception=error, request_data=request_data
         )
@@ -47,3 +48,17 @@ async def report(error: Exception, user_api_key_dict: Any, request_data: Any, *,
         log.warning("cancel_guard: LiteLLM's failure hook raised %r", fault)
         return None
     return replaced if isinstance(replaced, Exception) else None
+
+
+def _log_what_waits(proxy_logging: Any, error: Exception, request_data: Any) -> None:
+    """Log the spend that LiteLLM keeps back until the guardrails behind an answer have run (1.103 - 1.109, utils.py).
+
+    It does so before its failure hook, which takes the log away: after it, nobody would be billed for the stream.
+    """
+    fire = getattr(proxy_logging, "_fire_deferred_stream_logging", None)
+    discard = getattr(proxy_logging, "_discard_deferred_stream_logging_for_failure", None)
+    try:
+        if fire is not None and not (discard is not None and discard(request_data, error)):
+            fire(request_data)
+    except Exception:
+        log.exception("cancel_guard: the spend of a failed stream could not be logged")

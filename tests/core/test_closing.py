@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from litellm_cancel_guard.closing import Closer
 
@@ -115,3 +116,43 @@ async def test_a_body_that_comes_with_the_first_chunk_is_closed_although_its_res
 
     await closer.close()
     assert body.closed
+
+
+class Boundary:
+    """As LiteLLM 1.109 puts one between a callback's stream and its own: no __dict__, and attributes of the other."""
+
+    __slots__ = ("_upstream",)
+
+    def __init__(self, upstream: Any) -> None:
+        self._upstream = upstream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._upstream, name)
+
+    def __aiter__(self) -> Any:
+        return self._upstream.__aiter__()
+
+
+async def test_it_is_found_behind_what_keeps_it_in_slots() -> None:
+    response = httpx.Response(200, stream=Wire())
+    closer = Closer(through(Boundary(through(Wrapper(response, lazy=False)))))
+    assert closer.open
+    await closer.close()
+    assert response.is_closed
+
+
+async def async_sse_wrapper(stream: Any) -> AsyncIterator[Any]:
+    """Named as LiteLLM's, behind which it reads to the end although the client has left."""
+    async for chunk in stream:
+        yield chunk
+
+
+@pytest.mark.parametrize("to_be_billed", [False, True])
+async def test_what_litellm_reads_on_for_its_bill_stays_open_where_no_slot_is_held(*, to_be_billed: bool) -> None:
+    """Closed, LiteLLM books the words so far, and a failure; the provider bills all of it (1.103 - 1.109)."""
+    response = httpx.Response(200, stream=Wire())
+    reader = Wrapper(response, lazy=False)
+    closer = Closer(async_sse_wrapper(reader))
+    await closer.close(to_be_billed=to_be_billed)
+    assert response.is_closed != to_be_billed
+    await response.aclose()

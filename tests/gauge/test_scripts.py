@@ -16,8 +16,8 @@ TEXTS = {
     for file in (resources.files("litellm_cancel_guard.gauge") / "lua").iterdir()
 }
 PRELUDE = "counted_mirror"
-FRAME = "together"
-SCRIPTS = sorted(TEXTS.keys() - {PRELUDE, FRAME})
+FRAMES = {"together", "followed"}
+SCRIPTS = sorted(TEXTS.keys() - {PRELUDE} - FRAMES)
 LEASE = Lease("api_key:x", "a")
 CALLS = [
     call

@@ -50,6 +50,19 @@ def test_it_goes_before_the_limiter_also_when_it_was_added_at_run_time() -> None
     assert precede(moved, handler, limiter) is None
 
 
+def test_it_goes_behind_the_guardrails_which_would_read_what_it_makes_of_a_failed_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guardrail, other, limiter = object(), object(), object()
+    counted: list[bool] = []
+    monkeypatch.setattr(upstream, "counted_by_litellm", lambda: counted.append(True))
+
+    assert precede([handler, guardrail, other, limiter], handler, limiter) == [guardrail, other, handler, limiter]
+    assert counted == [], "the request that is served now has yet to come to the limiter"
+    precede([limiter, handler], handler, limiter)
+    assert counted == [True]
+
+
 def test_a_list_without_it_or_without_the_limiter_is_left_as_it_is() -> None:
     assert precede([object()], handler, object()) is None
     assert precede([handler], handler, object()) is None

@@ -91,7 +91,8 @@ def _watch_fetch(wrapper_class: Any, *, tell_truncation: bool) -> None:
 
 def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     """Return *stream* as a source that can't spin, or as it is where it is pulled in another way."""
-    if isinstance(stream, Source | Steps):
+    # LiteLLM asks for the type of an answer that it replays as a stream, which can neither spin nor be cut.
+    if isinstance(stream, Source | Steps) or type(stream).__name__ == "MockResponseIterator":
         return stream
     if not hasattr(stream, "__aiter__"):
         return Steps(stream) if hasattr(stream, "__next__") else stream
@@ -125,6 +126,13 @@ class Source:
         self._pulls = self._said_nothing = 0
         self._suspended = True
         return self
+
+    def __iter__(self) -> Source:
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next chunk to `litellm.completion(stream=True)`; LiteLLM's iterators are read both ways."""
+        return next(self._stream)
 
     def __anext__(self) -> Awaitable[Any]:
         self._pulls += 1
