@@ -19,6 +19,7 @@ log = logging.getLogger("LiteLLM Proxy")
 _CLOSE_SECONDS = 1.0
 # LiteLLM wraps a response in about six iterators; what is found beyond that is no longer a stream.
 _MOST_OBJECTS = 64
+_READS_ON = "async_sse_wrapper"
 
 
 class Closer:
@@ -31,6 +32,7 @@ class Closer:
     Attributes:
         looked_again: whether `look_again` was called.
         goes_on: whether its last event has come, for its client, and LiteLLM may still have more.
+        spares: tells of a part of the stream that its connection stays open when the client leaves.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -38,6 +40,7 @@ class Closer:
         self._stream = stream
         self._parts = _found_under([stream])
         self.looked_again = self.goes_on = False
+        self.spares: Callable[[Any], bool] = lambda _: False
 
     @property
     def open(self) -> bool:
@@ -60,18 +63,33 @@ class Closer:
         if self.open:
             begin(self.close)
 
-    async def close(self, *wrappers: Any, to_be_billed: bool = False) -> None:
+    async def close(self, *wrappers: Any, client_left: bool = False) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation.
 
-        With *to_be_billed*, the connection is left to LiteLLM where that reads it to its end for the bill.
+        *client_left*: for no other reason, so that the connection may be spared.
         """
-        parts = [] if to_be_billed and any(map(_is_read_on, self._parts)) else _found_under(self._parts)
+        parts = [] if client_left and any(map(self.spares, self._parts)) else _found_under(self._parts)
         connections = [part for part in parts if _is_response(part) or _is_body(part)]
         found = {id(found): found for found in (*wrappers, self._stream, *connections)}
         try:
             await finish(begin(_close_all, found.values()), within=_CLOSE_SECONDS)
         except Exception as error:
             log.debug("cancel_guard: closing an abandoned stream raised %r", error)
+
+
+def spare_for_the_bill(closer: Closer | None) -> None:
+    """Leave a connection open that LiteLLM reads on when its client leaves: Bedrock's messages, 1.103 - 1.109.
+
+    Closed, it books the words so far, and a failure, where the provider bills the whole answer.
+    """
+    if closer is not None:
+        closer.spares = lambda part: isinstance(part, AsyncGeneratorType) and part.ag_code.co_name == _READS_ON
+
+
+def leave_to_others(closer: Closer | None) -> None:
+    """Leave every connection open: who holds the slot closes it, and a callback between may read on."""
+    if closer is not None:
+        closer.spares = lambda _: True
 
 
 async def _close_all(streams: Iterable[Any]) -> None:
@@ -123,11 +141,6 @@ def _slots(kind: Any) -> tuple[str, ...]:
     named = (base.__dict__.get("__slots__", ()) for base in kind.__mro__)
     each = (name for names in named for name in ((names,) if isinstance(names, str) else names))
     return tuple(name for name in each if not name.startswith("__"))
-
-
-def _is_read_on(part: Any) -> bool:
-    """Tell the stream behind which LiteLLM reads on when its client leaves (Bedrock's messages, 1.103 - 1.109)."""
-    return isinstance(part, AsyncGeneratorType) and part.ag_code.co_name == "async_sse_wrapper"
 
 
 # By type, and kept: every stream is looked through twice, and it is the same few types each time.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litellm.integrations.custom_logger import CustomLogger
 
 from litellm_cancel_guard.background import follow
+from litellm_cancel_guard.closing import leave_to_others, spare_for_the_bill
 from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE, ends
@@ -21,6 +22,8 @@ from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from litellm_cancel_guard.terminal.outcome import Outcome
 
 log = logging.getLogger("LiteLLM Proxy")
 
@@ -59,6 +62,36 @@ def _admin(app: Any, worker: Worker, guard: Any) -> None:
     mount(app, worker, guard)
 
 
+def _outcome(terminals: Terminals, user_api_key_dict: Any, request_data: Any) -> Outcome | None:
+    try:
+        return terminals.outcome(user_api_key_dict, request_data)
+    except Exception:
+        log.exception("cancel_guard: a stream goes on as LiteLLM serves it")
+        return None
+
+
+class _PROXY_CancelGuardsEnd(CustomLogger):  # noqa: N801
+    """Ends failed streams outside of the guardrails that read them: of the error they make a 400, or an answer."""
+
+    __name__ = "litellm_cancel_guard.end"
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __init__(self, terminals: Terminals) -> None:
+        super().__init__()
+        self._terminals = terminals
+
+    def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: Any, request_data: Any
+    ) -> AsyncIterator[Any]:
+        """End a failure as one."""
+        outcome = _outcome(self._terminals, user_api_key_dict, request_data)
+        if outcome is None:
+            return response  # type: ignore[no-any-return]
+        return guarded(response, _holds_nothing, None, outcome, leave_to_others)
+
+
 # Without _PROXY_ in the name, a client's `no-log` switches its log events off (1.80 - 1.109, litellm_logging.py).
 # The hooks are defined in this very class: LiteLLM looks for them in its __dict__ and passes inherited ones over.
 class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
@@ -77,6 +110,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         self._terminals = Terminals(configured)
         self._terminals.observer = self._worker.registry.observer
         self._worker.when_changed(self._terminals.adopt)
+        self._worker.outer = _PROXY_CancelGuardsEnd(self._terminals)
         _mount(self._worker, self)
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
@@ -118,16 +152,12 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         self, user_api_key_dict: Any, response: Any, request_data: Any
     ) -> AsyncIterator[Any]:
         """Give the slot back before the last chunk goes out, or when its client has left; end a failure as one."""
-        try:
-            outcome = self._terminals.outcome(user_api_key_dict, request_data)
-        except Exception:
-            log.exception("cancel_guard: a stream goes on as LiteLLM serves it")
-            outcome = None
+        outcome = None if self._worker.enclosed else _outcome(self._terminals, user_api_key_dict, request_data)
         request = self._worker.guarded_request()
         if request is not None and not request.streaming:
             request.streaming = True
             end, follow = partial(self._worker.end, request), partial(self._worker.follow, request)
             return guarded(response, end, LAST_FRAME.get(request.route), outcome, follow)
-        if outcome is not None:
-            return guarded(response, _holds_nothing, None, outcome)
+        if outcome is not None or (self._worker.enclosed and self._worker.settings.enabled):
+            return guarded(response, _holds_nothing, None, outcome, spare_for_the_bill)
         return response  # type: ignore[no-any-return]

@@ -26,21 +26,18 @@ async def guarded(
     end: End,
     is_last: IsLast | None,
     outcome: Outcome | None = None,
-    follow: Follow | None = None,
+    follow: Follow = lambda _: None,
 ) -> AsyncGenerator[Any, None]:
     """Yield what *response* yields, unchanged, and end its request before the last chunk is out.
 
     With an *outcome*, a failure is that last chunk; without one, it is raised as it was. *follow* is given what closes
-    the stream when it is first read, and None when it has ended; without it nothing is held, and LiteLLM may read the
-    rest for its bill when the client has left.
+    the stream when it is first read, and None when it has ended.
 
     A generator that was never started runs no ``finally``, and up to 1.105 one that is abandoned runs it only when
     it is collected (Starlette closes no body): the request task's end is the backstop for both.
     """
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
-    to_be_billed = follow is None
-    follow = follow or _nobody
     follow(closer)
     event: str | None = None
     chunks = response if outcome is None else outcome.chunks(response)
@@ -72,15 +69,11 @@ async def guarded(
         try:
             # First, or for a moment the provider would have this request and the one that gets its slot.
             if ending is Ending.CLIENT_LEFT:
-                await closer.close(chunks, to_be_billed=to_be_billed)
+                await closer.close(chunks, client_left=True)
         finally:
             follow(None)
             if not ended:
                 await end(ending)
-
-
-def _nobody(_: Closer | None) -> None:
-    """Follow no stream."""
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:

@@ -39,6 +39,10 @@ class Worker:
     """Built with the callback, attached to LiteLLM's limiter when the first request comes.
 
     Until then, and where the limiter is of an unknown shape, it opens no requests and the limiter is left alone.
+
+    Attributes:
+        outer: the callback that ends failed streams where others read what the guard hands on.
+        enclosed: whether it is in LiteLLM's list.
     """
 
     def __init__(self, configured: Configured) -> None:
@@ -51,6 +55,8 @@ class Worker:
         self._limiter: Any = None
         self._watch: ConfigWatch | None = None
         self._when_changed: Callable[[Settings], None] = lambda _: None
+        self.outer: Any = None
+        self.enclosed = False
 
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
@@ -205,6 +211,8 @@ class Worker:
         upstream.attach(recognised, self, self._covers)
         close_abandoned_streams()
         _put(upstream.precede(_callbacks(), guard, limiter))
+        _put(upstream.enclose(_callbacks(), guard, self.outer, limiter))
+        self.enclosed = self.outer in _callbacks()
         log.info("cancel_guard %s: %s", guard_version(), upstream.describe(recognised, self.settings))
 
     def _observe(self) -> None:

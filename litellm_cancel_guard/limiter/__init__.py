@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.closed import FAILS_CLOSED, fails_closed, would_fail_closed
 from litellm_cancel_guard.limiter.counting import counted_by_litellm, silence_decrements
 from litellm_cancel_guard.limiter.detection import (
@@ -32,6 +33,7 @@ __all__ = [
     "attach",
     "counted_by_litellm",
     "describe",
+    "enclose",
     "fails_closed",
     "find_limiter",
     "gauge_for",
@@ -58,20 +60,35 @@ def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -
 
 
 def precede(callbacks: list[Any], guard: Any, limiter: Any) -> list[Any] | None:
-    """Return LiteLLM's callbacks with *guard* right before *limiter* (F9), or None where it is there already.
+    """Return LiteLLM's callbacks with *guard* before *limiter* (F9), or None where they are in that order already.
 
-    Each guardrail of the config stands between them, and would read what the guard makes of a failed stream: of a 429
-    some make a 400, and some a whole answer. A new list: a request whose hooks are being run through the old one would
-    come to the limiter twice.
+    A new list: a request whose hooks are being run through the old one would come to the limiter twice.
     """
     try:
         here, there = callbacks.index(guard), callbacks.index(limiter)
     except ValueError:
         return None
-    if here == there - 1:
+    if here < there:
         return None
-    if there < here:
-        counted_by_litellm()
-    others = [callback for callback in callbacks if callback is not guard]
-    there = others.index(limiter)
+    counted_by_litellm()
+    others = [*callbacks[:here], *callbacks[here + 1 :]]
     return [*others[:there], guard, *others[there:]]
+
+
+def enclose(callbacks: list[Any], guard: Any, outer: Any, limiter: Any) -> list[Any] | None:
+    """Return LiteLLM's callbacks with *outer* around those that read what *guard* hands on, or None if none does.
+
+    Stream hooks nest in the order of the list, and guardrails come behind the other callbacks of the config (F14).
+    """
+    try:
+        here, there = callbacks.index(guard), callbacks.index(limiter)
+    except ValueError:
+        return None
+    if outer in callbacks or not any(map(_reads_streams, callbacks[here + 1 : there])):
+        return None
+    return [*callbacks[:there], outer, *callbacks[there:]]
+
+
+def _reads_streams(callback: Any) -> bool:
+    kinds = (kind for kind in type(callback).__mro__ if kind.__module__ not in facts.BASES)
+    return any(name in vars(kind) for kind in kinds for name in facts.READING)

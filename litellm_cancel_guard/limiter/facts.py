@@ -30,6 +30,9 @@ F12. It does so where ``_fail_closed_resolver()`` says that ``general_settings.f
 F13. The counting limiter's ``should_rate_limit`` runs ``batch_rate_limiter_script(keys=, args=)``, whose text is its
     module's ``BATCH_RATE_LIMITER_SCRIPT``, once for the keys of each hash tag, and takes every Exception from it for
     an outage (``_execute_redis_batch_rate_limiter_script``). 1.80 - 1.93.
+F14. ``guardrails:`` are loaded after ``callbacks:`` and before the limiter, and stream hooks nest in the order of
+    ``litellm.callbacks``: a guardrail that looks at answers reads the guard's stream, and takes a text in it for a
+    fault of its own, or for nothing. 1.80 - 1.109, proxy_server.py, proxy/utils.py.
 """
 
 from __future__ import annotations
@@ -44,4 +47,6 @@ CAP = "max_parallel_requests"
 WINDOW = "window_size"  # beside the limits of a descriptor, and none itself
 OVER_LIMIT = "OVER_LIMIT"  # F8
 SCRIPT, SCRIPT_TEXT = "batch_rate_limiter_script", "BATCH_RATE_LIMITER_SCRIPT"  # F13
+READING = ("async_post_call_streaming_iterator_hook", "apply_guardrail")  # F14
+BASES = ("litellm.integrations.custom_logger", "litellm.integrations.custom_guardrail")
 SLOT_TTL_CONSTANT = "PARALLEL_REQUEST_SLOT_TTL_SECONDS"  # F5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from litellm_cancel_guard.closing import Closer
+from litellm_cancel_guard.closing import Closer, spare_for_the_bill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -147,12 +147,19 @@ async def async_sse_wrapper(stream: Any) -> AsyncIterator[Any]:
         yield chunk
 
 
-@pytest.mark.parametrize("to_be_billed", [False, True])
-async def test_what_litellm_reads_on_for_its_bill_stays_open_where_no_slot_is_held(*, to_be_billed: bool) -> None:
-    """Closed, LiteLLM books the words so far, and a failure; the provider bills all of it (1.103 - 1.109)."""
+@pytest.mark.parametrize("client_left", [False, True])
+async def test_what_litellm_reads_on_for_its_bill_stays_open_when_the_client_leaves(*, client_left: bool) -> None:
     response = httpx.Response(200, stream=Wire())
-    reader = Wrapper(response, lazy=False)
-    closer = Closer(async_sse_wrapper(reader))
-    await closer.close(to_be_billed=to_be_billed)
-    assert response.is_closed != to_be_billed
+    closer = Closer(async_sse_wrapper(Wrapper(response, lazy=False)))
+    spare_for_the_bill(closer)
+    await closer.close(client_left=client_left)
+    assert response.is_closed != client_left
     await response.aclose()
+
+
+async def test_any_other_is_closed() -> None:
+    response = httpx.Response(200, stream=Wire())
+    closer = Closer(through(Wrapper(response, lazy=False)))
+    spare_for_the_bill(closer)
+    await closer.close(client_left=True)
+    assert response.is_closed

@@ -118,3 +118,13 @@ def test_f11_an_http_exception_passes_through_the_hook(seen: dict[str, Any]) -> 
 
 def test_f13_the_counting_limiters_script_can_be_replaced_and_left(seen: dict[str, Any], slots: bool) -> None:
     assert seen["F13"] == (None if slots else {"text": [True], "ends": ["Leaves"]})
+
+
+def test_f14_a_guardrail_stands_between_the_guard_and_the_limiter(proxies: Proxies, setup: Setup) -> None:
+    looks = {"guardrail": "guardrail.Tolerant", "mode": "post_call", "default_on": True}
+    settings = json.dumps({"guardrails": [{"guardrail_name": "looks", "litellm_params": looks}]})
+    given = replace(setup, guarded=True, callbacks=("probe.probe",), beside=("probe.py", "guardrail.py"))
+    proxy = proxies.shared(replace(given, settings=settings))
+    names = httpx.get(f"{proxy.url}/_probe", trust_env=False).json()["callbacks"]
+    known = ("_PROXY_CancelGuard", "Tolerant", "_PROXY_CancelGuardsEnd", "_PROXY_MaxParallelRequestsHandler_v3")
+    assert [name for name in names if name in known] == list(known)

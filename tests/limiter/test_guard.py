@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 
 from litellm_cancel_guard import limiter as upstream
@@ -15,7 +16,7 @@ from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.limiter import precede
+from litellm_cancel_guard.limiter import enclose, precede
 from litellm_cancel_guard.settings import load_settings
 from litellm_cancel_guard.setup_files import LiteLLM
 from litellm_cancel_guard.worker import Worker
@@ -50,17 +51,20 @@ def test_it_goes_before_the_limiter_also_when_it_was_added_at_run_time() -> None
     assert precede(moved, handler, limiter) is None
 
 
-def test_it_goes_behind_the_guardrails_which_would_read_what_it_makes_of_a_failed_stream(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    guardrail, other, limiter = object(), object(), object()
-    counted: list[bool] = []
-    monkeypatch.setattr(upstream, "counted_by_litellm", lambda: counted.append(True))
+class Reads(CustomGuardrail):  # type: ignore[misc]
+    """A guardrail that LiteLLM has look at answers."""
 
-    assert precede([handler, guardrail, other, limiter], handler, limiter) == [guardrail, other, handler, limiter]
-    assert counted == [], "the request that is served now has yet to come to the limiter"
-    precede([limiter, handler], handler, limiter)
-    assert counted == [True]
+    async def apply_guardrail(self, inputs: Any, **_: Any) -> Any:
+        return inputs
+
+
+def test_its_end_goes_around_the_guardrails_that_would_read_what_it_makes_of_a_failed_stream() -> None:
+    reads, logs, limiter, outer = Reads(), CustomGuardrail(), object(), object()
+
+    assert enclose([handler, reads, logs, limiter], handler, outer, limiter) == [handler, reads, logs, outer, limiter]
+    assert enclose([handler, reads, logs, outer, limiter], handler, outer, limiter) is None
+    assert enclose([reads, handler, logs, limiter], handler, outer, limiter) is None
+    assert enclose([reads, limiter], handler, outer, limiter) is None
 
 
 def test_a_list_without_it_or_without_the_limiter_is_left_as_it_is() -> None:
