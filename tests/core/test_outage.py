@@ -9,7 +9,7 @@ import time
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
+from litellm_cancel_guard.lease import CountUnknownError, Ending, Lease
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.settings import Settings
@@ -94,27 +94,6 @@ async def test_an_outage_is_ended_by_a_beat_also_where_nothing_is_held(ledger: L
 
     await ledger.renew()
     assert not ledger.outage.on
-
-
-async def test_what_is_admitted_while_an_outage_ends_is_in_redis_when_it_has(
-    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Left out, it would be in no count until the next beat, and another admitted in its place."""
-    gauge.failing = AWAY
-    await admitted(ledger, 20, 3)
-    gauge.failing = None
-    acquire, more = gauge.acquire, [opened(ledger) for _ in range(7)]
-
-    async def acquire_while_another_comes(lease: Lease, limit: int, follow_up: None = None) -> Admission:
-        if more:
-            await ledger.admit(more.pop(), KEY, 20)
-        return await acquire(lease, limit, follow_up)
-
-    monkeypatch.setattr(gauge, "acquire", acquire_while_another_comes)
-    await ledger.renew()
-
-    assert (ledger.outage.on, len(gauge.slots)) == (False, 10)
-    assert {lease for lease, _ in ledger.registry.leases()} == gauge.slots
 
 
 async def test_a_node_of_a_cluster_is_away_for_its_own_keys_alone(ledger: Ledger, gauge: ScriptedGauge) -> None:

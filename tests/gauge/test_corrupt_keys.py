@@ -105,3 +105,11 @@ async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_renewed(
     assert await gauge.renew([A, B]) == {A}
     [record] = caplog.records
     assert (record.levelno, LIMITER_KEY in record.message) == (logging.ERROR, True)
+
+
+async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_held_at_once(store: Store, layout: str) -> None:
+    await plant(store, LIMITER_KEY, "list")
+    gauge = store.gauge(layout)
+
+    assert await gauge.hold([(A, 1), (B, 1), (Lease(GAUGE, "c"), 9)]) == [None, True, None]
+    assert (await store.witness.type(LIMITER_KEY), await store.in_flight(layout, B.gauge)) == ("list", 1)
