@@ -20,8 +20,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-import anyio
-
+from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.outage import insisted
@@ -105,7 +104,7 @@ class Renewals:
         gauge = next(iter(held)).gauge if held else self._outage.away[node]
         try:
             patience = min(self._settings.redis_timeout, self._settings.heartbeat_seconds)
-            with anyio.fail_after(patience + len(held) * _SECONDS_PER_LEASE):
+            async with Deadline(patience + len(held) * _SECONDS_PER_LEASE):
                 lost = await self._ask(node, gauge, held)
         except (GaugeUnavailableError, TimeoutError) as error:
             self._outage.begin(gauge, str(error) or "no answer in time")

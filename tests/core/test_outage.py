@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 
 import pytest
@@ -256,4 +257,31 @@ async def test_a_loop_that_stood_still_while_redis_answered_is_no_outage(gauge: 
     await asyncio.sleep(0.01)
     time.sleep(seconds)  # noqa: ASYNC251 - the loop stands still: that is the case
     assert (await asking).admitted
+    assert not ledger.outage.on
+
+
+@pytest.mark.parametrize("seconds", [0.08, 0.3])
+async def test_a_loop_that_stood_still_while_a_beat_was_answered_is_no_outage(
+    gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    ledger = new_ledger(gauge, redis_timeout=0.05)
+    await ledger.admit(opened(ledger), KEY, 1)
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+
+    async def renew(_: object) -> set[Lease]:
+        await reader.read(1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return set()
+
+    def answer_and_stand_still() -> None:
+        theirs.send(b"!")
+        time.sleep(seconds)
+
+    monkeypatch.setattr(gauge, "renew", renew)
+    asyncio.get_running_loop().call_later(0.01, answer_and_stand_still)
+    await ledger.renew()
+    writer.close()
+    theirs.close()
     assert not ledger.outage.on
