@@ -34,6 +34,7 @@ class Heartbeat:
         self.observer = Observer()
         self._task: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
+        self._hurried_at = 0.0
 
     def start(self) -> bool:
         """Start beating on the running loop, unless it does already; return whether it was started."""
@@ -48,6 +49,8 @@ class Heartbeat:
 
     def hurry(self) -> None:
         """Look again how long to wait for the next beat."""
+        if self._task is not None:
+            self._hurried_at = self._task.get_loop().time()
         self._hurried.set()
 
     async def _beat_until_the_loop_ends(self) -> None:
@@ -59,11 +62,11 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
-        last = loop.time()
+        last, pace = loop.time(), self._every()
         while True:
-            due = await self._wait_for_the_next(last)
+            due = await self._wait_for_the_next(last, pace)
             # A beat that is late by chance must not delay those after it, one that was missed is not caught up on.
-            last = max(due, loop.time() - self._every())
+            last, pace = max(due, loop.time() - self._every()), self._every()
             try:
                 await self._renew()
             except (GaugeUnavailableError, GaugeCorruptError) as error:
@@ -71,13 +74,16 @@ class Heartbeat:
             except Exception:
                 log.exception("cancel_guard: a heartbeat failed; the next one follows")
 
-    async def _wait_for_the_next(self, last: float) -> float:
+    async def _wait_for_the_next(self, last: float, at_most: float) -> float:
+        """Wait for the beat after that of *last*, whose leases lapse as was told then: no longer than *at_most*."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        while (due := max(began, last + self._every())) > loop.time():
+        known = loop.time()
+        while (due := max(known, last + min(at_most, self._every()))) > loop.time():
             self._hurried.clear()
             with anyio.move_on_after(due - loop.time()):
                 await self._hurried.wait()
+                # That it is due earlier is known from then on.
+                known = max(known, min(due, self._hurried_at))
         late = loop.time() - due
         self.observer.beat(late)
         if late > self._every():

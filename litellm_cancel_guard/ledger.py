@@ -17,7 +17,7 @@ from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.outage import Outage, insisted, stood_still
-from litellm_cancel_guard.releases import Releases
+from litellm_cancel_guard.releases import AT_ONCE, Releases
 from litellm_cancel_guard.renewals import Renewals
 from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 
@@ -51,12 +51,14 @@ class Ledger:
         self._releases = Releases(registry, gauge, settings, self.outage)
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
         self._corrupt: set[str] = set()
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def admit(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Acquire a slot of *gauge* for *request*, or refuse; Redis is asked twice where a slot is about to come free.
 
-        Each time has ``redis_timeout`` seconds. A request that holds a slot already goes on with it. *follow_up* runs
-        in the same call as the acquire, unless the admission says that it did not.
+        Each time has ``redis_timeout`` seconds from its turn on: of many at once, a few ask. A request that holds a
+        slot already goes on with it. *follow_up* runs in the same call as the acquire, unless the admission says that
+        it did not.
 
         Raises:
             CountUnknownError: Redis could not be asked, and ``on_redis_error`` is ``closed``.
@@ -140,7 +142,13 @@ class Ledger:
             return self._without_redis(request, lease, asked=False)
         self._renewals.asking.add(lease)
         try:
-            admission = await self._answer(lease, limit, follow_up)
+            async with self._turns:
+                if self.outage.of(gauge):
+                    return self._without_redis(request, lease, asked=False)
+                if request.ending is not None:
+                    # Its release has been asked for already: nobody would give back what it took now.
+                    return Admission(admitted=False, in_flight=self.registry.held(gauge))
+                admission = await self._answer(lease, limit, follow_up)
         except GaugeUnavailableError as error:
             self.outage.begin(gauge, error)
             return self._without_redis(request, lease, asked=True)

@@ -25,9 +25,10 @@ log = logging.getLogger("LiteLLM Proxy")
 # event loop at least: where the loop stood still, 50 ms would be over before the task that it waits for could run.
 _SECOND_LOOK_STEPS, _STEP_SECONDS = 10, 0.005
 
-# Of all connections that LiteLLM's client may open (50). Thousands of clients that leave at once would take every one:
-# those at the end of the queue would find no answer in time, and Redis would be taken for away.
-_AT_ONCE = 32
+# Of all connections that LiteLLM's client may open (50), for releases, and as many for acquires. Thousands of clients
+# that come or leave at once would take every one: those at the end of the queue would find no answer in time, or no
+# connection at all (a Sentinel's or a cluster's client has 100 and no queue), and Redis would be taken for away.
+AT_ONCE = 24
 
 
 class Releases:
@@ -43,7 +44,7 @@ class Releases:
         # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
         self._freed: dict[str, int] = {}
         self._waiting: dict[str, Mark] = {}
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def begin(self, lease: Lease) -> Mark:
         """Give *lease* back; what is returned is set once Redis was asked, whatever came of it.

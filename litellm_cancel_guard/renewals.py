@@ -20,8 +20,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-import anyio
-
+from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.outage import insisted
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("LiteLLM Proxy")
 
-# Leases written again at once: each takes a connection of LiteLLM's pool, which requests wait for.
-_WRITTEN_AT_ONCE = 16
+# Rounds of writing for those who came during the one before: on a saturated worker somebody always does.
+_MOST_ROUNDS = 3
 # What a beat may take for each lease on top, which is this process's own work: no silence of Redis.
 _SECONDS_PER_LEASE = 0.0005
 # For a lease that is written again: it was admitted under the cap when its request came in.
@@ -105,7 +104,7 @@ class Renewals:
         gauge = next(iter(held)).gauge if held else self._outage.away[node]
         try:
             patience = min(self._settings.redis_timeout, self._settings.heartbeat_seconds)
-            with anyio.fail_after(patience + len(held) * _SECONDS_PER_LEASE):
+            async with Deadline(patience + len(held) * _SECONDS_PER_LEASE):
                 lost = await self._ask(node, gauge, held)
         except (GaugeUnavailableError, TimeoutError) as error:
             self._outage.begin(gauge, str(error) or "no answer in time")
@@ -114,11 +113,13 @@ class Renewals:
             self._note_overdue(held, asked_before)
         try:
             # A failover may have moved it while it was asked: what was admitted meanwhile is to be written there.
-            await self._settle({node, self._gauge.node(gauge)}, held, lost)
+            nodes = {node, self._gauge.node(gauge)}
+            tried = await self._settle(nodes, held, lost)
+            self._outage.end(node)
+            # Those who came during the last round; whoever comes from now on asks Redis.
+            await self._write_again(self._missing(nodes, tried))
         except GaugeUnavailableError as error:
             self._outage.begin(gauge, error)
-        else:
-            self._outage.end(node)
 
     async def _ask(self, node: str, gauge: str, held: Held) -> Held:
         if node in self._outage.away:
@@ -139,7 +140,8 @@ class Renewals:
             if now - max(asked_before, request.opened_at) >= self._settings.lease_seconds and request.ending is None
         }
 
-    async def _settle(self, nodes: set[str], held: Held, lost: Held) -> None:
+    async def _settle(self, nodes: set[str], held: Held, lost: Held) -> set[Lease]:
+        """Write what Redis no longer has or never had; return what of the latter was tried."""
         # The release may have overtaken the renewal: such a lease is not lost but given back.
         lost = {lease: request for lease, request in lost.items() if request.ending is None}
         late = [lease for lease in lost if lease in self._overdue]
@@ -158,10 +160,12 @@ class Renewals:
         # Requests that were admitted without Redis while the others were being written, and while these are: one that
         # is left out when the outage ends is not in the count of those that come then, and they are admitted above N.
         tried: set[Lease] = set()
-        while missing := self._missing(nodes, tried):
+        for _ in range(_MOST_ROUNDS):
+            missing = self._missing(nodes, tried)
             tried |= missing.keys()
             await self._write_again(missing)
         self._overdue -= held.keys()
+        return tried
 
     def _missing(self, nodes: set[str], tried: set[Lease]) -> Held:
         wanted = (self.unwritten | self.unsure) - tried
@@ -170,39 +174,39 @@ class Renewals:
 
     async def _write_again(self, missing: Held) -> set[Lease]:
         """Write leases that Redis does not have, and return those it has now."""
-        pairs, taken = list(missing.items()), set[Lease]()
-        for start in range(0, len(pairs), _WRITTEN_AT_ONCE):
-            some = pairs[start : start + _WRITTEN_AT_ONCE]
-            answers = await asyncio.gather(*(self._write_one(*pair) for pair in some), return_exceptions=True)
-            for (lease, _), answer in zip(some, answers, strict=True):
-                if isinstance(answer, BaseException):
-                    _raise(answer)
-                if answer:
-                    taken.add(lease)
-        return taken
+        missing = {lease: request for lease, request in missing.items() if request.ending is None}
+        if not missing:
+            return set()
+        # Until it is answered, Redis may have them or not; one that ends meanwhile is to be released there.
+        self.unwritten -= missing.keys()
+        self.unsure |= missing.keys()
+        wanted = [(lease, request.limit if lease in self._overdue else _NO_LIMIT) for lease, request in missing.items()]
+        [answer] = await asyncio.gather(self._gauge.hold(wanted), return_exceptions=True)
+        if isinstance(answer, BaseException):
+            _raise(answer)
+        self.unsure -= missing.keys()
+        return {
+            lease
+            for (lease, request), held in zip(missing.items(), answer, strict=True)
+            if self._is_held(lease, request, held)
+        }
 
-    async def _write_one(self, lease: Lease, request: Request) -> bool:
-        if request.ending is not None:
-            return False
-        self.unwritten.discard(lease)
-        self.unsure.discard(lease)
-        try:
-            admission = await self._gauge.acquire(lease, request.limit if lease in self._overdue else _NO_LIMIT)
-        except GaugeCorruptError:
+    def _is_held(self, lease: Lease, request: Request, held: bool | None) -> bool:
+        """Draw the conclusions of what the gauge said of *lease*: whether it is *held*, or None."""
+        if held is None:
             if request.ending is None:
                 self.unwritten.add(lease)
-            return False
-        if request.ending is not None:
+        elif request.ending is not None:
             # The request ended while its lease was being written: its release found nothing, and this would stay.
             self._releases.begin(lease)
-        elif not admission.admitted:
+        elif not held:
             self._registry.end(request, Ending.LAPSED)
             self._releases.tidy(lease.gauge)
-        return admission.admitted
+        return held is True
 
 
 def _raise(failure: BaseException) -> NoReturn:
-    """Raise *failure*; a cancellation of one of many calls, which is none of the beat's, as GaugeUnavailableError.
+    """Raise *failure*; a cancellation of a call, which is none of the beat's, as GaugeUnavailableError.
 
     It would end the heartbeat, and every slot of this worker be given back under its running request.
     """

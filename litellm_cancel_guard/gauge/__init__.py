@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from litellm_cancel_guard.lease import Admission, FollowUp, Lease
 
@@ -35,6 +35,14 @@ class Gauge(Protocol):
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         """Hold each of *leases* for another lease time; return those that were no longer held (and are not retaken)."""
+        ...
+
+    async def hold(self, wanted: Sequence[tuple[Lease, int]]) -> list[bool | None]:
+        """Acquire each of many leases under the limit beside it, one step each, in few round trips.
+
+        Returns:
+            Of each, whether it is held now; None of one whose gauge's keys hold another type, which is not raised.
+        """
         ...
 
     async def count(self, gauge: str) -> int:

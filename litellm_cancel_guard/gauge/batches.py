@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from litellm_cancel_guard.gauge.layout import Call
 from litellm_cancel_guard.gauge.scripts import load_together
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.lease import Lease
 
     Share = tuple[str, list[str]]
+    Wanted = tuple[Lease, int]
+
+T = TypeVar("T")
 
 # One script blocks Redis for about a microsecond per id. Between the scripts of a pipeline Redis serves others, and a
 # beat must be one round trip; the end is only there to bound what is written at once, about two megabytes.
@@ -31,7 +34,12 @@ def batches(leases: Iterable[Lease]) -> list[list[Share]]:
     return _chunks(calls, _CALLS_PER_PIPELINE)
 
 
-def together(shares: list[Share], call_of: Callable[[Share], Call]) -> list[Call]:
+def pipelines(wanted: Iterable[Wanted]) -> list[list[Wanted]]:
+    """Return pipelines of calls, each a lease to acquire and its limit."""
+    return _chunks(list(wanted), _CALLS_PER_PIPELINE)
+
+
+def together(shares: list[T], call_of: Callable[[T], Call]) -> list[Call]:
     """Return calls of which each does what *call_of* returns for some of *shares*, whose keys lie on one node."""
     # One after the other: what lives for ten thousand leases at once brings on Python's full garbage collection with
     # each second beat, and the event loop of a proxy stands still for it for a quarter of a second.
@@ -57,7 +65,7 @@ def _as_one(calls: list[Call]) -> Call:
     return Call(load_together(calls[0].script.name), tuple(key for call in calls for key in call.keys), tuple(args))
 
 
-def _chunks(items: list[Any], size: int) -> list[list[Any]]:
+def _chunks(items: list[T], size: int) -> list[list[T]]:
     if 0 < len(items) <= size:
         return [items]
     return [items[start : start + size] for start in range(0, len(items), size)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard.lease import Admission
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from litellm_cancel_guard.lease import FollowUp, Lease
 
@@ -52,6 +52,10 @@ class LocalGauge:
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         """Return those of *leases* that are not held; what is held here needs no renewal."""
         return {lease for lease in leases if lease.id not in self._held.get(lease.gauge, ())}
+
+    async def hold(self, wanted: Sequence[tuple[Lease, int]]) -> list[bool | None]:
+        """Acquire each of many leases under the limit beside it; return of each whether it is held now."""
+        return [(await self.acquire(lease, limit)).admitted for lease, limit in wanted]
 
     async def count(self, gauge: str) -> int:
         """Return the slots held now."""

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.gauge.batches import batches, notable, together
+from litellm_cancel_guard.gauge.batches import batches, notable, pipelines, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS, followed
-from litellm_cancel_guard.gauge.nodes import ask, ask_all, ask_anew, crosses_hash_slots, is_cluster, node_of
+from litellm_cancel_guard.gauge.nodes import ask, ask_anew, crosses_hash_slots, is_cluster, node_of
 from litellm_cancel_guard.gauge.records import Aside
+from litellm_cancel_guard.gauge.sending import command_of, is_unknown_script, pipelined, wants_text
 from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
-    from litellm_cancel_guard.gauge.batches import Share
+    from litellm_cancel_guard.gauge.batches import Share, Wanted
     from litellm_cancel_guard.gauge.layout import Call, Layout
+    from litellm_cancel_guard.gauge.sending import Command
     from litellm_cancel_guard.lease import FollowUp
 
-    Command = tuple[str | int | float, ...]
+T = TypeVar("T")
 
 log = logging.getLogger("LiteLLM Proxy")
 
@@ -104,6 +106,30 @@ class RedisGauge:
                 self._tell(lapsed - len(positions))
         return lost
 
+    async def hold(self, wanted: Sequence[Wanted]) -> list[bool | None]:
+        """Acquire each of many leases under the limit beside it; return of each whether it is held now.
+
+        One round trip for each Redis node and 5000 leases. None is said of a lease
+        whose gauge's keys hold another type; it is a renewal that names them.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked about one of them;
+                the others may be held.
+        """
+        held: list[bool | None] = []
+        for some in pipelines(wanted):
+            answers = await self._ask_all(some, self._holding, None)
+            held += [self._held(answers[place]) for place in range(len(some))]
+        return held
+
+    def _held(self, answer: Any) -> bool | None:
+        if not isinstance(answer, Exception):
+            self._tell(answer[2])
+            return bool(answer[0] == 1)
+        if "WRONGTYPE" not in str(answer):
+            raise GaugeUnavailableError(_what(answer)) from answer
+        return None
+
     async def count(self, gauge: str) -> int:
         """Return the slots held now, wherever a cluster has them: in an outage, the heartbeat asks by this."""
         in_flight: int = await self._run(self._layout.count(gauge), ask_anew)
@@ -140,11 +166,11 @@ class RedisGauge:
             async with Deadline(self._timeout_seconds):
                 client = self._client()
                 try:
-                    return await ask(client, call.keys[0], *_command(call, by_sha=self._by_sha))
+                    return await ask(client, call.keys[0], *command_of(call, by_sha=self._by_sha))
                 except Exception as refusal:
-                    if not (self._by_sha and _wants_text(refusal)):
+                    if not (self._by_sha and wants_text(refusal)):
                         raise
-                    answer = await ask(client, call.keys[0], *_command(call, by_sha=False))
+                    answer = await ask(client, call.keys[0], *command_of(call, by_sha=False))
                     self._note(refusal)
                     return answer
         except Exception as exc:
@@ -182,11 +208,7 @@ class RedisGauge:
 
         None is said of one whose keys hold another type, and the log has it.
         """
-        try:
-            async with Deadline(self._timeout_seconds):
-                answers = await self._answers(self._client(), batch, beside)
-        except Exception as exc:
-            raise GaugeUnavailableError(_what(exc)) from exc
+        answers = await self._ask_all(batch, self._renewal, beside)
         for place, answer in answers.items():
             if isinstance(answer, Exception):
                 fault = await self._fault(answer, self._renewal(batch[place]))
@@ -196,9 +218,18 @@ class RedisGauge:
                 answers[place] = None
         return answers
 
-    async def _answers(self, client: Any, batch: list[Share], beside: Command | None) -> dict[int, Any]:
+    async def _ask_all(self, batch: list[T], call_of: Callable[[T], Call], beside: Command | None) -> dict[int, Any]:
+        try:
+            async with Deadline(self._timeout_seconds):
+                return await self._answers(self._client(), batch, call_of, beside)
+        except Exception as exc:
+            raise GaugeUnavailableError(_what(exc)) from exc
+
+    async def _answers(
+        self, client: Any, batch: list[T], call_of: Callable[[T], Call], beside: Command | None
+    ) -> dict[int, Any]:
         if not (self._apart or is_cluster(client)):
-            answers = await self._evaluate_all(client, together(batch, self._renewal), beside)
+            answers = await self._evaluate_all(client, together(batch, call_of), beside)
             if not any(map(crosses_hash_slots, answers)):
                 return notable(answers, len(batch))
             # A plain client may speak to a cluster: of one shard, or behind a single address (Redis Enterprise, Azure,
@@ -207,18 +238,21 @@ class RedisGauge:
             log.info(
                 "cancel_guard: Redis takes no script with keys of several hash slots; each key is renewed by its own"
             )
-        calls = [self._renewal(share) for share in batch]
+        calls = [call_of(each) for each in batch]
         return dict(enumerate(await self._evaluate_all(client, calls, beside)))
 
     def _renewal(self, share: Share) -> Call:
         return self._layout.renew(*share, self._lease_seconds)
 
+    def _holding(self, wanted: Wanted) -> Call:
+        return self._layout.acquire(*wanted, self._lease_seconds)
+
     async def _evaluate_all(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
-        answers = await _pipelined(client, calls, beside, by_sha=self._by_sha)
-        again = [i for i, answer in enumerate(answers) if self._by_sha and _wants_text(answer)]
+        answers = await pipelined(client, calls, beside, by_sha=self._by_sha)
+        again = [i for i, answer in enumerate(answers) if self._by_sha and wants_text(answer)]
         if again:
             texts = [calls[i] for i in again]
-            for i, answer in zip(again, await _pipelined(client, texts, None, by_sha=False), strict=True):
+            for i, answer in zip(again, await pipelined(client, texts, None, by_sha=False), strict=True):
                 if not isinstance(answer, Exception):
                     self._note(answers[i])
                 answers[i] = answer
@@ -226,7 +260,7 @@ class RedisGauge:
 
     def _note(self, refusal: Exception | None) -> None:
         """Remember that the text was taken where the SHA was refused, unless the server only did not know it yet."""
-        if refusal and self._by_sha and not _is_unknown_script(refusal):
+        if refusal and self._by_sha and not is_unknown_script(refusal):
             self._by_sha = False
             log.warning(
                 "cancel_guard: Redis refuses EVALSHA (%s); its scripts are sent whole from now on", _what(refusal)
@@ -251,34 +285,6 @@ class RedisGauge:
             if found not in {kind.expected, "none"}:
                 return f"Redis key {key} is of type {found}, not {kind.expected}. {kind.remedy(found)}"
         return f"One of the Redis keys {', '.join(call.keys)} held another type a moment ago, and no longer does."
-
-
-async def _pipelined(client: Any, calls: Sequence[Call], beside: Command | None, *, by_sha: bool) -> list[Any]:
-    """Return the answers of *calls*, errors among them; that of *beside* is nobody's concern."""
-    commands = [_command(call, by_sha=by_sha) for call in calls]
-    keys = [call.keys[0] for call in calls]
-    answers = await ask_all(client, keys, [*commands, *([] if beside is None else [beside])])
-    return answers[: len(calls)]
-
-
-def _command(call: Call, *, by_sha: bool) -> Command:
-    name, script = ("EVALSHA", call.script.sha) if by_sha else ("EVAL", call.script.text)
-    return (name, script, len(call.keys), *call.keys, *call.args)
-
-
-def _is_unknown_script(answer: object) -> bool:
-    from redis.exceptions import NoScriptError
-
-    return isinstance(answer, NoScriptError)
-
-
-def _wants_text(answer: object) -> bool:
-    """Whether the server would rather have the text of a script than its SHA."""
-    if not isinstance(answer, Exception):
-        return False
-    from redis.exceptions import NoPermissionError, NoScriptError
-
-    return isinstance(answer, (NoScriptError, NoPermissionError)) or "unknown command" in str(answer).lower()
 
 
 def _what(exc: BaseException) -> str:

@@ -10,7 +10,7 @@ from litellm_cancel_guard.lease import Admission, FollowUp, Lease
 from litellm_cancel_guard.registry import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from litellm_cancel_guard.ledger import Ledger
 
@@ -24,6 +24,7 @@ class ScriptedGauge:
         self.slots: set[Lease] = set()
         self.acquires = 0
         self.releases = 0
+        self.holds = 0
         self.most = 0
         self.failing: Exception | None = None
         self.failures: list[Exception] = []
@@ -31,9 +32,12 @@ class ScriptedGauge:
         self.late = 0.0
         self.nodes: dict[str, str] = {}
         self.away: set[str] = set()
+        self.corrupt: set[str] = set()
         self.refusals = 0
         self.hold_release: asyncio.Event | None = None
         self.hold_acquire: asyncio.Event | None = None
+        self.hold_hold: asyncio.Event | None = None
+        self.failing_at_hold: Exception | None = None
 
     async def _turn(self, *gauges: str) -> None:
         await asyncio.sleep(self.late)
@@ -72,6 +76,22 @@ class ScriptedGauge:
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         await self._turn(*(lease.gauge for lease in leases))
         return set(leases) - self.slots
+
+    async def hold(self, wanted: Sequence[tuple[Lease, int]]) -> list[bool | None]:
+        self.holds += 1
+        await self._turn(*(lease.gauge for lease, _ in wanted))
+        if self.failing_at_hold is not None:
+            raise self.failing_at_hold
+        if self.hold_hold is not None:
+            await self.hold_hold.wait()
+        held: list[bool | None] = []
+        for lease, limit in wanted:
+            corrupt = lease.gauge in self.corrupt
+            if not corrupt and len(self.slots - {lease}) < limit:
+                self.slots.add(lease)
+            held.append(None if corrupt else lease in self.slots)
+        await asyncio.sleep(0)
+        return held
 
     async def count(self, gauge: str) -> int:
         await self._turn(gauge)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, Ending
+from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.lease import Ending
 from tests.core.scripted import KEY, ScriptedGauge, opened
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def test_a_lease_whose_writing_is_cancelled_is_written_by_a_later_beat(
     written = set(gauge.slots)
     gauge.slots.clear()
     with monkeypatch.context() as patched:
-        patched.setattr(gauge, "acquire", cancelled)
+        patched.setattr(gauge, "hold", cancelled)
         await ledger.renew()
     assert ledger.outage.on
     await ledger.renew()
@@ -76,11 +76,11 @@ async def test_a_lease_whose_request_ends_while_it_cannot_be_written_is_forgotte
     await ledger.admit(request, KEY, 1)
     gauge.slots.clear()
 
-    async def ends_in_between(*_: object) -> Admission:
+    async def ends_in_between(*_: object) -> list[bool | None]:
         await ledger.end(request, Ending.COMPLETED)
-        raise GaugeCorruptError("a list")
+        return [None]
 
-    monkeypatch.setattr(gauge, "acquire", ends_in_between)
+    monkeypatch.setattr(gauge, "hold", ends_in_between)
     await ledger.renew()
     assert ledger._renewals.unwritten == set()
 

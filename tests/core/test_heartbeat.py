@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.heartbeat import Heartbeat
+from litellm_cancel_guard.observer import Observer
 
 if TYPE_CHECKING:
     import pytest
@@ -37,6 +38,14 @@ class Beats:
     async def beats(self, count: int) -> None:
         for _ in range(count):
             await asyncio.wait_for(self.beaten.acquire(), 2)
+
+
+class Lateness(Observer):
+    def __init__(self) -> None:
+        self.most = 0.0
+
+    def beat(self, late: float) -> None:
+        self.most = max(self.most, late)
 
 
 async def test_no_exception_stops_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -99,6 +108,62 @@ async def test_hurried_it_does_not_wait_for_the_beat_that_was_due() -> None:
     heartbeat.hurry()
 
     await beats.beats(3)
+    await end(heartbeat)
+
+
+async def test_slowed_down_it_beats_once_more_when_it_was_to() -> None:
+    """What it renewed lapses as it was told then: at the new pace, every slot would be lost and given to others."""
+    beats, pace = Beats(), [0.05]
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: pace[0])
+    heartbeat.start()
+    await beats.beats(1)
+    pace[0] = 60.0
+    heartbeat.hurry()
+
+    await beats.beats(1)
+    await asyncio.sleep(0.2)
+    assert beats.renewed == 2, "and then at its new pace"
+    await end(heartbeat)
+
+
+async def test_slowed_down_during_a_beat_it_beats_once_more_when_it_was_to() -> None:
+    beats, pace = Beats(), [0.05]
+
+    async def renew() -> None:
+        pace[0] = 60.0 if beats.renewed == 1 else pace[0]
+        await beats.renew()
+
+    heartbeat = Heartbeat(renew, beats.give_back, every=lambda: pace[0])
+    heartbeat.start()
+    await beats.beats(3)
+    assert beats.renewed == 3
+    await end(heartbeat)
+
+
+async def test_hurried_it_is_not_late_for_what_it_could_not_know(caplog: pytest.LogCaptureFixture) -> None:
+    beats, pace, late = Beats(), [60.0], Lateness()
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: pace[0])
+    heartbeat.observer = late
+    heartbeat.start()
+    await asyncio.sleep(0.1)
+    pace[0] = 0.02
+    with caplog.at_level(logging.WARNING):
+        heartbeat.hurry()
+        await beats.beats(1)
+    assert (caplog.records, late.most < 0.02) == ([], True)
+    await end(heartbeat)
+
+
+async def test_hurried_when_it_was_due_long_ago_it_is_late_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    beats = Beats()
+    heartbeat = Heartbeat(beats.renew, beats.give_back, every=lambda: 0.01)
+    heartbeat.start()
+    await asyncio.sleep(0)
+    time.sleep(0.05)  # noqa: ASYNC251 - the loop stands still: that is the case
+    heartbeat.hurry()
+    with caplog.at_level(logging.WARNING):
+        await beats.beats(1)
+    assert "the event loop was blocked" in caplog.text
     await end(heartbeat)
 
 

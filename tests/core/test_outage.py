@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
+from litellm_cancel_guard.lease import CountUnknownError, Ending, Lease
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.settings import Settings
@@ -110,27 +111,6 @@ async def test_an_outage_is_ended_by_a_beat_also_where_nothing_is_held(ledger: L
 
     await ledger.renew()
     assert not ledger.outage.on
-
-
-async def test_what_is_admitted_while_an_outage_ends_is_in_redis_when_it_has(
-    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Left out, it would be in no count until the next beat, and another admitted in its place."""
-    gauge.failing = AWAY
-    await admitted(ledger, 20, 3)
-    gauge.failing = None
-    acquire, more = gauge.acquire, [opened(ledger) for _ in range(7)]
-
-    async def acquire_while_another_comes(lease: Lease, limit: int, follow_up: None = None) -> Admission:
-        if more:
-            await ledger.admit(more.pop(), KEY, 20)
-        return await acquire(lease, limit, follow_up)
-
-    monkeypatch.setattr(gauge, "acquire", acquire_while_another_comes)
-    await ledger.renew()
-
-    assert (ledger.outage.on, len(gauge.slots)) == (False, 10)
-    assert {lease for lease, _ in ledger.registry.leases()} == gauge.slots
 
 
 async def test_a_node_of_a_cluster_is_away_for_its_own_keys_alone(ledger: Ledger, gauge: ScriptedGauge) -> None:
@@ -293,4 +273,31 @@ async def test_a_loop_that_stood_still_while_redis_answered_is_no_outage(gauge: 
     await asyncio.sleep(0.01)
     time.sleep(seconds)  # noqa: ASYNC251 - the loop stands still: that is the case
     assert (await asking).admitted
+    assert not ledger.outage.on
+
+
+@pytest.mark.parametrize("seconds", [0.08, 0.3])
+async def test_a_loop_that_stood_still_while_a_beat_was_answered_is_no_outage(
+    gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    ledger = new_ledger(gauge, redis_timeout=0.05)
+    await ledger.admit(opened(ledger), KEY, 1)
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+
+    async def renew(_: object) -> set[Lease]:
+        await reader.read(1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return set()
+
+    def answer_and_stand_still() -> None:
+        theirs.send(b"!")
+        time.sleep(seconds)
+
+    monkeypatch.setattr(gauge, "renew", renew)
+    asyncio.get_running_loop().call_later(0.01, answer_and_stand_still)
+    await ledger.renew()
+    writer.close()
+    theirs.close()
     assert not ledger.outage.on

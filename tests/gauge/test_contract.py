@@ -113,6 +113,30 @@ async def test_a_heartbeat_renews_more_leases_than_one_pipeline_takes(
     assert await gauge.renew(held) == gone
 
 
+async def test_many_are_held_at_once_each_under_its_own_limit(gauge: Gauge) -> None:
+    await gauge.acquire(lease("a"), 1)
+    other = Lease("api_key:other", "a")
+
+    assert await gauge.hold([(lease("a"), 1), (lease("b"), 2), (lease("c"), 2), (other, 1), (lease("d"), 9)]) == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert (await gauge.count(GAUGE), await gauge.count(other.gauge)) == (3, 1)
+    assert await gauge.hold([]) == []
+
+
+async def test_more_are_held_at_once_than_one_pipeline_takes(gauge: Gauge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("litellm_cancel_guard.gauge.batches._CALLS_TOGETHER", 3)
+    monkeypatch.setattr("litellm_cancel_guard.gauge.batches._CALLS_PER_PIPELINE", 7)
+    wanted = [(Lease(name, str(i)), 4) for i in range(7) for name in (GAUGE, "api_key:b", "api_key:c")]
+
+    assert await gauge.hold(wanted) == [True] * 12 + [False] * 9
+    assert await gauge.renew([lease for lease, _ in wanted]) == {lease for lease, _ in wanted[12:]}
+
+
 async def test_of_many_at_once_exactly_the_limit_is_admitted(gauge: Gauge) -> None:
     answers = await asyncio.gather(*(gauge.acquire(lease(str(i)), 3) for i in range(20)))
 

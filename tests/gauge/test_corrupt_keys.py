@@ -107,3 +107,11 @@ async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_renewed(
     [record] = caplog.records
     assert record.levelno == logging.ERROR
     assert f"Redis key {LIMITER_KEY.replace(GAUGE, shown(GAUGE) + '…')} is of type string" in record.message
+
+
+async def test_one_corrupt_gauge_does_not_keep_the_others_from_being_held_at_once(store: Store, layout: str) -> None:
+    await plant(store, LIMITER_KEY, "list")
+    gauge = store.gauge(layout)
+
+    assert await gauge.hold([(A, 1), (B, 1), (Lease(GAUGE, "c"), 9)]) == [None, True, None]
+    assert (await store.witness.type(LIMITER_KEY), await store.in_flight(layout, B.gauge)) == ("list", 1)

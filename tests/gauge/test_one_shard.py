@@ -44,6 +44,12 @@ async def test_the_slots_of_many_keys_are_renewed_in_the_beat_in_which_redis_ref
     assert ["several hash slots" in record.message for record in caplog.records] == [True]
 
 
+async def test_the_slots_of_many_keys_are_held_at_once_all_the_same(one_shard: Store, layout: str) -> None:
+    gauge = one_shard.gauge(layout)
+    assert await gauge.hold([(lease, 1) for lease in LEASES]) == [True] * 3
+    assert [await one_shard.in_flight(layout, lease.gauge) for lease in LEASES] == [1] * 3
+
+
 async def test_from_then_on_they_are_not_sent_together(one_shard: Store, layout: str) -> None:
     gauge = one_shard.gauge(layout)
     await gauge.renew(LEASES)

@@ -32,6 +32,7 @@ STEPS: dict[str, Callable[[RedisGauge], Awaitable[object]]] = {
     "refused": lambda gauge: gauge.acquire(Lease(GAUGE, "another"), 1),
     "release": lambda gauge: gauge.release(A),
     "renew": lambda gauge: gauge.renew([A, B]),
+    "hold": lambda gauge: gauge.hold([(A, 1), (Lease(GAUGE, "another"), 1)]),
     "count": lambda gauge: gauge.count(GAUGE),
     "slots": lambda gauge: gauge.slots(GAUGE),
 }

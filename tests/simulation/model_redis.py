@@ -14,7 +14,7 @@ from litellm_cancel_guard.lease import Admission
 if TYPE_CHECKING:
     import asyncio
     import random
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from litellm_cancel_guard.lease import FollowUp, Lease
     from tests.simulation.world import WorkerLoop, World
@@ -30,7 +30,7 @@ class Network:
 
 @dataclass
 class ModelRedis:
-    """Each of the four calls is one step, at the moment its message arrives."""
+    """Each of the calls is one step, at the moment its message arrives."""
 
     world: World
     lease_seconds: float
@@ -88,6 +88,10 @@ class ModelGauge:
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         some = list(leases)
         return await self._call(lambda: self._redis.renew(some))  # type: ignore[no-any-return]
+
+    async def hold(self, wanted: Sequence[tuple[Lease, int]]) -> list[bool | None]:
+        some = list(wanted)
+        return await self._call(lambda: [self._redis.acquire(*each).admitted for each in some])  # type: ignore[no-any-return]
 
     async def count(self, gauge: str) -> int:
         return await self._call(lambda: len(self._redis.live(gauge)))  # type: ignore[no-any-return]

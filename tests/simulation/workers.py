@@ -138,6 +138,8 @@ class Simulation:
         assert redis.live(KEY) == []
         assert self.held() == set()
         assert [worker.ledger._releases._under_way for worker in alive] == [{}] * len(alive)
-        assert [w.ledger._renewals.unwritten | w.ledger._renewals.asking for w in alive] == [set()] * len(alive)
+        assert [
+            w.ledger._renewals.unwritten | w.ledger._renewals.unsure | w.ledger._renewals.asking for w in alive
+        ] == [set()] * len(alive)
         assert [worker.ledger._releases._freed for worker in alive] == [{}] * len(alive)
         assert [worker.ledger.outage.on for worker in alive] == [False] * len(alive)
