@@ -74,9 +74,10 @@ class Work(Mark, Generic[T]):
     Attributes:
         task: what runs it.
         failure: what it raised; nobody's concern if nobody asks.
+        cancelled: whether it ended with a CancelledError; known before its task is done.
     """
 
-    __slots__ = ("_value", "failure", "task")
+    __slots__ = ("_value", "cancelled", "failure", "task")
 
     task: asyncio.Task[None]
     _value: T
@@ -84,12 +85,16 @@ class Work(Mark, Generic[T]):
     def __init__(self) -> None:
         super().__init__()
         self.failure: Exception | None = None
+        self.cancelled = False
 
     async def run(self, work: Callable[[Unpack[Given]], Awaitable[T]], *given: Unpack[Given]) -> None:
         """Do *work* with what is *given*, and keep what comes of it."""
         _stragglers.add(self)
         try:
             self._value = await work(*given)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
         except Exception as error:
             self.failure = error
         finally:
@@ -101,7 +106,7 @@ class Work(Mark, Generic[T]):
     def result(self) -> T:
         """Return what it returned, or raise, once, what it raised; only when it is over."""
         self.raise_failure()
-        if self.task.cancelled():
+        if self.cancelled:
             raise asyncio.CancelledError
         return self._value
 

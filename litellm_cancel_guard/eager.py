@@ -49,23 +49,27 @@ class _Begun(Coroutine[Any, Any, None]):
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
         self._work = work
         self._waits_for: Any = None
-        self._done = False
+        self._end: BaseException | None = None
 
     def begin(self) -> None:
         try:
             self._waits_for = self._work.send(None)
-        except StopIteration:
-            self._done = True
+        except BaseException as end:
+            # A cancellation, too, is the task's and not the caller's.
+            self._end = end
+
+    def _raise_end(self) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            raise end
 
     def send(self, value: Any) -> Any:
-        if self._done:
-            raise StopIteration
+        self._raise_end()
         waits_for, self._waits_for = self._waits_for, None
         return self._work.send(value) if waits_for is None else waits_for
 
     def throw(self, *exception: Any) -> Any:
-        if self._done:
-            raise StopIteration
+        self._raise_end()
         self._waits_for = None
         return self._work.throw(*exception)
 

@@ -172,6 +172,9 @@ class Ledger:
             done = await reached(acquire, within=patience if stood_still(deadline, patience) else 2 * LAST_LOOK_SECONDS)
         if not done:
             raise GaugeUnavailableError("no answer in time")
+        if acquire.cancelled:
+            # By whom it asked, and not by this request's own cancellation, which is raised above.
+            raise GaugeUnavailableError("CancelledError while Redis was asked")
         return acquire.result()
 
     def _without_redis(self, request: Request, lease: Lease, *, asked: bool) -> Admission:

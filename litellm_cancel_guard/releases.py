@@ -64,14 +64,18 @@ class Releases:
     def locally_freed(self, gauge: str) -> None:
         """Tell those who wait: with nothing written in Redis, a slot is free as soon as its request has ended."""
         self._freed[gauge] = self._freed.get(gauge, 0) + 1
-        if (awaited := self._waiting.pop(gauge, None)) is not None:
-            awaited.set()
+        self._let_look(gauge)
         self.tidy(gauge)
 
     def tidy(self, gauge: str) -> None:
         """Forget about *gauge* if nothing of it is held here any more: keys come and go, the worker stays."""
         if not self._registry.held(gauge) and gauge not in self._under_way:
             self._freed.pop(gauge, None)
+            self._let_look(gauge)
+
+    def _let_look(self, gauge: str) -> None:
+        if (awaited := self._waiting.pop(gauge, None)) is not None:
+            awaited.set()
 
     async def came_free(self, gauge: str) -> bool:
         """Wait, at most 50 ms of a loop that runs, for a release here that the refused request has overtaken.

@@ -91,6 +91,27 @@ async def test_an_error_after_its_beginning_is_the_tasks() -> None:
         await task
 
 
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+async def test_what_is_raised_before_it_first_waits_is_the_tasks_too(error: type[BaseException]) -> None:
+    async def work() -> None:
+        raise error
+
+    task = eager.start(work())
+    with pytest.raises(error):
+        await task
+    assert task.cancelled() == (error is asyncio.CancelledError)
+
+
+async def test_cancelled_in_its_first_turn_it_ends_as_it_began() -> None:
+    async def work() -> None:
+        raise ValueError("at once")
+
+    task = eager.start(work())
+    task.cancel()
+    with pytest.raises(ValueError, match="at once"):
+        await task
+
+
 async def test_a_beginning_that_gives_way_is_not_run_again_in_the_same_turn() -> None:
     turns: list[int] = []
 

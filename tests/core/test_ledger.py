@@ -166,6 +166,48 @@ async def test_a_refusal_is_not_delayed_when_nothing_is_about_to_come_free(ledge
     assert not refused.result().admitted
 
 
+async def test_a_key_at_rest_leaves_nothing_of_those_who_waited_for_it(ledger: Ledger, gauge: ScriptedGauge) -> None:
+    """Keys come and go, and the worker stays."""
+    slow, refused = Request("pass_through_endpoint"), opened(ledger)
+    gauge.hold_acquire = held = asyncio.Event()
+    waiting = asyncio.create_task(ledger.admit(slow, KEY, 0))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    gauge.hold_acquire = None
+    second_look = asyncio.create_task(ledger.admit(refused, KEY, 0))
+    while KEY not in ledger._releases._waiting:  # noqa: ASYNC110 - the moment is inside the ledger
+        await asyncio.sleep(0)
+    held.set()
+    assert not (await second_look).admitted
+    assert not (await waiting).admitted
+    assert (ledger._releases._waiting, ledger._releases._freed) == ({}, {})
+
+
+async def test_a_cancellation_that_comes_out_of_the_gauge_is_an_outage_and_not_the_requests(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody cancelled the request: raised into it, its client would be hung up on."""
+
+    async def cancelled(*_: object) -> Admission:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(gauge, "acquire", cancelled)
+    assert (await ledger.admit(opened(ledger), KEY, 1)).admitted
+    assert ledger.outage.on
+
+
+async def test_one_that_comes_before_the_gauge_first_waits_is_no_other(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: object) -> Admission:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(gauge, "acquire", cancelled)
+    assert (await ledger.admit(opened(ledger), KEY, 1)).admitted
+    assert ledger.outage.on
+
+
 async def test_of_many_that_end_at_once_a_few_ask_redis_at_a_time(ledger: Ledger, gauge: ScriptedGauge) -> None:
     """All connections taken, those at the end of the queue would take Redis for away, as would a new request."""
     leaving = [opened(ledger) for _ in range(100)]

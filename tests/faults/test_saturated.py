@@ -1,0 +1,50 @@
+"""A worker that has no moment's rest: an outage ends although the load goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.harness.keys import fresh_key
+from tests.harness.routes import ROUTES
+from tests.harness.witness import gauge, lasting, settled, wait_until
+
+if TYPE_CHECKING:
+    from tests.harness.clients import Caller
+    from tests.harness.redis_server import RedisServer
+
+CHAT = ROUTES["chat"]
+CLIENTS = 48
+AWAY = "cannot count slots in Redis"
+BACK = "Redis answers again"
+
+
+async def test_an_outage_ends_while_a_worker_is_saturated_and_leaves_nothing(
+    caller: Caller, redis_server: RedisServer
+) -> None:
+    """It lasted until the load stopped: somebody is always admitted while the others are being written."""
+    key, served = fresh_key(cap=1000), 0
+
+    async def client() -> None:
+        nonlocal served
+        while True:
+            answer = await caller.plain(CHAT, key)
+            served += answer.status == 200
+
+    await caller.plain(CHAT, key)
+    clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
+    await wait_until(lambda: served > CLIENTS, "the load is on")
+    away, back = caller.proxy.text().count(AWAY), caller.proxy.text().count(BACK)
+    redis_server.pause()
+    await asyncio.sleep(4)
+    redis_server.resume()
+    await wait_until(lambda: caller.proxy.text().count(BACK) > back, "it answers again", within=5)
+    assert caller.proxy.text().count(AWAY) == away + 1
+    goes_on = served
+    await wait_until(lambda: served > goes_on + CLIENTS, "the load goes on")
+
+    for each in clients:
+        each.cancel()
+    await asyncio.wait(clients)
+    assert await settled(lambda: gauge(redis_server.client, key), 0, within=5) == 0
+    assert lasting(redis_server.client, key) == []
