@@ -22,7 +22,7 @@ BACK = "Redis answers again"
 async def test_an_outage_ends_while_a_worker_is_saturated_and_leaves_nothing(
     caller: Caller, redis_server: RedisServer
 ) -> None:
-    """It lasted until the load stopped: somebody is always admitted while the others are being written."""
+    """While some are being written, others are admitted, which is more that Redis does not know."""
     key, served = fresh_key(cap=1000), 0
 
     async def client() -> None:
