@@ -48,14 +48,17 @@ def caller(shared: Callable[..., Caller]) -> Caller:
     return caller
 
 
+def samplings(caller: Caller) -> int:
+    """How many a tool call has under way: the client of mcp 1 answers them one by one, that of mcp 2 all at once."""
+    return TIMES if caller.proxy.setup.version.samples_at_once else 1
+
+
 async def test_the_samplings_of_a_tool_call_are_served_under_its_slot(
     caller: Caller, redis_server: RedisServer
 ) -> None:
-    """The client of mcp 1 answers them one after the other, that of mcp 2 all at once."""
-    at_once = TIMES if caller.proxy.setup.version.samples_at_once else 1
     key, script = fresh_key(cap=2), replace(caller.script(), stall="headers")
     calling = asyncio.create_task(caller.plain(ASK, key, script))
-    await caller.provider.wait(script.run, stalled=at_once)
+    await caller.provider.wait(script.run, stalled=samplings(caller))
     held = gauge(redis_server.client, key)
     other = (await caller.plain(CHAT, key)).status
     await caller.provider.release(script.run)
@@ -71,7 +74,7 @@ async def test_at_a_cap_of_one_no_sampling_is_refused_and_the_cap_holds(
 ) -> None:
     key, script = fresh_key(cap=1), replace(caller.script(), stall="headers")
     calling = asyncio.create_task(caller.plain(ASK, key, script))
-    await caller.provider.wait(script.run, stalled=1)
+    await caller.provider.wait(script.run, stalled=samplings(caller))
     other = (await caller.plain(CHAT, key)).status
     await caller.provider.release(script.run)
     called = await asyncio.wait_for(calling, 20)
