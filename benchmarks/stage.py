@@ -26,14 +26,14 @@ class Plan:
     """How much of everything: `quick` shows that it works.
 
     Attributes:
-        starts: how often the proxies are started anew; two processes of the same program differ by a percent or two.
+        starts: how often the proxies are started anew; the ratio of two that were differs by up to 6 %.
         rounds: pairs of runs on each start.
         noise: compare bare with bare.
     """
 
     quick: bool = False
-    starts: int = 2
-    rounds: int = 4
+    starts: int = 5
+    rounds: int = 2
     noise: bool = False
 
     def __post_init__(self) -> None:
