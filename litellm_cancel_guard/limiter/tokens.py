@@ -141,7 +141,11 @@ class TokenCounts:
         try:
             await asyncio.sleep(_GATHERED_SECONDS)
         finally:
+            # An event loop that ends cancels every task once and waits for it: not sent now, they would never be.
             gathered, self._sums, self._gathering = list(self._sums.values()), {}, None
+            await self._send_all(gathered)
+
+    async def _send_all(self, gathered: list[dict[str, Any]]) -> None:
         try:
             await self._send(pipeline_operations=gathered)
         except Exception:

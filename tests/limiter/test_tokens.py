@@ -133,6 +133,17 @@ async def test_what_a_cancelled_task_has_not_sent_goes_out_with_what_is_counted_
     assert await sent.next() == [increment("k", 3)]
 
 
+async def test_what_is_gathered_when_the_event_loop_ends_goes_out_before_it_does() -> None:
+    sent = Sent()
+
+    async def serve() -> None:
+        TokenCounts(sent).add([increment("k", 1)])
+        await asyncio.sleep(0)
+
+    await asyncio.to_thread(asyncio.run, serve())
+    assert sent.calls == [[increment("k", 1)]]
+
+
 async def test_what_is_counted_while_a_batch_goes_out_follows_it() -> None:
     go_on, calls = asyncio.Event(), asyncio.Queue[Any]()
 
