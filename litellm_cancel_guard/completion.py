@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
+from litellm_cancel_guard.deadline import Timer
 from litellm_cancel_guard.eager import start
 
 if TYPE_CHECKING:
@@ -46,14 +47,13 @@ class Mark:
             _let_go(waiter)
 
     async def wait(self, seconds: float | None) -> bool:
-        """Wait *seconds* at most, or for as long as it takes; return whether it is set."""
+        """Wait *seconds*, and a timer's turns, at most, or for as long as it takes; return whether it is set."""
         if self._set or (seconds is not None and seconds <= 0):
             return self._set
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._waiting = self._waiting or set()
         waiting.add(waiter)
-        timer = None if seconds is None else loop.call_later(seconds, _let_go, waiter)
+        timer = None if seconds is None else Timer(seconds, lambda: _let_go(waiter))
         try:
             await waiter
         finally:

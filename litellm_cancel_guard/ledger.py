@@ -168,8 +168,9 @@ class Ledger:
         acquire = begin_now(insisted, patience, self.gauge.acquire, lease, limit, follow_up)
         done = await reached(acquire, within=patience)
         if not done:
-            # Where the loop stood still, the acquire may be asking once more; else it is taking its last look.
-            done = await reached(acquire, within=patience if stood_still(deadline, patience) else 2 * LAST_LOOK_SECONDS)
+            # Where the loop stood still, the acquire may be asking once more; else it is taking its last look, and what
+            # it sees comes here some turns later.
+            done = await reached(acquire, within=patience if stood_still(deadline, patience) else 5 * LAST_LOOK_SECONDS)
         if not done:
             raise GaugeUnavailableError("no answer in time")
         if acquire.cancelled:

@@ -40,6 +40,8 @@ log = logging.getLogger("LiteLLM Proxy")
 _MOST_ROUNDS = 3
 # What a beat may take for each lease on top, which is this process's own work: no silence of Redis.
 _SECONDS_PER_LEASE = 0.0005
+# A beat that ends an outage asks six times, on new connections.
+_TURNS = 100
 # For a lease that is written again: it was admitted under the cap when its request came in.
 _NO_LIMIT = 2**31 - 1
 
@@ -104,7 +106,7 @@ class Renewals:
         gauge = next(iter(held)).gauge if held else self._outage.away[node]
         try:
             patience = min(self._settings.redis_timeout, self._settings.heartbeat_seconds)
-            async with Deadline(patience + len(held) * _SECONDS_PER_LEASE):
+            async with Deadline(patience + len(held) * _SECONDS_PER_LEASE, turns=_TURNS):
                 lost = await self._ask(node, gauge, held)
         except (GaugeUnavailableError, TimeoutError) as error:
             self._outage.begin(gauge, str(error) or "no answer in time")

@@ -33,7 +33,8 @@ class Settings(BaseModel):
         default=2.0,
         gt=0,
         le=60,
-        description="How long one call to Redis may take, and so how long Redis can delay a request.",
+        description="How long one call to Redis may take, and so how long Redis can delay a request; on a saturated "
+        "worker no less than 20 turns of its event loop.",
     )
     on_redis_error: Literal["local", "open", "closed"] = Field(
         default="local",

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from litellm_cancel_guard.completion import Mark
 from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS, Deadline
 
 
@@ -33,6 +34,29 @@ async def test_an_answer_that_came_while_the_loop_stood_still_is_read(seconds: f
         assert await reader.read(1) == b"!"
     writer.close()
     theirs.close()
+
+
+async def test_what_takes_ten_turns_of_a_saturated_loop_is_waited_for() -> None:
+    """Each turn is as long as what all requests of a worker have to do: by the clock, Redis would be away."""
+
+    def serve_others() -> None:
+        time.sleep(0.03)
+        others[0] = asyncio.get_running_loop().call_soon(serve_others)
+
+    others = [asyncio.get_running_loop().call_soon(serve_others)]
+    try:
+        async with Deadline(0.2):
+            for _ in range(10):
+                await asyncio.sleep(0)
+        answered = Mark()
+        for_others = asyncio.get_running_loop().call_later(0.3, answered.set)
+        assert await answered.wait(0.2)
+        for_others.cancel()
+        with pytest.raises(TimeoutError):
+            async with Deadline(0.2):
+                await asyncio.Event().wait()
+    finally:
+        others[0].cancel()
 
 
 async def test_a_cancellation_from_outside_is_one() -> None:
