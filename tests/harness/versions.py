@@ -100,7 +100,10 @@ class Version:
         return self.number
 
 
-_UNPUBLISHED = "pins litellm-proxy-extras and certifi to releases that are not on the index"
+_UNPUBLISHED = "pins companions (litellm-proxy-extras, litellm-enterprise, certifi) to releases that the index lacks"
+_COMPANIONS = ("litellm-proxy-extras<=0.4.110", "litellm-enterprise", "certifi>=2025")
+# From 1.110 `[proxy]` asks for a distribution that has no release; the proxy's code is in litellm's own wheel.
+_NO_PROXY_DISTRIBUTION = ("litellm-proxy; python_version < '3'",)
 
 VERSIONS = (
     Version("1.80.17"),
@@ -111,7 +114,12 @@ VERSIONS = (
     Version("1.94.3"),
     Version("1.96.2", ("fastapi==0.136.3",), "imports fastapi.dependencies.utils.get_flat_dependant, gone since"),
     Version("1.103.11", ("litellm-proxy-extras<=0.4.110", "certifi>=2025"), _UNPUBLISHED),
+    Version("1.108.7"),
+    Version("1.108.14", _COMPANIONS, _UNPUBLISHED),
     Version("1.109.1", ("litellm-proxy-extras<=0.4.110", "certifi>=2025"), _UNPUBLISHED),
+    Version("1.109.3", _COMPANIONS, _UNPUBLISHED),
+    Version("1.110.0", (*_COMPANIONS, *_NO_PROXY_DISTRIBUTION), _UNPUBLISHED),
+    Version("1.110.2", (*_COMPANIONS, *_NO_PROXY_DISTRIBUTION), _UNPUBLISHED),
 )
 
 
