@@ -1,4 +1,4 @@
-"""What LiteLLM adds to its counters, in each shape that it has had (F15); one of another shape is passed on untouched."""
+"""What LiteLLM adds to its counters, in each shape that it has had (F15); another shape is passed on untouched."""
 
 from __future__ import annotations
 
