@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -112,10 +114,20 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         self._worker.when_changed(self._terminals.adopt)
         self._worker.outer = _PROXY_CancelGuardsEnd(self._terminals)
         _mount(self._worker, self)
+        self._prepare_soon()
+
+    def _prepare_soon(self) -> None:
+        """Be attached and proven before the first request, where LiteLLM makes its callbacks on its event loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._preparing = Context().run(loop.create_task, self._worker.prepare_when_there(self))
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""
         try:
+            await self._worker.prepared(self)
             self._terminals.begin(str(call_type), getattr(user_api_key_dict, "request_route", None))
             if user_api_key_dict.max_parallel_requests is None:
                 self._worker.stand_aside(self)

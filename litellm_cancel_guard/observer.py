@@ -11,6 +11,7 @@ from litellm_cancel_guard.lease import Ending
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from litellm_cancel_guard.grafting import Status
     from litellm_cancel_guard.registry import Request
 
 log = logging.getLogger("LiteLLM Proxy")
@@ -42,6 +43,9 @@ class Observer:
 
     def degraded(self, on: bool) -> None:
         """Redis can't be asked from now on, or it can again."""
+
+    def stands(self, status: Status) -> None:
+        """A graft stands so from now on."""
 
 
 class Observers(Observer):
@@ -90,6 +94,9 @@ class Observers(Observer):
 
     def degraded(self, on: bool) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.degraded(on))
+
+    def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.stands(status))
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
         for observer in self._all:

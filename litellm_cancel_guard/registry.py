@@ -72,6 +72,9 @@ class Registry:
 
     Args:
         on_task_end: called with a request when every task that serves it is done.
+
+    Attributes:
+        when_idle: called when the last slot that is held here has come back.
     """
 
     def __init__(self, on_task_end: Callable[[Request], None] = _ignore) -> None:
@@ -81,6 +84,7 @@ class Registry:
         self.observer = Observers()
         self._by_task: dict[asyncio.Task[object], Request] = {}
         self._held: dict[str, dict[Lease, Request]] = {}
+        self.when_idle: Callable[[], object] = lambda: None
 
     def open(self, task: asyncio.Task[object], route: str, outer: asyncio.Task[object] | None = None) -> Request:
         """Open a request for *task*, or join the one it is already serving; it lasts as long as *outer*, too.
@@ -165,6 +169,13 @@ class Registry:
             held.pop(lease, None)
             if not held:
                 del self._held[lease.gauge]
+                if not self._held:
+                    self.when_idle()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no slot is held here."""
+        return not self._held
 
     def _task_ended(self, task: asyncio.Task[object]) -> None:
         request = self._by_task.pop(task, None)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard import metrics
 from litellm_cancel_guard.gauge.records import Aside
+from litellm_cancel_guard.grafting import Board, NotFoundError, State
+from litellm_cancel_guard.grafts import GRAFTS
 from litellm_cancel_guard.heartbeat import Heartbeat
 from litellm_cancel_guard.identity import Identity, guard_version
 from litellm_cancel_guard.leaks import Leaks
@@ -22,17 +24,23 @@ from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.serving import asgi_task, outer_task
 from litellm_cancel_guard.settings import Settings, closed_unless_set
 from litellm_cancel_guard.shutdown import after_the_last_request
+from litellm_cancel_guard.standing import SLOTS, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from litellm_cancel_guard.closing import Closer
     from litellm_cancel_guard.configured import Configured
+    from litellm_cancel_guard.grafting import Status, Touch
     from litellm_cancel_guard.lease import Admission, FollowUp
     from litellm_cancel_guard.overview import Surveyed
     from litellm_cancel_guard.registry import Request
 
 log = logging.getLogger("LiteLLM Proxy")
+
+# LiteLLM makes its limiter in its start-up, behind its callbacks: half a minute is looked for it.
+_LOOKS_FOR_A_LIMITER, _BETWEEN_LOOKS_SECONDS = 600, 0.05
+_SWITCHED_OFF = "switched off by its settings"
 
 
 class Worker:
@@ -48,6 +56,8 @@ class Worker:
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
         self.registry = Registry(self._task_ended)
+        self.board = Board(GRAFTS, told=self._told, takes_out=self._take_out, who=self._who)
+        self.standing = Standing(self.board, self.registry)
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
         self.survey: Callable[[], Surveyed] | None = None
@@ -71,7 +81,7 @@ class Worker:
         task = asyncio.current_task()
         if self.ledger is None or task is None:
             return
-        if not self.settings.enabled:
+        if not self.counts():
             self.registry.leave_context()
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
             upstream.counted_by_litellm()
@@ -104,7 +114,7 @@ class Worker:
 
     def counts(self) -> bool:
         """Tell whether requests that begin now are counted by the guard."""
-        return bool(self.settings.enabled) and self.ledger is not None
+        return bool(self.settings.enabled) and self.standing.counts
 
     def admit(
         self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None
@@ -151,6 +161,19 @@ class Worker:
         if self.ledger is not None:
             self.ledger.end_soon(request, Ending.TASK_ENDED)
 
+    async def prepared(self, guard: Any) -> None:
+        """Attach, unless that was done, and wait until it is known whether the guard and LiteLLM count the same."""
+        self.attach_once(guard)
+        await self.standing.decided()
+
+    async def prepare_when_there(self, guard: Any) -> None:
+        """Do so as soon as LiteLLM has its limiter: the first request finds it done, and doctor and metrics know."""
+        for _ in range(_LOOKS_FOR_A_LIMITER):
+            if upstream.find_limiter() is not None:
+                await self.prepared(guard)
+                return
+            await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
+
     def attach_once(self, guard: Any) -> None:
         """Find LiteLLM's limiter and read the settings, unless that was done."""
         limiter = upstream.find_limiter()
@@ -165,6 +188,7 @@ class Worker:
         self._observe()
         if not self.settings.enabled:
             log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
+            self.standing.stand_aside(State.STANDS_ASIDE, _SWITCHED_OFF)
         elif self.ledger is ledger:
             self._attach(limiter, guard)
 
@@ -180,11 +204,21 @@ class Worker:
             if settings.enabled:
                 self._attach(self._limiter, guard)
             return
+        self._switch(on=settings.enabled)
         retime = getattr(self.ledger.gauge, "retime", None)
         if retime is not None:
             retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
         self.ledger.outage.choose(settings.on_redis_error)
         self._heartbeat.hurry()
+
+    def _switch(self, *, on: bool) -> None:
+        if on and not self.standing.counts:
+            try:
+                self.standing.come_back()
+            except NotFoundError as reason:
+                self._hold_back(reason)
+        elif not on:
+            self.standing.stand_aside(State.STANDS_ASIDE, _SWITCHED_OFF)
 
     def _with_litellms(self, settings: Settings) -> Settings:
         if not upstream.fails_closed(self._limiter):
@@ -202,22 +236,61 @@ class Worker:
         try:
             recognised = upstream.recognise(limiter)
         except upstream.UnknownLimiterError as error:
-            log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
+            self._hold_back(error)
             return
         identity = Identity(self.registry, self.settings, upstream.litellm_version())
         aside = Aside(identity.record, self.registry.observer.reclaimed)
         gauge = upstream.gauge_for(recognised, self.settings, aside)
         self.survey = lambda: upstream.survey_of(recognised, gauge, identity.record)
+        before = self.ledger, self._heartbeat
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
         self.ledger.outage.observer = self._heartbeat.observer = self.registry.observer
         self.ledger.outage.when_begun(self._heartbeat.hurry)
-        upstream.attach(recognised, self, self._covers)
-        close_abandoned_streams()
-        _put(upstream.precede(_callbacks(), guard, limiter))
-        _put(upstream.enclose(_callbacks(), guard, self.outer, limiter))
-        self.enclosed = self.outer in _callbacks()
+        try:
+            self.standing.attach(
+                lambda: self._put_in(recognised, guard),
+                lambda: upstream.prove(recognised, gauge, within=2 * self.settings.redis_timeout),
+            )
+        except NotFoundError as reason:
+            self.ledger, self._heartbeat = before
+            self._hold_back(reason)
+            return
         log.info("cancel_guard %s: %s", guard_version(), upstream.describe(recognised, self.settings))
+
+    def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
+        touches = upstream.attach(recognised, self, self._covers, self.board)
+        close_abandoned_streams()
+        _put(upstream.precede(_callbacks(), guard, recognised.limiter))
+        self.board.note("slots.order", State.IN_FORCE)
+        touch = self.board.touch("stream.enclosing")
+        _put(upstream.enclose(_callbacks(), guard, self.outer, recognised.limiter))
+        self.enclosed = self.outer in _callbacks()
+        touch.when_out(self._open_up)
+        self.board.note(
+            "stream.enclosing",
+            State.IN_FORCE if self.enclosed else State.NOT_NEEDED,
+            "" if self.enclosed else "no guardrail looks at answers",
+        )
+        return [*touches, touch]
+
+    def _open_up(self) -> None:
+        self.enclosed = False
+        _put([callback for callback in _callbacks() if callback is not self.outer])
+
+    def _hold_back(self, reason: Exception) -> None:
+        self.standing.stand_aside(State.STANDS_ASIDE, str(reason))
+
+    def _take_out(self, group: str, reason: str) -> None:
+        if group == SLOTS:
+            self.standing.stand_aside(State.TAKEN_OUT, reason)
+
+    def _who(self) -> Any:
+        request = self.registry.current()
+        return None if request is None else (request.gauge, id(request))
+
+    def _told(self, status: Status) -> None:
+        self.registry.observer.stands(status)
 
     def _observe(self) -> None:
         observers = self.registry.observer

@@ -34,7 +34,8 @@ F14. ``guardrails:`` are loaded after ``callbacks:`` and before the limiter, and
     ``litellm.callbacks``: a guardrail that looks at answers reads the guard's stream, and takes a text in it for a
     fault of its own, or for nothing. 1.80 - 1.110, proxy_server.py, proxy/utils.py.
 F15. What a success adds is a dict with ``key``, ``increment_value`` and ``ttl``; since 1.110 it is a frozen record with
-    ``counter``, ``amount`` and ``ttl``, and a counter's ``suffix`` says what it counts (redis/stores/rate_limits/types.py).
+    ``counter``, ``amount`` and ``ttl``, and a counter's ``suffix`` says what it counts
+    (redis/stores/rate_limits/types.py).
 F16. The limiter counts in Redis where ``rate_limits.has_redis`` is true (1.110), or where its script
     (``parallel_acquire_script``, before 1.94 ``batch_rate_limiter_script``) is there and not None (1.80 - 1.109).
 F17. Since 1.109.2 a request whose key is in LiteLLM's cache is refused before its body is read, by

@@ -7,30 +7,31 @@ comes free in a second (can1357/oh-my-pi#8854).
 
 from __future__ import annotations
 
-import functools
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.limiter import facts
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.grafting import Touch
 
 RETRY_AFTER_SECONDS = 1
 
 # Beside LiteLLM's own fields of a status: how many were in flight when the guard refused.
 IN_FLIGHT = "cancel_guard_in_flight"
 
-_MARK = "_cancel_guard_refusal"
 _RESETS_AT = re.compile(r"Limit resets at: [^\"]*")
 
 
-def tell_the_truth(limiter: Any) -> None:
-    """Amend the 429 that *limiter* raises for a refusal of the guard's, once however often it is called."""
-    original = getattr(limiter, "_handle_rate_limit_error", None)
-    if original is None or getattr(original, _MARK, False):
-        return
+def tell_the_truth(limiter: Any, touch: Touch) -> None:
+    """Amend the 429 that *limiter* raises for a refusal of the guard's.
 
-    @functools.wraps(original)
-    def handle_rate_limit_error(*args: Any, **kwargs: Any) -> Any:
+    Raises:
+        NotFoundError: it raises it in another way.
+    """
+
+    def handle_rate_limit_error(original: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
         except Exception as error:
@@ -39,8 +40,7 @@ def tell_the_truth(limiter: Any) -> None:
                 _amend(error, status)
             raise
 
-    setattr(handle_rate_limit_error, _MARK, True)
-    limiter._handle_rate_limit_error = handle_rate_limit_error  # noqa: SLF001 - fact F8
+    touch.replace(limiter, "_handle_rate_limit_error", handle_rate_limit_error)
 
 
 def _refusal(response: Any) -> Any:

@@ -13,6 +13,7 @@ import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from litellm_cancel_guard.grafting import Meant, is_grafted
 from litellm_cancel_guard.lease import CountUnknownError, Ending
 from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.counting import counted_by_litellm
@@ -22,14 +23,17 @@ from litellm_cancel_guard.limiter.together import Waiting, decide_with
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from litellm_cancel_guard.grafting import Touch
     from litellm_cancel_guard.lease import Admission, FollowUp
     from litellm_cancel_guard.limiter.slots import Covered
     from litellm_cancel_guard.registry import Request
 
+    Asked = Callable[..., Awaitable[Any]]
+
 log = logging.getLogger("LiteLLM Proxy")
 
-_MARK = "_cancel_guard_seam"
-_EARLY_LOOK = "raise_if_over_limit_before_body"
+_SEAM = "should_rate_limit"
+EARLY_LOOK = "raise_if_over_limit_before_body"
 
 _looking_early: ContextVar[bool] = ContextVar("litellm_cancel_guard_looking_early", default=False)
 
@@ -50,69 +54,62 @@ class Admits(Protocol):
         """End the request and give its slot back."""
 
 
-def install(limiter: Any, admits: Admits, covered: Covered, *, combined: bool) -> None:
-    """Put the guard into *limiter*'s ``should_rate_limit``, once however often it is called.
+def install(limiter: Any, admits: Admits, covered: Covered, touch: Touch, *, combined: bool) -> None:
+    """Put the guard into *limiter*'s ``should_rate_limit``.
 
     *combined* says whether the limiter's script can go along with an acquire.
+
+    Raises:
+        NotFoundError: the limiter decides in another way.
     """
-    original = limiter.should_rate_limit
-    if getattr(original, _MARK, False):
-        return
-    seam = _Seam(original, admits, covered, combined=combined)
-
-    @functools.wraps(original)
-    def should_rate_limit(descriptors: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        return seam.decide(descriptors, *args, **kwargs)
-
-    setattr(should_rate_limit, _MARK, True)
-    limiter.should_rate_limit = should_rate_limit
-    _note_early_looks(limiter)
+    touch.replace(limiter, _SEAM, _Seam(admits, covered, combined=combined).decide)
 
 
-def _note_early_looks(limiter: Any) -> None:
+def is_installed(limiter: Any) -> bool:
+    """Tell whether another copy of the guard stands in *limiter* already."""
+    return is_grafted(limiter, _SEAM)
+
+
+def note_early_looks(limiter: Any, touch: Touch) -> None:
     """Have the seam know which looks come before the body (F17): the request they let pass is asked again.
 
     With the cap in it, such a look refuses in LiteLLM's words, `retry-after: 60`, before the guard has been asked: a
     slot whose release is under way is not waited for, and no metric counts the refusal.
-    """
-    original: Callable[..., Awaitable[Any]] | None = getattr(limiter, _EARLY_LOOK, None)
-    if original is None:
-        return
 
-    @functools.wraps(original)
-    async def look(*args: Any, **kwargs: Any) -> Any:
+    Raises:
+        NotFoundError: LiteLLM looks in another way.
+    """
+
+    async def look(original: Any, *args: Any, **kwargs: Any) -> Any:
         token = _looking_early.set(True)
         try:
             return await original(*args, **kwargs)
         finally:
             _looking_early.reset(token)
 
-    setattr(limiter, _EARLY_LOOK, look)
+    touch.replace(limiter, EARLY_LOOK, look)
 
 
 class _Seam:
-    def __init__(
-        self, original: Callable[..., Awaitable[Any]], admits: Admits, covered: Covered, *, combined: bool
-    ) -> None:
-        self._original = original
+    def __init__(self, admits: Admits, covered: Covered, *, combined: bool) -> None:
         self._admits = admits
         self._covered = covered
         self._combined = combined
 
-    async def decide(self, descriptors: Any, *args: Any, **kwargs: Any) -> Any:
+    async def decide(self, original: Asked, descriptors: Any, *args: Any, **kwargs: Any) -> Any:
         capped = _capped(descriptors)
         if capped is not None and _looking_early.get() and self._admits.counts():
-            return await self._decide_the_rest(_without_cap(descriptors), args, kwargs)
+            return await _decide_the_rest(original, _without_cap(descriptors), args, kwargs)
         request = None if capped is None or _looks_only(args, kwargs) else self._admits.guarded_request()
         if request is None:
-            return await self._original(descriptors, *args, **kwargs)
+            return await original(descriptors, *args, **kwargs)
         limit, joined, refused = int(capped["rate_limit"][facts.CAP]), request.lease is not None, True
         admit = functools.partial(self._admit, request, _gauge(capped), limit)
-        rest = functools.partial(self._decide_the_rest, _without_cap(descriptors), args, kwargs)
+        rest = functools.partial(_decide_the_rest, original, _without_cap(descriptors), args, kwargs)
         try:
             admission, response = await self._ask(Waiting(_gauge(capped), admit), rest)
             if admission is None:
-                return response or await self._original(descriptors, *args, **kwargs)
+                return response or await original(descriptors, *args, **kwargs)
             status = _status(capped["key"], limit, admission)
             if not admission.admitted:
                 return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, IN_FLIGHT: admission.in_flight}]}
@@ -142,13 +139,6 @@ class _Seam:
         admission = await waiting.admit(None)
         return admission, None if admission is None else response
 
-    async def _decide_the_rest(self, descriptors: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # Up to 1.93 the limiter runs its script on no keys at all: a round trip for nothing, in which redis-py 8.1 now
-        # and then loses the cancellation of the request, and which waits 5 s where Redis is frozen.
-        if not descriptors:
-            return {"overall_code": "OK", "statuses": []}
-        return await self._original(descriptors, *args, **kwargs)
-
     async def _admit(
         self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None
     ) -> Admission | None:
@@ -157,13 +147,23 @@ class _Seam:
             return await self._admits.admit(request, gauge, limit, follow_up)
         except CountUnknownError as unknown:
             await self._admits.end(request, Ending.REFUSED)
-            raise _unavailable() from unknown
+            raise Meant(_unavailable()) from unknown
         except Exception:
             log.exception("cancel_guard: a request could not be admitted by the guard; LiteLLM counts it alone")
             await self._admits.end(request, Ending.REFUSED)
             # Up to 1.93 it counts it down again in its log events, and is let.
             counted_by_litellm()
             return None
+
+
+async def _decide_the_rest(
+    original: Asked, descriptors: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    # Up to 1.93 the limiter runs its script on no keys at all: a round trip for nothing, in which redis-py 8.1 now
+    # and then loses the cancellation of the request, and which waits 5 s where Redis is frozen.
+    if not descriptors:
+        return {"overall_code": "OK", "statuses": []}
+    return await original(descriptors, *args, **kwargs)
 
 
 def _unavailable() -> Exception:

@@ -6,14 +6,11 @@ that release is also saved its round trip to Redis.
 
 from __future__ import annotations
 
-import functools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-_MARK = "_cancel_guard_covered"
+    from litellm_cancel_guard.grafting import Touch
 
 # LiteLLM forgets to release some of its ids: those leave at this end, and the worst is one release of nothing.
 _MOST_IDS = 65_536
@@ -37,22 +34,21 @@ class Covered:
         return slot_id in self._ids and self._ids.pop(slot_id) is None
 
 
-def save_releases(limiter: Any, covered: Covered) -> None:
-    """Answer LiteLLM's releases of covered ids without asking Redis (F10); a limiter without them is left alone."""
-    _answer(limiter, "_release_parallel_request_slots", covered, None)
-    _answer(limiter, "_defer_parallel_slot_release", covered, answer=True)
+def save_releases(limiter: Any, covered: Covered, touch: Touch) -> None:
+    """Answer LiteLLM's releases of covered ids without asking Redis (F10); a limiter without them is left alone.
+
+    Raises:
+        NotFoundError: one of them is of another shape.
+    """
+    _answer(limiter, "_release_parallel_request_slots", covered, None, touch)
+    if hasattr(limiter, "_defer_parallel_slot_release"):
+        _answer(limiter, "_defer_parallel_slot_release", covered, True, touch)
 
 
-def _answer(limiter: Any, name: str, covered: Covered, answer: Any) -> None:
-    original: Callable[..., Awaitable[Any]] | None = getattr(limiter, name, None)
-    if original is None or getattr(original, _MARK, False):
-        return
-
-    @functools.wraps(original)
-    async def release(*args: Any, **kwargs: Any) -> Any:
+def _answer(limiter: Any, name: str, covered: Covered, answer: Any, touch: Touch) -> None:
+    async def release(original: Any, *args: Any, **kwargs: Any) -> Any:
         if covered.take(args[0] if args else kwargs.get("acquisition")):
             return answer
         return await original(*args, **kwargs)
 
-    setattr(release, _MARK, True)
-    setattr(limiter, name, release)
+    touch.replace(limiter, name, release)

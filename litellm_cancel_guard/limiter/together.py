@@ -11,15 +11,15 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.grafting import NotFoundError
 from litellm_cancel_guard.lease import FollowUp
 from litellm_cancel_guard.limiter import facts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from litellm_cancel_guard.grafting import Touch
     from litellm_cancel_guard.lease import Admission
-
-_MARK = "_cancel_guard_together"
 
 _waiting: ContextVar[Waiting | None] = ContextVar("litellm_cancel_guard_waiting", default=None)
 
@@ -84,25 +84,24 @@ async def decide_with(waiting: Waiting, limiter: Callable[[], Awaitable[Any]]) -
         _waiting.reset(token)
 
 
-def combine(limiter: Any, namespaced: Callable[[str], str]) -> bool:
-    """Have *limiter*'s script go along with an acquire that waits; return whether it has one that can.
+def combine(limiter: Any, namespaced: Callable[[str], str], touch: Touch) -> None:
+    """Have *limiter*'s script go along with an acquire that waits; *namespaced* is what it does to its keys.
 
-    *namespaced* is what its scripts do to their keys.
+    Raises:
+        NotFoundError: it has no script that can.
     """
     script = getattr(limiter, facts.SCRIPT, None)
     text = getattr(sys.modules.get(type(limiter).__module__), facts.SCRIPT_TEXT, None)
     if script is None or not isinstance(text, str):
-        return False
-    if not getattr(script, _MARK, False):
-        setattr(limiter, facts.SCRIPT, _together(script, text, namespaced))
-    return True
+        raise NotFoundError(f"the limiter has no {facts.SCRIPT} whose text is known")
+    touch.put(limiter, facts.SCRIPT, _together(script, text, namespaced, touch))
 
 
-def _together(script: Any, text: str, namespaced: Callable[[str], str]) -> Callable[..., Awaitable[Any]]:
+def _together(script: Any, text: str, namespaced: Callable[[str], str], touch: Touch) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(script, assigned=(), updated=())
     async def together(keys: Any, args: Any, **others: Any) -> Any:
         waiting = _waiting.get()
-        if waiting is None or waiting.asked:
+        if waiting is None or waiting.asked or not touch.in_force:
             return await script(keys=keys, args=args, **others)
         takes = waiting.covers(keys)
         followed = await waiting.ask(FollowUp(text, tuple(map(namespaced, keys)), tuple(args)) if takes else None)
@@ -112,5 +111,4 @@ def _together(script: Any, text: str, namespaced: Callable[[str], str]) -> Calla
             raise followed
         return followed
 
-    setattr(together, _MARK, True)
     return together

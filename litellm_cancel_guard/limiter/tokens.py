@@ -7,21 +7,23 @@ command of its own, and would make two of it; sent together, the tokens cost nex
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import Work, begin
 from litellm_cancel_guard.gauge.nodes import crosses_hash_slots
+from litellm_cancel_guard.grafting import NotFoundError
 from litellm_cancel_guard.limiter.increments import Sums, by_hash_tag, can_be_summed, counts_slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from litellm_cancel_guard.grafting import Touch
+
 log = logging.getLogger("LiteLLM Proxy")
 
-_MARK = "_cancel_guard_gathers"
+_INCREMENT = "async_increment_tokens_with_ttl_preservation"
 # Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per
 # minute sees them that much later, beside LiteLLM's log events, which come when the worker has time for them.
 _GATHERED_SECONDS = 0.2
@@ -29,59 +31,53 @@ _GATHERED_SECONDS = 0.2
 _in_log_event: ContextVar[bool] = ContextVar("litellm_cancel_guard_in_log_event", default=False)
 
 
-def gather(limiter: Any) -> None:
-    """Have *limiter* count the tokens of successes together (F6), once however often it is called.
+def gather(limiter: Any, touch: Touch) -> None:
+    """Have *limiter* count the tokens of successes together (F6, F15).
 
-    One that has no such method counts as it always did.
+    Raises:
+        NotFoundError: it counts them in another way.
     """
-    send: Callable[..., Awaitable[Any]] | None = getattr(limiter, "async_increment_tokens_with_ttl_preservation", None)
-    succeeded: Callable[..., Awaitable[Any]] | None = getattr(limiter, "async_log_success_event", None)
-    if send is None or succeeded is None or getattr(succeeded, _MARK, False):
-        return
+    send: Callable[..., Awaitable[Any]] | None = getattr(limiter, _INCREMENT, None)
+    if send is None:
+        raise NotFoundError(f"the limiter has no {_INCREMENT}")
     counts = TokenCounts(send)
-    _send_apart_where_asked(limiter)
 
-    @functools.wraps(send)
-    async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
+    async def increment(original: Any, pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
         theirs = not _in_log_event.get() or any(map(counts_slots, pipeline_operations))
         if theirs or not all(map(can_be_summed, pipeline_operations)):
-            return await send(pipeline_operations, *args, **kwargs)
+            return await original(pipeline_operations, *args, **kwargs)
         counts.add(pipeline_operations)
         return None
 
-    @functools.wraps(succeeded)
-    async def log_event(*args: Any, **kwargs: Any) -> Any:
+    async def log_event(original: Any, *args: Any, **kwargs: Any) -> Any:
         token = _in_log_event.set(True)
         try:
-            return await succeeded(*args, **kwargs)
+            return await original(*args, **kwargs)
         finally:
             _in_log_event.reset(token)
 
-    setattr(log_event, _MARK, True)
-    limiter.async_increment_tokens_with_ttl_preservation = increment
-    limiter.async_log_success_event = log_event
+    touch.replace(limiter, _INCREMENT, increment)
+    touch.replace(limiter, "async_log_success_event", log_event)
 
 
-def _send_apart_where_asked(limiter: Any) -> None:
+def send_apart_where_asked(limiter: Any, touch: Touch) -> None:
     """Have *limiter* count by one script for each hash tag once Redis has refused the keys of several in one.
 
     A plain client may speak to a cluster of one shard, or behind a single address. LiteLLM groups the keys of a script
-    for a cluster's client, and from 1.106 where `force_redis_hash_tag_grouping` says so (1.80 - 1.109,
+    for a cluster's client, and from 1.106 where `force_redis_hash_tag_grouping` says so (1.80 - 1.110,
     parallel_request_limiter_v3.py `_group_keys_by_hash_tag`). Refused, it increments each key and sets its TTL anew:
     the tokens of a busy key would never leave their minute. A request of one tag would not come to that alone.
+
+    Raises:
+        NotFoundError: it has no such script.
     """
-    name = "_execute_token_increment_script"
-    execute: Callable[[list[Any]], Awaitable[Any]] | None = getattr(limiter, name, None)
-    if execute is None:
-        return
     apart = False
 
-    @functools.wraps(execute)
-    async def execute_apart(pipeline_operations: list[Any]) -> None:
+    async def execute_apart(original: Any, pipeline_operations: Any) -> None:
         nonlocal apart
         if not apart:
             try:
-                await execute(pipeline_operations)
+                await original(pipeline_operations)
             except Exception as refusal:
                 if not crosses_hash_slots(refusal):
                     raise
@@ -89,9 +85,9 @@ def _send_apart_where_asked(limiter: Any) -> None:
             else:
                 return
         for operations in by_hash_tag(pipeline_operations):
-            await execute(operations)
+            await original(operations)
 
-    setattr(limiter, name, execute_apart)
+    touch.replace(limiter, "_execute_token_increment_script", execute_apart)
 
 
 class TokenCounts:

@@ -55,13 +55,13 @@ def _remembered(look_up: Callable[[], Any]) -> Callable[[], Any]:
     return init_async_client
 
 
-def new_limiter(redis_port: int | None = None) -> Any:
+def new_limiter(redis_port: int | None = None, db: int = 0) -> Any:
     """Return a limiter as the proxy builds it, counting in Redis or in its process."""
     from litellm.caching.caching import DualCache, RedisCache
     from litellm.proxy.hooks.parallel_request_limiter_v3 import _PROXY_MaxParallelRequestsHandler_v3
     from litellm.proxy.utils import InternalUsageCache
 
-    redis_cache = None if redis_port is None else RedisCache(host="127.0.0.1", port=redis_port)
+    redis_cache = None if redis_port is None else RedisCache(host="127.0.0.1", port=redis_port, db=db)
     if redis_cache is not None:
         redis_cache.init_async_client = _remembered(redis_cache.init_async_client)
     return _PROXY_MaxParallelRequestsHandler_v3(InternalUsageCache(DualCache(redis_cache=redis_cache)))
