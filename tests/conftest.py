@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
     group.addoption("--matrix-json", metavar="FILE", help="write what each cell of the matrix left behind")
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
+    group.addoption("--matrix-short", action="store_true", help="each route with its commonest endings")
+    group.addoption("--matrix-workers", type=int, default=1, help="proxies on one Redis, asked in turn")
 
 
 def pytest_configure() -> None:

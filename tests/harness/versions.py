@@ -135,8 +135,8 @@ def named(number: str) -> Version:
     return next((version for version in VERSIONS if version.number == number), Version(number))
 
 
-def newest_on_the_index() -> str:
-    """The number of the newest release that this Python can install."""
+def newest_on_the_index(within: str = "") -> str:
+    """The number of the newest release that this Python can install; empty if there is none *within* a range."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or "uv"
     command = [
         uv,
@@ -150,7 +150,7 @@ def newest_on_the_index() -> str:
         sys.executable,
         "-",
     ]
-    done = subprocess.run(command, input="litellm", capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=f"litellm{within}", capture_output=True, text=True, check=not within)
     return done.stdout.strip().removeprefix("litellm==")
 
 
