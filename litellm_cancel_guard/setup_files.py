@@ -36,6 +36,23 @@ class SetupError(Exception):
     """What the user gave can't be used; the message says what and what to do."""
 
 
+def distribution() -> metadata.Distribution | None:
+    """Return what brought the package `litellm`, or None where nothing did.
+
+    That is `litellm`, but for another distribution with the same package: `litellm-core` 1.106.0 to 1.106.4.
+    """
+    try:
+        return metadata.distribution("litellm")
+    except metadata.PackageNotFoundError:
+        return next(filter(_brings_litellm, metadata.distributions()), None)
+
+
+def _brings_litellm(found: metadata.Distribution) -> bool:
+    # By its files, once its name is like it: reading the lists of files of all that is installed takes half a second.
+    named = (found.metadata["Name"] or "").lower().startswith("litellm")
+    return named and any(path.as_posix() == "litellm/__init__.py" for path in found.files or ())
+
+
 @dataclass(frozen=True, slots=True)
 class LiteLLM:
     """The LiteLLM that the config is for.
@@ -49,10 +66,8 @@ class LiteLLM:
     @classmethod
     def installed(cls) -> LiteLLM:
         """Read the version from the package's metadata; importing LiteLLM itself takes seconds."""
-        try:
-            return cls(metadata.version("litellm"))
-        except metadata.PackageNotFoundError:
-            return cls(None)
+        found = distribution()
+        return cls(found.version if found else None)
 
     @property
     def release(self) -> tuple[int, int] | None:

@@ -94,9 +94,10 @@ def _limiter() -> Finding:
             False,
             "LEGACY_MULTI_INSTANCE_RATE_LIMITING chooses one that the guard does not know: remove it.",
         )
+    found = setup_files.distribution()
     try:
-        text = Path(str(metadata.distribution("litellm").locate_file(_LIMITER))).read_text(encoding="utf-8")
-    except (OSError, metadata.PackageNotFoundError):
+        text = Path(str(found.locate_file(_LIMITER))).read_text(encoding="utf-8") if found else ""
+    except OSError:
         text = ""
     if "def should_rate_limit" not in text:
         return Finding("limiter", False, "this LiteLLM has none of a shape that the guard knows; LiteLLM counts alone.")
