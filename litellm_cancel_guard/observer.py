@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litellm_cancel_guard.registry import Request
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Observer:

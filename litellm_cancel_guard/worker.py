@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.passthrough import close_abandoned_streams
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.lease import Admission, FollowUp
     from litellm_cancel_guard.overview import Surveyed
     from litellm_cancel_guard.registry import Request
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Worker:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.lease import CountUnknownError, Ending
@@ -17,6 +16,7 @@ from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.counting import counted_by_litellm
 from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
 from litellm_cancel_guard.limiter.together import Waiting, decide_with
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.limiter.slots import Covered
     from litellm_cancel_guard.registry import Request
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_seam"
 

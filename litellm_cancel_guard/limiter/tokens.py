@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import re
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.completion import Work, begin
 from litellm_cancel_guard.gauge.nodes import crosses_hash_slots
 from litellm_cancel_guard.limiter.counting import counts_slots
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_gathers"
 # Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per
