@@ -1,7 +1,7 @@
 r"""What a format is, and the pieces that several are made of.
 
 Every pattern takes time by the length of its text: what may repeat without an end begins at an edge alone, or nothing
-that can fail follows it. ``seen`` is lower case: a text that has none of it is not searched. A group `keep` stays.
+that can fail follows it. An ordinary sentence is searched for hardly any of them: see `Format.seen` and `Format.least`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,32 @@ VALUE = rf"""(?:(?<=["'])[^"'\\\r\n]+|{PROSE}[^\s"'\\,;&<>()\[\]{{}}]*[^\s"'\\,;
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of secret. `internal`: an operator's log may have it, for it says where to look; a client may not."""
+    """One kind of secret.
+
+    Attributes:
+        name: what it is.
+        source: where its form is written down.
+        seen: a text that has none of these, in lower case, has none of that kind.
+        pattern: what is taken out, but for a group `keep`.
+        internal: an operator's log may have it, for it says where to look; a client may not.
+        least: the length of the shortest unbroken run of characters that holds one.
+        prefixes: what it may begin with, where that tells who issued it.
+    """
 
     name: str
     source: str
     seen: tuple[str, ...]
     pattern: re.Pattern[str]
     internal: bool = False
+    least: int = 0
+    prefixes: tuple[str, ...] = ()
 
 
 def token(issuers: str, source: str, prefixes: str, body: str) -> Format:
     """Return the format of tokens that tell who issued them: any of *prefixes* at an edge, then *body*."""
-    begins = prefixes.split()
-    either = "|".join(map(re.escape, begins))
-    return Format(issuers, source, tuple(map(str.lower, begins)), re.compile(rf"{EDGE}(?:{either}){body}"))
+    begins = tuple(prefixes.split())
+    pattern = re.compile(rf"{EDGE}(?:{'|'.join(map(re.escape, begins))}){body}")
+    return Format(issuers, source, tuple(map(str.lower, begins)), pattern, prefixes=begins)
 
 
 def phrase(name: str, source: str, seen: str, pattern: str, *, internal: bool = False) -> Format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litellm_cancel_guard.redaction.form import ASSIGNED, PROSE, QUOTE, VALUE, phrase
 
 _FIELDS = (
-    r"api[ _-]?key|subscription[_-]?key|secret[_-]?access[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?key"
+    r"api[_-]?key|subscription[_-]?key|secret[_-]?access[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?key"
     r"|client[_-]?secret|(?:access|refresh|id|auth|session|security|bearer|bot|csrf)[_-]?token|private[_-]?key(?:[_-]?id)?"
     r"|(?:master|signing|encryption|account|salt|license|shared[_-]?access)[_-]?key|shared[_-]?access[_-]?signature"
     r"|connection[_-]?string|(?:database|db|redis|webhook)[_-]?url|[_-]secret|[_-]token|passphrase|password|passwd|\bpwd"
@@ -36,15 +36,21 @@ LABELLED = (
     phrase(
         "fields that hold a secret",
         "docs.litellm.ai config settings; docs.aws.amazon.com SDK settings; learn.microsoft.com connection strings",
-        "key secret token pass pwd credential cookie url connection code_verifier x-ak-",
+        "apikey _key -key accesskey secretkey privatekey accountkey masterkey signingkey encryptionkey saltkey"
+        " licensekey subscriptionkey"
+        " secret _token -token accesstoken refreshtoken idtoken authtoken sessiontoken securitytoken bearertoken"
+        " bottoken"
+        " csrftoken pass pwd credential cookie _url -url databaseurl dburl redisurl webhookurl connectionstring"
+        " connection_string connection-string sharedaccess code_verifier x-ak-",
         rf"(?P<keep>(?:{_FIELDS}){ASSIGNED}{QUOTE}?){VALUE}",
     ),
     phrase(
         "keys that a sentence names",
         "platform.openai.com/docs/guides/error-codes: Incorrect API key provided",
         "key token secret password credential",
-        r"(?P<keep>\b(?:(?:api|access|auth|account|subscription|secret)[ _-]?(?:key|token)|secret|password|credential)s?"
-        rf"(?:\s(?:provided|given|used|received|supplied|is|was|value|id|named)){{0,3}}(?:\s{{0,3}}[:=]\s{{0,3}}|\s{{1,3}}){QUOTE}?)"
+        r"(?P<keep>\b(?:(?:api|access|auth|account|subscription|secret)[ _-]?(?:key|token)|secret|password"
+        r"|credential)s?(?:\s(?:provided|given|used|received|supplied|is|was|value|id|named)){0,3}"
+        rf"(?:\s{{0,3}}[:=]\s{{0,3}}|\s{{1,3}}){QUOTE}?)"
         r"(?=[^\s\d]{0,200}\d)(?=[^\sA-Za-z]{0,200}[A-Za-z])[\w.~+/=*-]{11,}[\w~+/=*-]",
     ),
     phrase(

@@ -8,8 +8,11 @@ IDENTITIES = (
     phrase(
         "user ids in fields",
         "openrouter.ai/docs/api-reference/errors: user_id beside the error; platform.openai.com: user, organization",
-        "user org account team tenant customer owner",
-        rf"(?P<keep>\b(?:(?:end_?)?user|org(?:anization)?|account|team|tenant|customer|owner)[ _-]?id{ASSIGNED}{QUOTE}?){VALUE}",
+        "user_id user-id userid org_id org-id orgid organization_id organization-id organizationid account_id"
+        " account-id"
+        " accountid team_id team-id teamid tenant_id tenant-id tenantid customer_id customer-id customerid owner_id",
+        r"(?P<keep>\b(?:(?:end_?)?user|org(?:anization)?|account|team|tenant|customer|owner)[_-]?id"
+        rf"{ASSIGNED}{QUOTE}?){VALUE}",
     ),
     token(
         "user, organization and project ids",
@@ -49,7 +52,7 @@ PLACES = (
         "private addresses of IPv6",
         "RFC 4193 (fc00::/7), RFC 4291 (::1, fe80::/10)",
         "::1 fc fd fe80:",
-        r"(?<![\w:.])\[?(?:::1|f[cd][0-9a-f]{2}:[0-9a-f:]{2,39}|fe80:[0-9a-f:]{2,39}(?:%\w{1,16})?)(?![\w:])\]?"
+        r"(?<![\w.])(?<![0-9a-f:]:)\[?(?:::1|f[cd][0-9a-f]{2}:[0-9a-f:]{2,39}|fe80:[0-9a-f:]{2,39}(?:%\w{1,16})?)(?![\w:])\]?"
         + _PORT,
         internal=True,
     ),
@@ -58,7 +61,8 @@ PLACES = (
         "RFC 6762 (local), RFC 8375 (home.arpa), ICANN (internal); kubernetes.io DNS; docs.aws.amazon.com private DNS",
         "localhost .internal .local .lan .corp .intra .private .home .svc .consul host ip-1 ://",
         rf"(?<![\w.-])(?:{_HOST}(?:internal|local|localdomain|lan|corp|intra|intranet|private|home|home\.arpa|svc|consul)"
-        rf"(?![\w-])|localhost(?![\w-])|ip-\d{{1,3}}(?:-\d{{1,3}}){{3}}(?![\w-])|(?<=\bhost )(?=[\w-]{{0,60}}[a-z])[\w-]{{1,63}}(?=:\d)){_PORT}",
+        r"(?![\w-])|localhost(?![\w-])|ip-\d{1,3}(?:-\d{1,3}){3}(?![\w-])"
+        rf"|(?<=\bhost )(?=[\w-]{{0,60}}[a-z])[\w-]{{1,63}}(?=:\d)){_PORT}",
         internal=True,
     ),
     phrase(
@@ -69,27 +73,28 @@ PLACES = (
         internal=True,
     ),
     phrase(
-        "paths of files",
-        "pubs.opengroup.org XBD 4.13; refspecs.linuxfoundation.org FHS",
-        "/",
-        # Bounded: each slash of "/+/+/+" begins anew.
-        r"(?<![\w:/.])(?:~|\.{1,2})?/(?:[\w.@+~-]{1,100}/){1,30}[\w.@+~-]*\.\w+(?::\d+)?",
+        "paths of Windows",
+        "learn.microsoft.com/windows/win32/fileio/naming-a-file",
+        ":\\ :/ \\\\",
+        r"(?<![A-Za-z0-9])[A-Z]:(?:\\{1,4}|/(?=[\w.@+~-]{1,80}/))"
+        r"(?:\(x86\)|[^\s\"'`<>|*?,;)\]}.]|\.(?=\w)|[ ](?=[^\\\"'<>:\r\n]{1,40}\\))+"
+        r"|(?<![\\\w])\\\\{1,3}[\w.$-]{1,80}\\[^\s\"'`<>|*?,;)\]}]*[^\s\"'`<>|*?,;)\]}.]",
         internal=True,
     ),
     phrase(
         "paths below a system's folders",
         "refspecs.linuxfoundation.org FHS; LiteLLM litellm_core_utils/secret_redaction.py",
         "/",
-        r"file://[^\s\"'<>]+|(?<![\w/.-])(?:~(?=/[\w.])|/(?:etc|var|opt|usr|home|root|private|users|tmp|mnt|srv|proc|run|sys|dev|app"
-        r"|workspace|volumes|library|nix|boot)(?=/[\w.@-]))/[^\s\"'`<>)\]},;]+",
+        r"file://[^\s\"'<>)\]]*[^\s\"'<>)\].:]|(?<![\w/.-])(?:~(?=/[\w.])|/(?:etc|var|opt|usr|home|root|private|users|tmp|mnt|srv|proc|run|sys|dev|app"
+        r"|workspace|volumes|library|nix|boot)(?=/[\w.@-]))/[^\s\"'`<>)\]},;]*[^\s\"'`<>)\]},;.:]",
         internal=True,
     ),
     phrase(
-        "paths of Windows",
-        "learn.microsoft.com/windows/win32/fileio/naming-a-file",
-        ":\\ :/ \\\\",
-        r"(?<![A-Za-z0-9])[A-Z]:(?:\\{1,4}|/(?=[\w.@+~-]{1,80}/))(?:[^\s\"'`<>|*?,;)\]}]|[ ](?=[^\s\\\"'<>]{1,40}\\))+"
-        r"|(?<![\\\w])\\\\{1,3}[\w.$-]{1,80}\\[^\s\"'`<>|*?,;)\]}]+",
+        "paths of files",
+        "pubs.opengroup.org XBD 4.13; refspecs.linuxfoundation.org FHS",
+        "/",
+        # Bounded: each slash of "/+/+/+" begins anew.
+        r"(?<![\w/.])(?:~|\.{1,2})?(?<!:/)/(?:[\w.@+~-]{1,100}/){1,30}[\w.@+~-]*\.[a-z]\w{0,15}(?::\d+)?",
         internal=True,
     ),
 )

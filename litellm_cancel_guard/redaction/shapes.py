@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from litellm_cancel_guard.redaction.form import EDGE, Format, phrase
+from litellm_cancel_guard.redaction.form import Format, phrase
 
 WHOLE = (
     phrase(
@@ -62,24 +62,27 @@ RUNS = (
     Format(
         "AWS secret keys",
         "docs.aws.amazon.com IAM: 40 characters of base64; hexadecimal digests have no capitals",
-        ("",),
+        (),
         re.compile(
             r"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/_-]))(?=[^A-Z]{0,39}[A-Z])(?=[^a-z]{0,39}[a-z])"
             r"(?=[^0-9]{0,39}[0-9])[A-Za-z0-9+/]{40}"
         ),
+        least=40,
     ),
     Format(
         "runs too long for an id",
         "session tokens and blobs of any issuer; ids of that length have a prefix (LiteLLM's `resp_…`)",
-        ("",),
+        (),
         re.compile(
-            r"(?<![\w+/=%.-])(?=[\w+/=-]{80})(?=[^A-Z\s]{0,99}[A-Z])(?=[^a-z\s]{0,99}[a-z])(?=[^0-9\s]{0,99}[0-9])[\w+/=-]{80,}"
+            r"(?<![\w+/=%.-])(?![a-z]{2,12}[_-])(?=[\w+/=-]{80})(?=[^A-Z\s]{0,99}[A-Z])(?=[^a-z\s]{0,99}[a-z])(?=[^0-9\s]{0,99}[0-9])[\w+/=-]{80,}"
         ),
+        least=80,
     ),
-    phrase(
+    Format(
         "hashes of keys",
         "LiteLLM proxy/_types.py hash_token (SHA-256, 1.80 - 1.110): what its refusals call a key",
-        "",
-        rf"{EDGE}[0-9a-f]{{64}}(?![0-9a-z])",
+        (),
+        re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])"),
+        least=64,
     ),
 )

@@ -10,7 +10,7 @@ _PLAIN = r"[A-Za-z0-9]{16,}"
 TOKENS = (
     token(
         "OpenAI, Anthropic, DeepSeek, OpenRouter, LiteLLM, Langfuse, ElevenLabs",
-        "platform.openai.com/docs/api-reference/authentication; docs.anthropic.com/en/api; docs.litellm.ai virtual_keys",
+        "platform.openai.com/docs/api-reference/authentication; docs.anthropic.com/en/api; docs.litellm.ai",
         "sk- sk_ pk-lf- sess-",
         r"[\w*-]{8,}",
     ),

@@ -57,9 +57,9 @@ def _told(text: str, formats: Sequence[Format], redact: Callable[[str], str] | N
 
 def without(text: str, formats: Iterable[Format]) -> str:
     """Return *text* without what has one of *formats*."""
-    low = text.lower()
+    low, longest = text.lower(), max(map(len, text.split()), default=0)
     for one in formats:
-        if not one.seen or any(mark in low for mark in one.seen):
+        if longest >= one.least and (not one.seen or any(mark in low for mark in one.seen)):
             text = one.pattern.sub(_KEPT if "keep" in one.pattern.groupindex else REDACTED, text)
     return text
 

@@ -1,8 +1,8 @@
 """LiteLLM's own redaction, applied to the guard's words as to its own.
 
-It is there from 1.82 on for secrets (_logging.py `_redact_string`; from 1.86 litellm_core_utils/secret_redaction.py), and
-from 1.103 on for what only operators may see (`redact_internal_details`). An operator who switches it off
-(``LITELLM_DISABLE_REDACT_SECRETS``) does so for LiteLLM's log: the functions that don't ask are taken where there are any.
+For secrets it is there from 1.82 on (_logging.py `_redact_string`; from 1.86 litellm_core_utils/secret_redaction.py),
+and from 1.103 on for what only operators may see (`redact_internal_details`). An operator who switches it off
+(``LITELLM_DISABLE_REDACT_SECRETS``) does so for LiteLLM's own words: what does not ask is taken where it is there.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ SENTENCES = (
     Sentence(f"Key {_SHORT} has reached its limit of 120 requests", (_SHORT,), ("its limit of 120 requests",)),
     Sentence(f"API key not valid: {_GOOGLE}. Please pass a valid API key.", (_GOOGLE,), ("Please pass a valid",)),
     Sentence(
-        f"POST https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:streamGenerateContent?key={_GOOGLE}&alt=sse failed",
+        "POST https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:streamGenerateContent"
+        f"?key={_GOOGLE}&alt=sse failed",
         (_GOOGLE,),
         ("https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash", "failed"),
     ),
@@ -91,7 +92,8 @@ SENTENCES = (
     Sentence(f"aws_secret_access_key={_AWS_SECRET} does not match", (_AWS_SECRET,), ("does not match",)),
     Sentence(f"The token {_AWS_TOKEN} has expired at 12:00:05", (_AWS_TOKEN,), ("has expired at 12:00:05",)),
     Sentence(
-        f"GET https://bucket.s3.amazonaws.com/file.json?X-Amz-Credential={_AWS_ID}%2F20260101&X-Amz-Signature={_AWS_SIGNATURE} was refused",
+        f"GET https://bucket.s3.amazonaws.com/file.json?X-Amz-Credential={_AWS_ID}%2F20260101"
+        f"&X-Amz-Signature={_AWS_SIGNATURE} was refused",
         (_AWS_ID, _AWS_SIGNATURE),
         ("https://bucket.s3.amazonaws.com/file.json", "was refused"),
     ),
@@ -107,7 +109,8 @@ SENTENCES = (
         ("could not sign with", "today"),
     ),
     Sentence(
-        f'{{"type": "service_account", "private_key_id": "{_chars("key id", 40, _HEX)}", "client_email": "proxy@our-project.iam.gserviceaccount.com"}} is disabled',
+        f'{{"type": "service_account", "private_key_id": "{_chars("key id", 40, _HEX)}", '
+        '"client_email": "proxy@our-project.iam.gserviceaccount.com"} is disabled',
         (_chars("key id", 40, _HEX), "our-project"),
         ("is disabled",),
     ),
@@ -116,7 +119,8 @@ SENTENCES = (
         f"api-key: {_AZURE_NEW} is not permitted on gpt-4o-mini-2024-07-18", (_AZURE_NEW,), ("gpt-4o-mini-2024-07-18",)
     ),
     Sentence(
-        f"DefaultEndpointsProtocol=https;AccountName=ours;AccountKey={_ACCOUNT_KEY};EndpointSuffix=core.windows.net is locked",
+        f"DefaultEndpointsProtocol=https;AccountName=ours;AccountKey={_ACCOUNT_KEY};EndpointSuffix=core.windows.net"
+        " is locked",
         (_ACCOUNT_KEY,),
         ("is locked",),
     ),
@@ -126,7 +130,7 @@ SENTENCES = (
         ("has expired",),
     ),
     Sentence(f"remote: bad credentials {_GITHUB}", (_GITHUB,), ("remote: bad",)),
-    Sentence(f"401 for {_GITLAB} on the registry", (_GITLAB,), ("401", "on the registry")),
+    Sentence(f"401 for {_GITLAB} on the registry", (_GITLAB,), ("401 for", "on the registry")),
     Sentence(f"Slack says invalid_auth for {_SLACK}", (_SLACK,), ("Slack says invalid_auth",)),
     Sentence(
         f"token {_HUGGING} cannot read meta-llama/Llama-3.1-8B-Instruct",
@@ -174,7 +178,7 @@ SENTENCES = (
     Sentence(
         f"Rate limit exceeded for api_key: {_HASH}. Limit type: max_parallel_requests. Current limit: 4",
         (_HASH,),
-        ("Limit type: max_parallel_requests", "4"),
+        ("Limit type: max_parallel_requests", "Current limit: 4"),
     ),
     Sentence(f"Budget of key {_HASH} is spent", (_HASH,), ("is spent",)),
     Sentence(
@@ -195,7 +199,8 @@ SENTENCES = (
     ),
     Sentence("FileNotFoundError at /opt/models/private-model/config.json", ("private-model",), ()),
     Sentence(
-        f"Rate limit reached for gpt-4o in organization {_ORG} on requests per min (RPM): Limit 500. Please try again in 120ms.",
+        f"Rate limit reached for gpt-4o in organization {_ORG} on requests per min (RPM): Limit 500."
+        " Please try again in 120ms.",
         (_ORG,),
         ("Rate limit reached for gpt-4o in organization", "Limit 500", "Please try again in 120ms"),
     ),
@@ -211,7 +216,7 @@ SENTENCES = (
     ),
 )
 
-_AT_ONCE = 5
+_AT_ONCE = 6
 GROUPS = tuple(SENTENCES[at : at + _AT_ONCE] for at in range(0, len(SENTENCES), _AT_ONCE))
 
 
