@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gc
-import logging
 from functools import lru_cache
 from types import AsyncGeneratorType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import begin, finish
+from litellm_cancel_guard.redaction import for_client
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # How long closing may hold up the end of a request whose client has left.
 _CLOSE_SECONDS = 1.0
@@ -74,7 +74,7 @@ class Closer:
         try:
             await finish(begin(_close_all, found.values()), within=_CLOSE_SECONDS)
         except Exception as error:
-            log.debug("cancel_guard: closing an abandoned stream raised %r", error)
+            log.debug("cancel_guard: closing an abandoned stream raised %s", for_client(repr(error)))
 
 
 def spare_for_the_bill(closer: Closer | None) -> None:
@@ -100,7 +100,7 @@ async def _close_all(streams: Iterable[Any]) -> None:
         try:
             await aclose()
         except Exception as error:
-            log.debug("cancel_guard: closing an abandoned stream raised %r", error)
+            log.debug("cancel_guard: closing an abandoned stream raised %s", for_client(repr(error)))
 
 
 def _found_under(streams: list[Any]) -> list[Any]:
@@ -108,7 +108,7 @@ def _found_under(streams: list[Any]) -> list[Any]:
         return list(_reachable(streams))
     except Exception as error:
         # An attribute of a type that can't be looked up is no reason for a request to fail.
-        log.debug("cancel_guard: what lies under a stream can't be seen: %r", error)
+        log.debug("cancel_guard: what lies under a stream can't be seen: %s", for_client(repr(error)))
         return streams
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from functools import cached_property
 from typing import Any
 
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Configured:
@@ -28,5 +26,5 @@ class Configured:
         try:
             return load_settings(self.block, os.environ)
         except SettingsError as error:
-            log.error("cancel_guard: %s. The guard runs with its defaults", error)  # noqa: TRY400 - no traceback at the operator
+            log.error("cancel_guard: %s. The guard runs with its defaults", error)
             return Settings()

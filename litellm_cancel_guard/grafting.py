@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.redaction.records import log
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MISSING: Any = object()
 _MARK = "__cancel_guard__"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from contextvars import Context
 from functools import partial
@@ -15,6 +14,7 @@ from litellm_cancel_guard.background import follow
 from litellm_cancel_guard.closing import leave_to_others, spare_for_the_bill
 from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE, ends
 from litellm_cancel_guard.serving import note_tasks
 from litellm_cancel_guard.stream import guarded
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from litellm_cancel_guard.terminal.outcome import Outcome
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 async def _holds_nothing(ending: Ending) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,10 @@ import anyio
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.observer import Observer
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Heartbeat:

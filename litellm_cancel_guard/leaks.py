@@ -5,13 +5,13 @@ Up to 1.89 LiteLLM kept it, from 1.90 on it gives most of them back itself: the 
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.keyname import shown
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.observer import Observer
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.routes import UNHOOKED_ROUTES
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.registry import Request
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _LINES_PER_MINUTE = 10
 _MINUTE = 60.0

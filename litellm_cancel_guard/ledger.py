@@ -7,7 +7,6 @@ worker dies, the heartbeat stops and the lease lapses in Redis. Each of the thre
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.outage import Outage, insisted, stood_still
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.releases import AT_ONCE, Releases
 from litellm_cancel_guard.renewals import Renewals
 from litellm_cancel_guard.routes import UNHOOKED_ROUTES
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.registry import Registry, Request
     from litellm_cancel_guard.settings import Settings
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # A request task ends within this time of its last byte, on a busy worker too.
 _ELSEWHERE_SECONDS = 0.05

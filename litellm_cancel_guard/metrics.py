@@ -6,17 +6,18 @@ Gauges are sums over the living workers where ``PROMETHEUS_MULTIPROC_DIR`` is se
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.keyname import key_of
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.observer import Observer
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
+    import logging
+
     from litellm_cancel_guard.registry import Request
 
-log = logging.getLogger("LiteLLM Proxy")
 
 PREFIX = "litellm_cancel_guard_"
 KEY_LABEL = "hashed_api_key"

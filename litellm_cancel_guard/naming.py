@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger("LiteLLM Proxy")
 
 RIGHT_LINE = "litellm_settings: callbacks: [litellm_cancel_guard.handler]"
 

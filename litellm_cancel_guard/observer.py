@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litellm_cancel_guard.grafting import Status
     from litellm_cancel_guard.registry import Request
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Observer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +10,7 @@ from litellm_cancel_guard.completion import Mark
 from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.observer import Observer
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # Before the second try and the third, in seconds.
 _PAUSES = (0, 0.1)

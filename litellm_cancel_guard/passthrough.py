@@ -7,17 +7,16 @@ Starlette closes no body whose client has left (0.50 - 1.10, responses.py, ``Str
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.closing import Closer
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.serving import when_served
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_closes"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from litellm_cancel_guard.completion import Mark, begin
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.keyname import shown, without_key
 from litellm_cancel_guard.outage import insisted
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.registry import Registry
     from litellm_cancel_guard.settings import Settings
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # How long a refused request waits for a release under way here before it looks once more. In steps, each a turn of the
 # event loop at least: where the loop stood still, 50 ms would be over before the task that it waits for could run.

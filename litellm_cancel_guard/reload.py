@@ -7,13 +7,13 @@ and a file mounted by ``subPath``, which Kubernetes never updates.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import SettingsError, load_settings, resolved
 from litellm_cancel_guard.setup_files import SetupError, load_mapping
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.settings import Settings
 
-log = logging.getLogger("LiteLLM Proxy")
 
 POLL_SECONDS = 2.0
 # Read once, when the worker starts: into what LiteLLM's streams, a thread and a registry were made of.

@@ -15,7 +15,6 @@ A lease that Redis no longer has at a beat was lost in one of three ways, and wh
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -24,6 +23,7 @@ from litellm_cancel_guard.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.outage import insisted
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     Held = dict[Lease, Request]
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # Rounds of writing for those who came during the one before: on a saturated worker somebody always does.
 _MOST_ROUNDS = 3

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import signal
 from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_gives_back"
 

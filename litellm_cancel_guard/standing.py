@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextvars import Context
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.grafting import State
 from litellm_cancel_guard.limiter.canary import Verdict
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.limiter.canary import Proof
     from litellm_cancel_guard.registry import Registry
 
-log = logging.getLogger("LiteLLM Proxy")
 
 SLOTS = "slots"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.closing import Closer
 from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.routes import goes_on
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     End = Callable[[Ending], Awaitable[None]]
     Follow = Callable[[Closer | None], None]
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 async def guarded(

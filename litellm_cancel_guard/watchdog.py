@@ -15,7 +15,7 @@ import time
 import traceback
 import weakref
 
-log = logging.getLogger("LiteLLM Proxy")
+from litellm_cancel_guard.redaction.records import log
 
 EXIT_STATUS = 70
 _watching: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()

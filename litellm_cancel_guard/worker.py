@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.ledger import Ledger
 from litellm_cancel_guard.passthrough import close_abandoned_streams
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.overview import Surveyed
     from litellm_cancel_guard.registry import Request
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # LiteLLM makes its limiter in its start-up, behind its callbacks: half a minute is looked for it.
 _LOOKS_FOR_A_LIMITER, _BETWEEN_LOOKS_SECONDS = 600, 0.05

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +22,7 @@ from litellm_cancel_guard.gauge.sending import (
 )
 from litellm_cancel_guard.keyname import without_key
 from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.lease import FollowUp
 
 T = TypeVar("T")
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class RedisGauge:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.grafting import State
@@ -23,6 +22,7 @@ from litellm_cancel_guard.limiter.seam import EARLY_LOOK, install, is_installed,
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
 from litellm_cancel_guard.limiter.together import combine
 from litellm_cancel_guard.limiter.tokens import gather, send_apart_where_asked
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.grafting import Board, Touch
     from litellm_cancel_guard.limiter.seam import Admits
 
-log = logging.getLogger("LiteLLM Proxy")
 
 __all__ = [
     "FAILS_CLOSED",

@@ -8,7 +8,6 @@ keys that are refused, or by twice as many requests at the provider.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import uuid
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease import Lease
 from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.limiter.detection import Recognised
 
-log = logging.getLogger("LiteLLM Proxy")
 
 # A slot of LiteLLM's that is just begun lapses a horizon from now, but for clocks that differ.
 _CLOCKS_DIFFER_SECONDS = 300.0

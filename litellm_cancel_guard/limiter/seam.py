@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +18,7 @@ from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.counting import counted_by_litellm
 from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
 from litellm_cancel_guard.limiter.together import Waiting, decide_with
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Asked = Callable[..., Awaitable[Any]]
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _SEAM = "should_rate_limit"
 EARLY_LOOK = "raise_if_over_limit_before_body"

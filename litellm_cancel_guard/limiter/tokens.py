@@ -7,7 +7,6 @@ command of its own, and would make two of it; sent together, the tokens cost nex
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,13 @@ from litellm_cancel_guard.completion import Work, begin
 from litellm_cancel_guard.gauge.nodes import crosses_hash_slots
 from litellm_cancel_guard.grafting import NotFoundError
 from litellm_cancel_guard.limiter.increments import Sums, by_hash_tag, can_be_summed, counts_slots
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from litellm_cancel_guard.grafting import Touch
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _INCREMENT = "async_increment_tokens_with_ttl_preservation"
 # Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per

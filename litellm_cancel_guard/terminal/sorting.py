@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
 from litellm_cancel_guard.terminal.frames import Frames, before_error
@@ -13,8 +13,6 @@ from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.sighting import Sighting
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Sorter:

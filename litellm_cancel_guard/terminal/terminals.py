@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard import watchdog
 from litellm_cancel_guard.observer import Observer
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.routes import NESTED_ROUTE
 from litellm_cancel_guard.terminal import answers, mends, sighting, upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.configured import Configured
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
-
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Terminals:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import Any
 
-log = logging.getLogger("LiteLLM Proxy")
+from litellm_cancel_guard.redaction import for_client
+from litellm_cancel_guard.redaction.records import log
 
 
 def answers_in_anthropics_protocol() -> bool:
@@ -45,7 +45,7 @@ async def report(error: Exception, user_api_key_dict: Any, request_data: Any, *,
             user_api_key_dict=user_api_key_dict, original_exception=error, request_data=request_data
         )
     except Exception as fault:
-        log.warning("cancel_guard: LiteLLM's failure hook raised %r", fault)
+        log.warning("cancel_guard: LiteLLM's failure hook raised %s", for_client(repr(fault)))
         return None
     return replaced if isinstance(replaced, Exception) else None
 

@@ -8,6 +8,8 @@ import math
 import re
 from typing import Any
 
+from litellm_cancel_guard.redaction import bounded, for_client
+
 # Lower case. Where a provider has no number in a stream, the word is all there is (OpenAI, Anthropic, Bedrock, Google).
 WORDS: dict[str, int] = {
     "rate_limit_exceeded": 429,
@@ -99,12 +101,7 @@ _TAIL = re.compile(
 )
 _NAME = r"[\w.-]*(?:Error|Exception|Timeout)"
 _PREFIX = re.compile(rf"^\s*(?:{_NAME}\s+){{0,3}}{_NAME}\s*[:-]\s+")
-_FRAME = re.compile(r'File "[^"]*", line \d+(?:, in \S+)?')
-# Folders without a file are matched, too, and put back as the group: else each slash of "/+/+/+" is a beginning to try.
-_FOLDERS = r"/(?:[\w.@+~-]+/)+"
-_PATH = re.compile(rf"(?<![\w:/])(?:{_FOLDERS}[\w.@+~-]*\.\w+(?::\d+)?|({_FOLDERS}))")
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")
-_SECRET = re.compile(r"([?&](?:key|api_key|access_token)=)[^&\s\"']+|\b(sk-)[\w-]{8,}")
 
 
 def text_of(error: BaseException) -> str:
@@ -189,12 +186,10 @@ def default_message(status: int) -> str:
 
 def cleaned(message: str, status: int) -> str:
     """Return *message* without LiteLLM's internal names, tracebacks, server paths and secrets; never empty."""
-    text = _TAIL.sub("", message[:_SEEN_OF_MESSAGE])
+    text = _TAIL.sub("", bounded(message, _SEEN_OF_MESSAGE))
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
-    text = _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
-    text = _PATH.sub(r"\1", _FRAME.sub("", text))
-    text = _INTERNAL.sub("", text)
+    text = _INTERNAL.sub("", for_client(text))
     # A lone surrogate is no text: it would make a frame that cannot be encoded.
     text = text.encode("utf-8", errors="replace").decode()
     return text.strip()[:_LONGEST].strip() or default_message(status)

@@ -13,6 +13,7 @@ from litellm_cancel_guard import metrics
 from litellm_cancel_guard.leaks import Leaks
 from litellm_cancel_guard.lease import Ending, Lease
 from litellm_cancel_guard.observer import Observer, Observers
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.registry import Registry, Request
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.harness.routes import ROUTES
@@ -129,10 +130,9 @@ def test_every_protocol_of_a_terminal_error_is_a_label() -> None:
 def test_every_fault_that_the_guard_logs_is_counted_once_for_all_instances() -> None:
     counting(), counting()
     before = value("faults_total")
-    log = logging.getLogger("LiteLLM Proxy")
     fault = RuntimeError("a fault")
     log.error("cancel_guard: something of ours failed", exc_info=fault)
-    log.error("something of LiteLLM's failed", exc_info=fault)
+    logging.getLogger("LiteLLM Proxy").error("something of LiteLLM's failed", exc_info=fault)
     log.warning("cancel_guard: a remark")
     assert value("faults_total") == before + 1
 

@@ -83,3 +83,25 @@ async def test_the_next_request_has_its_own_answer() -> None:
 async def test_a_fault_in_it_leaves_the_answer_to_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mended, "_is_about", lambda *_: 1 / 0)
     assert answered(error := limited()) == (str(error), {"x-mine": "1"})
+
+
+async def test_a_plain_requests_answer_in_litellms_words_has_no_secret() -> None:
+    token = "sk" + "-" + "aB3" * 16
+    sighting.begin("acompletion")
+    fields = {"error": {"said": [f"Bearer {token}", 3, None]}}
+    answer = ProxyException(
+        message=f"OpenAIException - {token}",
+        type="None",
+        param=f"key {token}",
+        code=401,
+        provider_specific_fields=fields,
+    )
+    assert token not in str(answer.to_dict())
+    assert answer.to_dict()["provider_specific_fields"]["error"]["said"][1:] == [3, None]
+    assert fields == {"error": {"said": [f"Bearer {token}", 3, None]}}
+
+
+async def test_an_answer_to_what_the_guard_does_not_serve_is_left_alone() -> None:
+    sighting._current.set(None)
+    answer = ProxyException(message="no such team: team_id=abc", type="None", param="None", code=404)
+    assert answer.message == "no such team: team_id=abc"

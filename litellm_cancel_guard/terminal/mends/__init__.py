@@ -6,9 +6,9 @@ in which versions it is needed; on the others it finds nothing to do, or does wh
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.mends import (
     answers,
     anthropic,
@@ -17,6 +17,7 @@ from litellm_cancel_guard.terminal.mends import (
     gemini,
     headers,
     late,
+    redaction,
     responses,
     source,
 )
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.settings import Settings
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MENDS: tuple[Callable[[Settings], bool], ...] = (
+    redaction.mend,
     source.mend,
     gemini.mend,
     bridge.mend,

@@ -12,11 +12,12 @@ writes the pings runs in the context from before the hooks.
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.redaction import for_client
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting, wording
 from litellm_cancel_guard.terminal.events import whole_error
 from litellm_cancel_guard.terminal.failure import Failure, failure_in, failure_of, is_a_providers
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.terminal.events import Protocol
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _MODULE = "litellm.proxy.common_request_processing"
 _NEEDED = ("open_sse_before_first_byte", "_sanitized_late_failure", "sse_error_payload")
@@ -102,7 +102,7 @@ class _Serving:
         if is_a_providers(error):
             return failure_of(error)
         status, said = self._module.sse_error_payload(error)
-        return Failure(status, str(said["message"]))
+        return Failure(status, for_client(str(said["message"])))
 
 
 def _protocol() -> Protocol | None:

@@ -47,6 +47,9 @@ class Script:
     """What it looks like instead of an event: `pretty`, `array`, `open_array`, `html`, half an event (`cut`), an
     event that names its status by `words` alone, or, behind a response's opening, `failed-` and its code."""
 
+    says: int = -1
+    """Say that group of `sentences` in every error, instead of the usual words."""
+
     break_step: int = -1
     """Break the stream off at this step."""
     break_by: Literal["reset", "cut", "end"] = "reset"
