@@ -17,6 +17,7 @@ from litellm_cancel_guard.terminal.mends import (
     gemini,
     headers,
     late,
+    messages,
     responses,
     source,
 )
@@ -34,6 +35,7 @@ _MENDS: tuple[Callable[[Settings], bool], ...] = (
     bridge.mend,
     anthropic.mend,
     responses.mend,
+    messages.mend,
     headers.mend,
     answers.mend,
     destructor.mend,
