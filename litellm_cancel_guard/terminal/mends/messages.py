@@ -37,17 +37,19 @@ def _tell_failures(bridge: Any) -> None:
 
     @functools.wraps(original)
     async def __anext__(self: Any) -> Any:  # noqa: N807 - LiteLLM's method
-        if getattr(self, "guard_told", False):
+        told = getattr(self, "guard_told", False)
+        # Asked once more, 1.110 tells its failure hook; the older ones may say that they end well.
+        if told and not getattr(self, "_stream_failed", False):
             raise StopAsyncIteration
         try:
             chunk = await original(self)
         except StopAsyncIteration:
             failure = _noted(self)
-            if failure is None or getattr(self, "_stream_failed", False):
+            if told or failure is None:
                 raise
             return _tell(self, failure)
         failure = _noted(self)
-        return chunk if failure is None or _may_pass(chunk, failure) else _tell(self, failure)
+        return chunk if failure is None or _may_pass(self, chunk, failure) else _tell(self, failure)
 
     bridge.__anext__ = __anext__
 
@@ -57,13 +59,14 @@ def _noted(bridge: Any) -> Failure | None:
     return noted if isinstance(noted, Failure) else None
 
 
-def _may_pass(chunk: Any, failure: Failure) -> bool:
+def _may_pass(bridge: Any, chunk: Any, failure: Failure) -> bool:
     """Tell whether *chunk* says nothing of how a stream ends that has reported *failure*, or says it rightly."""
     kind = chunk.get("type") if isinstance(chunk, dict) else None
-    if kind == "error":
-        told = failure_in(chunk)
-        return told is not None and told.status == failure.status
-    return kind not in _ENDS
+    if kind != "error":
+        return kind not in _ENDS
+    said = failure_in(chunk)
+    bridge.guard_told = said is not None and said.status == failure.status
+    return bool(bridge.guard_told)
 
 
 def _tell(bridge: Any, failure: Failure) -> dict[str, Any]:
