@@ -8,7 +8,8 @@ The real one is somewhere along `original_exception`, `__cause__` and `__context
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal import wording
@@ -65,15 +66,37 @@ class ProviderStreamError(Exception):
         self.message = failure.message
 
 
+def note_on(error: Exception, failure: Failure) -> None:
+    """Note on *error*, which ends a stream, what that stream had reported: LiteLLM may have made a 500 of it."""
+    with suppress(Exception):
+        error.guard_failure = failure  # type: ignore[attr-defined]
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return what *error* says about the provider's failure. Never raises, whatever the exception is like.
 
     LiteLLM 1.83 - 1.109: litellm_core_utils/streaming_handler.py `_handle_stream_fallback_error`, router.py.
     """
     chain = list(_chain(error))
-    for link in chain:
-        if isinstance(link, ProviderStreamError):
-            return link.failure
+    noted = next((found for link in chain if (found := _noted(link)) is not None), None)
+    if isinstance(noted, ProviderStreamError):
+        return noted.failure
+    told = _told(chain)
+    if noted is not None and told.status not in (RATE_LIMITED, OVERLOADED):
+        return noted
+    if noted is not None and noted.status == told.status:
+        return replace(told, code=told.code or noted.code)
+    return told
+
+
+def _noted(link: BaseException) -> ProviderStreamError | Failure | None:
+    if isinstance(link, ProviderStreamError):
+        return link
+    noted = _attribute(link, "guard_failure")
+    return noted if isinstance(noted, Failure) else None
+
+
+def _told(chain: list[BaseException]) -> Failure:
     said = [_attribute(link, "body") for link in chain]
     texts = [wording.text_of(link) for link in chain]
     status = _status(chain, said, texts)

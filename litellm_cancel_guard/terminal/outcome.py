@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.observer import Observer
 from litellm_cancel_guard.terminal import upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
-from litellm_cancel_guard.terminal.failure import (
-    OVERLOADED,
-    RATE_LIMITED,
-    Failure,
-    ProviderStreamError,
-    failure_of,
-)
+from litellm_cancel_guard.terminal.failure import RATE_LIMITED, Failure, ProviderStreamError, failure_of
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
 from litellm_cancel_guard.terminal.sorting import Sorter
 
@@ -47,7 +41,7 @@ class Outcome:
         self._idle_timeout = settings.idle_timeout
         self._sighting = sighting
         self._report = report
-        self._sorter = Sorter(protocol, sighting, tell_truncation=settings.on_truncation == "error")
+        self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
         self._begun = False
         self.observer = Observer()
 
@@ -120,11 +114,7 @@ class Outcome:
         return held, False
 
     def _failure(self, error: Exception) -> Failure:
-        failure, sighted = failure_of(error), self._sighting.failure
-        if sighted is not None and failure.status not in (RATE_LIMITED, OVERLOADED):
-            failure = sighted
-        elif sighted is not None and sighted.status == failure.status:
-            failure = replace(failure, code=failure.code or sighted.code)
+        failure = failure_of(error)
         if failure.retry_after is None and failure.status == RATE_LIMITED:
             failure = replace(failure, retry_after=self._sighting.delay)
         self.observer.stream_failed(self._protocol.value, failure.status)

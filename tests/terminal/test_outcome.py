@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 from litellm_cancel_guard.lease import Ending
 from litellm_cancel_guard.terminal import upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol
-from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError
+from litellm_cancel_guard.terminal.failure import ProviderStreamError
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.wire import Anthropic
 from tests.terminal.scripted import PROTOCOLS, LimitedError, Provider, Reader, begun, chunks_of, opening, whole
 from tests.terminal.sse import parse
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 @PROTOCOLS
@@ -125,20 +122,6 @@ async def test_what_a_guardrail_says_before_the_stream_has_begun_is_for_litellm_
     with pytest.raises(HTTPException):
         await reader.read(Provider(*opening(Protocol.CHAT), HTTPException("blocked")))
     assert reader.log == [Ending.PROVIDER_FAILED]
-
-
-async def test_a_failure_that_the_bridge_made_a_whole_answer_of_is_seen_at_its_source() -> None:
-    wire, reader = Anthropic("model"), Reader(Protocol.MESSAGES)
-
-    class Bridge(Provider):
-        async def _play(self) -> AsyncIterator[Any]:
-            yield wire.opening() + wire.chunk(0)
-            reader.sighting.failure = Failure(429, "slow down")
-            yield wire.closing(1)
-
-    out = await reader.read(Bridge())
-    assert b"message_stop" not in b"".join(piece for piece in out if isinstance(piece, bytes))
-    assert parse(out[-1])[0].data["error"] == {"type": "rate_limit_error", "message": "slow down"}
 
 
 async def test_where_litellm_answers_in_anthropics_protocol_it_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

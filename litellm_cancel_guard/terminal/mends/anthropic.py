@@ -10,25 +10,14 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
-from litellm_cancel_guard.terminal.mends.found import class_with, forget_others
+from litellm_cancel_guard.terminal.mends.found import class_with
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
 
 
-# Where the streams of `/v1/messages` are made that Anthropic's own events pass through (1.80 - 1.103, 1.109).
-_MESSAGES = (
-    "llms.anthropic.experimental_pass_through.messages.streaming_iterator",
-    "llms.anthropic.messages.native.streaming_iterator",
-)
-
-
 def mend(_settings: Settings) -> bool:
-    """Mend the parser of Anthropic's events; a stream that falls back to Anthropic has its own failures alone."""
-    for module in _MESSAGES:
-        stream = class_with(module, "BaseAnthropicMessagesStreamingIterator")
-        if stream is not None:
-            forget_others(stream)
+    """Mend the parser of Anthropic's events."""
     iterator = class_with("llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser")
     if iterator is None:
         return False

@@ -1,21 +1,27 @@
-"""The Responses API's failed events, seen where they come in.
+"""The Responses API's failed events, seen where they come in and noted on the stream that they came in.
 
-On `/v1/messages` LiteLLM's bridge makes `stop_reason: end_turn` of them (up to 1.96, #39703) or an `api_error` (1.105
-on), and on `/v1/responses` a 500 (1.103 on): the hook behind it can't tell a rate limit any more.
+LiteLLM makes a 500 of each on `/v1/responses` (1.103 on), nothing at all of one without a type (up to 1.103), and on
+`/v1/messages` what `mends/messages.py` says. The note is the stream's own, and of what that stream raises: a fallback
+that answers in its place is another stream, and bears none.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.terminal.failure import failure_in, failure_of
-from litellm_cancel_guard.terminal.mends.found import class_with, forget_others
-from litellm_cancel_guard.terminal.sighting import current, saw
+from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in, failure_of, note_on
+from litellm_cancel_guard.terminal.mends.found import class_with
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from litellm_cancel_guard.settings import Settings
+
+_TYPES = ("error", "response.failed", None)
+_WHOLE = ("response.completed", "response.incomplete")
 
 
 def mend(_settings: Settings) -> bool:
@@ -23,7 +29,6 @@ def mend(_settings: Settings) -> bool:
     base = class_with("responses.streaming_iterator", "BaseResponsesAPIStreamingIterator", "_process_chunk")
     if base is None:
         return False
-    forget_others(base)
     _see_events(base)
     _see_failures(base)
     return True
@@ -31,18 +36,22 @@ def mend(_settings: Settings) -> bool:
 
 def _see_events(base: Any) -> None:
     original = base._process_chunk
+    # 1.108 on: it raises what a fallback takes over, and would not where the guard had raised first.
+    tells_its_end = hasattr(base, "_raise_if_ended_without_terminal_event")
 
     @functools.wraps(original)
     def _process_chunk(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(chunk, str) and '"error"' in chunk:
-            _see(chunk)
+            _note(self, chunk)
+            if not tells_its_end:
+                _end_in_its_note(self)
         return original(self, chunk, *args, **kwargs)
 
     base._process_chunk = _process_chunk
 
 
 def _see_failures(base: Any) -> None:
-    """See what the stream itself raises: the bridge logs it and ends the stream as a whole one."""
+    """Note on what the stream raises what it had reported; or on the stream what it raises, which a bridge swallows."""
     handle = getattr(base, "_handle_failure", None)
     if handle is None:
         return
@@ -50,21 +59,56 @@ def _see_failures(base: Any) -> None:
     @functools.wraps(handle)
     def _handle_failure(self: Any, exception: Exception, *args: Any, **kwargs: Any) -> Any:
         # The event itself was seen just before and says more: 1.93 raises a 500 of its own for every one.
-        seen = current()
-        if seen is not None and seen.failure is None:
-            saw(failure_of(exception))
+        noted = getattr(self, "guard_failure", None)
+        if noted is None:
+            self.guard_failure = failure_of(exception)
+        else:
+            note_on(exception, noted)
         return handle(self, exception, *args, **kwargs)
 
     base._handle_failure = _handle_failure
 
 
-def _see(line: str) -> None:
+def _note(stream: Any, line: str) -> None:
+    """Note what an event reports; what is whole after all has not failed."""
     try:
         event = json.loads(line[line.find("{") :])
     except (ValueError, RecursionError):
         return
+    kind = event.get("type") if isinstance(event, dict) else ""
     # A delta may hold the text of an error, and `"error": null` is in every healthy response.
-    if isinstance(event, dict) and event.get("type") in ("error", "response.failed", None):
-        failure = failure_in(event)
-        if failure is not None:
-            saw(failure)
+    failure = failure_in(event) if kind in _TYPES else None
+    if failure is not None or kind in _WHOLE:
+        stream.guard_failure = failure
+
+
+def _end_in_its_note(stream: Any) -> None:
+    """Let the source of *stream* end in what is noted instead of in silence; whatever it still says is handed on."""
+    source = getattr(stream, "stream_iterator", None)
+    noted = getattr(stream, "guard_failure", None) is not None
+    if noted and hasattr(source, "__anext__") and not isinstance(source, _EndingIn):
+        stream.stream_iterator = _EndingIn(source, weakref.ref(stream))
+
+
+class _EndingIn:
+    """The source of a stream that has reported a failure."""
+
+    def __init__(self, source: Any, stream: Callable[[], Any]) -> None:
+        self._source = source
+        # A cycle would keep the provider's connection until it is collected.
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._source.__anext__()
+        except StopAsyncIteration:
+            noted = getattr(self._stream(), "guard_failure", None)
+            if noted is None:
+                raise
+            raise ProviderStreamError(noted) from None

@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text, failure_of
-from litellm_cancel_guard.terminal.sighting import current, saw
+from litellm_cancel_guard.terminal.sighting import current
 from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
@@ -61,8 +61,6 @@ def _watch_init(wrapper_class: Any, *, tell_truncation: bool) -> None:
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        # What another stream of this request reported is over: a fallback has taken its place.
-        saw(None)
         if type(self) is wrapper_class:
             self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
 
@@ -174,6 +172,9 @@ class Source:
             return None
         if getattr(self._stream, "guard_finished", _has_finished(wrapper)):
             return None
+        noted = getattr(self._stream, "guard_failure", None)
+        if isinstance(noted, Failure):
+            return noted
         last = getattr(self._stream, "guard_last_text", "")
         return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
 
