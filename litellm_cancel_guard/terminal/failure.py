@@ -78,7 +78,7 @@ def failure_of(error: BaseException) -> Failure:
     texts = [wording.text_of(link) for link in chain]
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
-    code = next((code for body in bodies if (code := wording.responses_code(body.get("code")))), None)
+    code = next((code for body in bodies if (code := _code(body))), None)
     return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts), code)
 
 
@@ -93,7 +93,7 @@ def failure_in(event: Any) -> Failure | None:
     status = _status_of_body(error) or wording.status_in(text) or BAD_GATEWAY
     message = error.get("message")
     cleaned = wording.cleaned(message if isinstance(message, str) else "", status)
-    return Failure(status, cleaned, wording.delay_in(text), wording.responses_code(error.get("code")))
+    return Failure(status, cleaned, wording.delay_in(text), _code(error))
 
 
 def failure_in_text(text: str) -> Failure:
@@ -130,6 +130,10 @@ def _attribute(holder: Any, name: str) -> Any:
         return getattr(holder, name, None)
     except Exception:
         return None
+
+
+def _code(error: Mapping[str, Any]) -> str | None:
+    return wording.responses_code(error.get("code"), error.get("type"))
 
 
 def _number(value: Any) -> int | None:

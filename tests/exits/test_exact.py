@@ -85,10 +85,11 @@ async def test_a_refusal_tells_its_client_to_come_back_in_a_second(caller: Calle
     route = ROUTES[name]
     if how == "streamed" and not route.streams:
         pytest.skip(f"{route.name} has no streams")
-    one, script = fresh_key(cap=1), replace(caller.script(), stall="headers")
+    if name == "genai" and not caller.proxy.setup.version.hooks_genai:
+        pytest.skip("LiteLLM limits no request of Gemini's native route")
+    one = fresh_key(cap=1)
     async with caller.holding(one, 1):
-        refused = await caller.whole(route, one, script, stream=how == "streamed")
-    print("PROBE", name, how, refused.status, refused.headers.get("retry-after"), refused.text[:300])
+        refused = await caller.whole(route, one, None, stream=how == "streamed")
 
     assert refused.status == 429
     assert "Limit type: max_parallel_requests" in refused.text
