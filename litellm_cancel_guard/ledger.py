@@ -138,14 +138,15 @@ class Ledger:
         await self._renewals.renew()
 
     def _let_lapse(self, overdue: list[Request]) -> None:
+        holding = sum(request.ending is None and request.lease is not None for request in overdue)
         for request in overdue:
             self.end_soon(request, Ending.LAPSED)
             self.registry.abandon(request)
-        if overdue:
+        if holding:
             log.warning(
                 "cancel_guard: the web server never ended %d requests whose answer is out or whose client is gone; "
                 "their slots are given back",
-                len(overdue),
+                holding,
             )
 
     async def _acquire(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None) -> Admission:

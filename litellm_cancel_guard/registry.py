@@ -160,20 +160,22 @@ class Registry:
             yield from held.items()
 
     def overdue(self, lease_seconds: float) -> list[Request]:
-        """Return those that hold a slot and are over as far as their server tells, although their tasks may never end.
+        """Return those that are over as far as their server tells, although their tasks may never end.
 
-        One that only waits for its server is over a lease after its last message; see `Served.is_over`.
+        One that only waits for its server is over a lease after its last message; see `Served.is_over`. Of one that has
+        given its slot back, the task is all that is kept.
         """
+        requests = dict.fromkeys((*self._by_task.values(), *(request for _, request in self.leases())))
         return [
             request
-            for _, request in self.leases()
+            for request in requests
             if request.served is not None and request.served.is_over(lease_seconds, request.tasks)
         ]
 
     def abandon(self, request: Request) -> None:
-        """Let go of the tasks of *request*, which has ended, as if they were done: they may never be.
+        """Let go of the tasks of *request*, which has ended, as if they were done.
 
-        Held here, a task that nothing will ever wake would not even be collected.
+        They may never be, and a task that nothing will ever wake is collected, but where it is held.
         """
         for task in [task for task, served in self._by_task.items() if served is request]:
             del self._by_task[task]

@@ -156,6 +156,20 @@ async def test_a_task_that_nothing_will_wake_is_not_kept_from_the_garbage_collec
     assert task() is None
 
 
+async def test_one_that_had_given_its_slot_back_is_forgotten_and_is_no_lapse(worker: Worker, clock: Clock) -> None:
+    server = Server()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await worker.ledger.end(await worker.admit(), Ending.COMPLETED)
+        await send(LAST)
+
+    worker.serve(app, server)
+    await server.stuck.wait()
+    clock.now += LEASE
+    assert (await worker.held(), len(worker.ledger.registry)) == (0, 0)
+    assert (worker.requests[0].ending, worker.gauge.releases) == (Ending.COMPLETED, 1)
+
+
 async def test_one_that_ends_after_all_gives_nothing_back_twice(worker: Worker, clock: Clock) -> None:
     server = Server()
     worker.serve(answering(worker, START, LAST), server)
