@@ -10,6 +10,8 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.serving import goes_on_alone
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -31,6 +33,7 @@ def follow(module: Any, registry: Registry) -> None:
 
     @functools.wraps(original)
     async def background_streaming_task(*args: Any, **kwargs: Any) -> Any:
+        goes_on_alone()
         # Its first step comes before the callbacks of the ASGI task that made it: the slot has not been given back.
         request = registry.current()
         if request is not None:

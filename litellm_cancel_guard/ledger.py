@@ -129,8 +129,24 @@ class Ledger:
         return min(beat, _PROBE_SECONDS) if self.outage.on else beat
 
     async def renew(self) -> None:
-        """Renew every lease held here, and settle those that Redis has lost; `outage` shows whether it answered."""
+        """Renew every lease held here, and settle those that Redis has lost; `outage` shows whether it answered.
+
+        Those of requests that are over, but for a server that never says so, are given back instead.
+        """
+        self._let_lapse(self.registry.overdue(self.settings.lease_seconds))
         await self._renewals.renew()
+
+    def _let_lapse(self, overdue: list[Request]) -> None:
+        holding = sum(request.ending is None and request.lease is not None for request in overdue)
+        for request in overdue:
+            self.end_soon(request, Ending.LAPSED)
+            self.registry.abandon(request)
+        if holding:
+            log.warning(
+                "cancel_guard: the web server never ended %d requests whose answer is out or whose client is gone; "
+                "their slots are given back",
+                holding,
+            )
 
     async def _acquire(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None) -> Admission:
         lease = Lease.new(gauge, request.route)

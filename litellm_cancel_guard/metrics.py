@@ -64,7 +64,8 @@ class Metrics(Observer):
         self._refused = self._counter("requests_refused", "Requests of keys with a cap that were given no slot.", key)
         self._given_back = self._counter("leases_released", "Slots given back, by how the request ended.", ("ending",))
         self._lapsed = self._counter(
-            "leases_lapsed", "Slots that lapsed while their request ran: its loop stood still."
+            "leases_lapsed",
+            "Slots that lapsed while their request ran: its loop stood still, or its web server never ended it.",
         )
         self._reclaimed = self._counter(
             "leases_reclaimed",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weakref import ReferenceType
 
     from litellm_cancel_guard.lease import Ending, Lease
+    from litellm_cancel_guard.serving import Served
 
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
 
@@ -41,12 +42,13 @@ class Request:
         streaming: whether its stream is guarded already: a callback may be listed twice.
         tasks: how many that it lasts as long as are not done yet.
         closer: what closes its stream, while that is read.
+        served: what its server tells of it; None where that tells nothing.
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
     """
 
     __slots__ = (
         *("calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
-        *("opened_at", "route", "streaming", "tasks"),
+        *("opened_at", "route", "served", "streaming", "tasks"),
     )
 
     def __init__(self, route: str) -> None:
@@ -60,6 +62,7 @@ class Request:
         self.streaming = False
         self.tasks = 1
         self.closer: Any = None
+        self.served: Served | None = None
         self.calls_tools_in: ReferenceType[asyncio.Task[object]] | None = None
 
     def __repr__(self) -> str:
@@ -159,6 +162,29 @@ class Registry:
         """Yield every lease held here, with its request; none may begin or end meanwhile."""
         for held in self._held.values():
             yield from held.items()
+
+    def overdue(self, lease_seconds: float) -> list[Request]:
+        """Return those that are over as far as their server tells, although their tasks may never end.
+
+        One that only waits for its server is over a lease after its last message; see `Served.is_over`. Of one that has
+        given its slot back, the task is all that is kept.
+        """
+        requests = dict.fromkeys((*self._by_task.values(), *(request for _, request in self.leases())))
+        return [
+            request
+            for request in requests
+            if request.served is not None and request.served.is_over(lease_seconds, request.tasks)
+        ]
+
+    def abandon(self, request: Request) -> None:
+        """Let go of the tasks of *request*, which has ended, as if they were done.
+
+        They may never be, and a task that nothing will ever wake is collected, but where it is held.
+        """
+        for task in [task for task, served in self._by_task.items() if served is request]:
+            del self._by_task[task]
+        request.tasks = 0
+        self._on_task_end(request)
 
     def __len__(self) -> int:
         return len(self._by_task)

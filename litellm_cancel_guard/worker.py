@@ -21,7 +21,7 @@ from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.registry import Registry
 from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.serving import asgi_task, outer_task
+from litellm_cancel_guard.serving import asgi_task, outer_task, served_now
 from litellm_cancel_guard.settings import Settings, closed_unless_set
 from litellm_cancel_guard.shutdown import after_the_last_request
 from litellm_cancel_guard.standing import SLOTS, Standing
@@ -86,6 +86,7 @@ class Worker:
             upstream.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
+        opened.served = opened.served or served_now()
         if route == NESTED_ROUTE:
             opened.calls_tools_in = asgi_task()
 

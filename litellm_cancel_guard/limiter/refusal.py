@@ -11,12 +11,14 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard import serving
 from litellm_cancel_guard.limiter import facts
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.grafting import Touch
 
 RETRY_AFTER_SECONDS = 1
+_TOO_MANY = 429
 
 # Beside LiteLLM's own fields of a status: how many were in flight when the guard refused.
 IN_FLIGHT = "cancel_guard_in_flight"
@@ -50,6 +52,7 @@ def _refusal(response: Any) -> Any:
 
 
 def _amend(error: Any, status: Any) -> None:
+    serving.refused(_TOO_MANY, RETRY_AFTER_SECONDS)
     in_flight = status[IN_FLIGHT]
     says = f"In flight: {in_flight}. A slot comes free when one of them ends."
     for name in ("detail", "message"):

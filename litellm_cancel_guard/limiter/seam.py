@@ -12,11 +12,12 @@ import functools
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from litellm_cancel_guard import serving
 from litellm_cancel_guard.grafting import Meant, is_grafted
 from litellm_cancel_guard.lease import CountUnknownError, Ending
 from litellm_cancel_guard.limiter import facts
 from litellm_cancel_guard.limiter.counting import counted_by_litellm
-from litellm_cancel_guard.limiter.refusal import IN_FLIGHT
+from litellm_cancel_guard.limiter.refusal import IN_FLIGHT, RETRY_AFTER_SECONDS
 from litellm_cancel_guard.limiter.together import Waiting, decide_with
 from litellm_cancel_guard.redaction.records import log
 
@@ -35,6 +36,7 @@ _SEAM = "should_rate_limit"
 EARLY_LOOK = "raise_if_over_limit_before_body"
 
 _looking_early: ContextVar[bool] = ContextVar("litellm_cancel_guard_looking_early", default=False)
+_UNAVAILABLE = 503
 
 
 class Admits(Protocol):
@@ -112,6 +114,7 @@ class _Seam:
             status = _status(capped["key"], limit, admission)
             if not admission.admitted:
                 return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, IN_FLIGHT: admission.in_flight}]}
+            serving.admitted()
             response = response or await rest()
             refused = _refuses(response)
         except asyncio.CancelledError:
@@ -170,7 +173,8 @@ def _unavailable() -> Exception:
     from fastapi import HTTPException
 
     text = "Rate limit could not be verified: the slots in flight can't be counted now. Try again later."
-    error: Any = HTTPException(503, detail=text, headers={"retry-after": "1"})
+    error: Any = HTTPException(_UNAVAILABLE, detail=text, headers={"retry-after": str(RETRY_AFTER_SECONDS)})
+    serving.refused(_UNAVAILABLE, RETRY_AFTER_SECONDS)
     # Routes with an error handler of their own (/v1/messages up to 1.83) look for these before they print the object.
     error.message, error.type = text, "service_unavailable_error"
     return error  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from litellm_cancel_guard.terminal import upstream_errors
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import RATE_LIMITED, Failure, ProviderStreamError, failure_of
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
+from litellm_cancel_guard.terminal.sighting import delay_before
 from litellm_cancel_guard.terminal.sorting import Sorter
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Outcome:
             return error
         if self._protocol is Protocol.MESSAGES and upstream_errors.answers_in_anthropics_protocol():
             failure = self._failure(error)
-            self._sighting.retry_after = failure.retry_after
+            self._sighting.retry_after = self._delay_before(failure)
             return ProviderStreamError(failure)
         return None
 
@@ -91,7 +92,7 @@ class Outcome:
         """Return the event that ends the stream which *error* has ended, once LiteLLM has been told of the failure."""
         replaced = await self._report(error)
         failure = self._failure(error if replaced is None else replaced)
-        self._sighting.retry_after = failure.retry_after
+        self._sighting.retry_after = self._delay_before(failure)
         if self._begun:
             return terminal_error(self._protocol, failure, self._sorter.begun)
         return opening_error(self._protocol, failure)
@@ -112,6 +113,9 @@ class Outcome:
         except StopAsyncIteration:
             return held + self._sorter.end(), True
         return held, False
+
+    def _delay_before(self, failure: Failure) -> float | None:
+        return delay_before(failure, responses=self._protocol is Protocol.RESPONSES, in_band=True)
 
     def _failure(self, error: Exception) -> Failure:
         failure = failure_of(error)

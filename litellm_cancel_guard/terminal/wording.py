@@ -25,6 +25,8 @@ WORDS: dict[str, int] = {
     "toomanyrequestsexception": 429,
     "insufficient_quota": 429,
     "usage_not_included": 429,
+    "billing_not_active": 429,
+    "exceeded_current_quota_error": 429,
     "overloaded_error": 529,
     "overloaded": 529,
     "unavailable": 503,
@@ -51,6 +53,15 @@ WORDS: dict[str, int] = {
     "not_found": 404,
 }
 
+# Codes of a refusal that no waiting cures: what is missing is money, or a right (OpenAI's and Moonshot's lists of error
+# codes; codex-rs). Some say it by the type alone.
+BEYOND_WAITING = frozenset(
+    {
+        *("insufficient_quota", "usage_not_included", "billing_not_active", "billing_hard_limit_reached"),
+        "exceeded_current_quota_error",
+    }
+)
+
 # The codes of the Responses API for requests that will never be served (openai 3.54, `ResponseError`; codex-rs).
 _REFUSED = (
     *("context_length_exceeded", "invalid_prompt", "cyber_policy", "bio_policy", "data_residency_mismatch"),
@@ -62,8 +73,8 @@ _REFUSED = (
 WORDS |= dict.fromkeys(_REFUSED, 400)
 _RESPONSES_CODES = {
     *_REFUSED,
-    *("insufficient_quota", "usage_not_included", "server_is_overloaded", "slow_down", "vector_store_timeout"),
-    *("rate_limit_exceeded", "server_error"),
+    *BEYOND_WAITING,
+    *("server_is_overloaded", "slow_down", "vector_store_timeout", "rate_limit_exceeded", "server_error"),
 }
 
 _MESSAGES = {
@@ -115,9 +126,11 @@ def text_of(error: BaseException) -> str:
         return ""
 
 
-def responses_code(value: Any) -> str | None:
-    """Return *value* if it is a code that the Responses API has, else None."""
-    return value if isinstance(value, str) and value in _RESPONSES_CODES else None
+def responses_code(code: Any, kind: Any) -> str | None:
+    """Return what a client of the Responses API decides by: an error's *code*, or its *kind* where no waiting helps."""
+    if isinstance(code, str) and code in _RESPONSES_CODES:
+        return code
+    return kind if isinstance(kind, str) and kind in BEYOND_WAITING else None
 
 
 def status_in(text: str) -> int | None:

@@ -69,8 +69,8 @@ def _say(answer: Any, seen: Sighting) -> None:
     if seen.answer is None or not _is_about(str(answer.code), seen.answer):
         return
     answer.message = seen.answer.message
-    if seen.answer.retry_after is not None:
-        answer.headers.setdefault("retry-after", str(math.ceil(seen.answer.retry_after)))
+    if seen.retry_after is not None:
+        answer.headers.setdefault("retry-after", str(math.ceil(seen.retry_after)))
 
 
 def _is_about(code: str, failure: Failure) -> bool:
