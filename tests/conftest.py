@@ -41,6 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
     group.addoption("--matrix-json", metavar="FILE", help="write what each cell of the matrix left behind")
+    group.addoption(
+        "--difference-json", metavar="FILE", help="write every difference to bare LiteLLM, and what allows it"
+    )
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
 
 
