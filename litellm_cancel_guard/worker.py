@@ -102,6 +102,10 @@ class Worker:
         request = self.registry.current()
         return request if request is not None and request.ending is None else None
 
+    def counts(self) -> bool:
+        """Tell whether requests that begin now are counted by the guard."""
+        return bool(self.settings.enabled) and self.ledger is not None
+
     def admit(
         self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None
     ) -> Coroutine[Any, Any, Admission]:

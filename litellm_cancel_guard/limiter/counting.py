@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.limiter.increments import counts_slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,8 +73,3 @@ def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool]
 
     setattr(without_slots, _MARK, True)
     setattr(owner, name, without_slots)
-
-
-def counts_slots(operation: Any) -> bool:
-    """Tell whether *operation* is an increment of the number of slots, and not of tokens."""
-    return str(operation["key"]).endswith(f":{facts.CAP}")

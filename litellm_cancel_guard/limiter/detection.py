@@ -12,6 +12,8 @@ from litellm_cancel_guard.setup_files import LiteLLM
 
 Shape = Literal["counting", "slots"]
 
+_NOT_THERE: Any = object()
+
 
 class UnknownLimiterError(Exception):
     """LiteLLM's limiter has a shape that no adapter fits; the message says which and what the guard leaves undone."""
@@ -69,15 +71,30 @@ def recognise(limiter: Any) -> Recognised:
             "the guard does not know (is LEGACY_MULTI_INSTANCE_RATE_LIMITING set?)"
         )
     slots = facts.SLOT_PARAMETER in parameters
-    scripts = getattr(limiter, "parallel_acquire_script" if slots else "batch_rate_limiter_script", None)
     return Recognised(
         limiter=limiter,
         shape="slots" if slots else "counting",
-        redis_cache=getattr(cache, "redis_cache", None) if scripts is not None else None,
+        redis_cache=_redis_of(limiter, cache, "parallel_acquire_script" if slots else facts.SCRIPT),
         window_seconds=int(getattr(limiter, "window_size", 60)),
         horizon_seconds=_horizon(limiter) if slots else 0,
         namespaced=(litellm.release or ()) >= facts.NAMESPACED_SCRIPTS_SINCE,
     )
+
+
+def _redis_of(limiter: Any, cache: Any, script: str) -> Any:
+    """Return the Redis cache if that is where *limiter* counts, None where it counts in the process (F16).
+
+    A name that is missing says nothing: 1.110 dropped the scripts' names, and taken for a LiteLLM without Redis, the
+    guard counted in each process what LiteLLM counted for all of them.
+    """
+    says = getattr(getattr(limiter, "rate_limits", None), "has_redis", getattr(limiter, script, _NOT_THERE))
+    redis_cache = getattr(cache, "redis_cache", None)
+    if says is _NOT_THERE or (says and redis_cache is None):
+        raise UnknownLimiterError(
+            f"the limiter of LiteLLM {litellm_version()} does not tell this version of the guard whether it counts in "
+            "Redis: upgrade the guard"
+        )
+    return redis_cache if says else None
 
 
 def _parameters(method: Any) -> frozenset[str]:

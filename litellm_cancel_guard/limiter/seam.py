@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.lease import CountUnknownError, Ending
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("LiteLLM Proxy")
 
 _MARK = "_cancel_guard_seam"
+_EARLY_LOOK = "raise_if_over_limit_before_body"
+
+_looking_early: ContextVar[bool] = ContextVar("litellm_cancel_guard_looking_early", default=False)
 
 
 class Admits(Protocol):
@@ -35,6 +39,9 @@ class Admits(Protocol):
 
     def guarded_request(self) -> Request | None:
         """Return the request to admit, or None if the guard has nothing to do with this call."""
+
+    def counts(self) -> bool:
+        """Tell whether requests that begin now are counted by the guard."""
 
     async def admit(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Acquire a slot, or refuse; raise CountUnknownError where the operator chose that."""
@@ -59,6 +66,28 @@ def install(limiter: Any, admits: Admits, covered: Covered, *, combined: bool) -
 
     setattr(should_rate_limit, _MARK, True)
     limiter.should_rate_limit = should_rate_limit
+    _note_early_looks(limiter)
+
+
+def _note_early_looks(limiter: Any) -> None:
+    """Have the seam know which looks come before the body (F17): the request they let pass is asked again.
+
+    With the cap in it, such a look refuses in LiteLLM's words, `retry-after: 60`, before the guard has been asked: a
+    slot whose release is under way is not waited for, and no metric counts the refusal.
+    """
+    original: Callable[..., Awaitable[Any]] | None = getattr(limiter, _EARLY_LOOK, None)
+    if original is None:
+        return
+
+    @functools.wraps(original)
+    async def look(*args: Any, **kwargs: Any) -> Any:
+        token = _looking_early.set(True)
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            _looking_early.reset(token)
+
+    setattr(limiter, _EARLY_LOOK, look)
 
 
 class _Seam:
@@ -72,6 +101,8 @@ class _Seam:
 
     async def decide(self, descriptors: Any, *args: Any, **kwargs: Any) -> Any:
         capped = _capped(descriptors)
+        if capped is not None and _looking_early.get() and self._admits.counts():
+            return await self._decide_the_rest(_without_cap(descriptors), args, kwargs)
         request = None if capped is None or _looks_only(args, kwargs) else self._admits.guarded_request()
         if request is None:
             return await self._original(descriptors, *args, **kwargs)

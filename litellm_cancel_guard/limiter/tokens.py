@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import re
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.completion import Work, begin
 from litellm_cancel_guard.gauge.nodes import crosses_hash_slots
-from litellm_cancel_guard.limiter.counting import counts_slots
+from litellm_cancel_guard.limiter.increments import Sums, by_hash_tag, can_be_summed, counts_slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -26,9 +25,6 @@ _MARK = "_cancel_guard_gathers"
 # Where a worker ends few requests in that time, this is a round trip more for each of them. A limit of tokens per
 # minute sees them that much later, beside LiteLLM's log events, which come when the worker has time for them.
 _GATHERED_SECONDS = 0.2
-
-# What a cluster hashes of a key: what is in its first braces, unless that is nothing.
-_HASH_TAG = re.compile(r"^[^{]*\{([^}]+)\}")
 
 _in_log_event: ContextVar[bool] = ContextVar("litellm_cancel_guard_in_log_event", default=False)
 
@@ -48,7 +44,7 @@ def gather(limiter: Any) -> None:
     @functools.wraps(send)
     async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
         theirs = not _in_log_event.get() or any(map(counts_slots, pipeline_operations))
-        if theirs or not all(map(_can_be_summed, pipeline_operations)):
+        if theirs or not all(map(can_be_summed, pipeline_operations)):
             return await send(pipeline_operations, *args, **kwargs)
         counts.add(pipeline_operations)
         return None
@@ -64,11 +60,6 @@ def gather(limiter: Any) -> None:
     setattr(log_event, _MARK, True)
     limiter.async_increment_tokens_with_ttl_preservation = increment
     limiter.async_log_success_event = log_event
-
-
-def _can_be_summed(operation: dict[str, Any]) -> bool:
-    """Tell whether *operation* adds a number: of a provider's ``"total_tokens": "12"`` LiteLLM makes none."""
-    return isinstance(operation["increment_value"], int | float)
 
 
 def _send_apart_where_asked(limiter: Any) -> None:
@@ -97,19 +88,10 @@ def _send_apart_where_asked(limiter: Any) -> None:
                 apart = True
             else:
                 return
-        for operations in _by_hash_tag(pipeline_operations):
+        for operations in by_hash_tag(pipeline_operations):
             await execute(operations)
 
     setattr(limiter, name, execute_apart)
-
-
-def _by_hash_tag(operations: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    tags: dict[str, list[dict[str, Any]]] = {}
-    for operation in operations:
-        key = str(operation["key"])
-        tagged = _HASH_TAG.search(key)
-        tags.setdefault(tagged[1] if tagged else key, []).append(operation)
-    return list(tags.values())
 
 
 class TokenCounts:
@@ -121,15 +103,12 @@ class TokenCounts:
 
     def __init__(self, send: Callable[..., Awaitable[Any]]) -> None:
         self._send = send
-        self._sums: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._sums = Sums()
         self._gathering: Work[None] | None = None
 
-    def add(self, operations: Iterable[dict[str, Any]]) -> None:
+    def add(self, operations: Iterable[Any]) -> None:
         """Have *operations* sent within 200 ms, added to what other requests count meanwhile."""
-        for operation in operations:
-            ident = (operation["key"], operation["ttl"])
-            summed = self._sums.setdefault(ident, {**operation, "increment_value": 0})
-            summed["increment_value"] += operation["increment_value"]
+        self._sums.add(operations)
         # A task that is cancelled before its first step leaves its sums: made only for the first of them, no other task
         # would come, and this worker would count no token any more.
         if self._sums and (self._gathering is None or self._gathering.task.done()):
@@ -142,8 +121,8 @@ class TokenCounts:
             await asyncio.sleep(_GATHERED_SECONDS)
         finally:
             # An event loop that ends cancels every task once and waits for it: not sent now, they would never be.
-            gathered, self._sums, self._gathering = list(self._sums.values()), {}, None
-            await self._send_all(gathered)
+            self._gathering = None
+            await self._send_all(self._sums.take())
 
     async def _send_all(self, gathered: list[dict[str, Any]]) -> None:
         try:
