@@ -16,6 +16,7 @@ from litellm_cancel_guard.limiter.detection import (
 )
 from litellm_cancel_guard.limiter.gauges import describe, gauge_for, namespacing, survey_of
 from litellm_cancel_guard.limiter.refusal import tell_the_truth
+from litellm_cancel_guard.limiter.reservations import settle_once
 from litellm_cancel_guard.limiter.seam import install
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
 from litellm_cancel_guard.limiter.together import combine
@@ -48,6 +49,7 @@ __all__ = [
 def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool]) -> None:
     """Put the guard into the limiter, once however often it is called; *covers* is for `silence_decrements`."""
     gather(recognised.limiter)
+    settle_once(recognised.limiter)
     if recognised.shape == "counting":
         silence_decrements(recognised.limiter, covers)
     covered = Covered()
