@@ -21,6 +21,11 @@ GRAFTS = (
     Graft("slots.refusal", "refusal", "a refusal says retry-after: 60, as LiteLLM does", ("F8",)),
     Graft("slots.together", "together", "one round trip more for a key that has an rpm_limit, too", ("F13",)),
     Graft("tokens.gather", "tokens", "one round trip more for each request that ends", ("F6", "F15")),
+    Graft(
+        "tokens.reservations",
+        "reservations",
+        "LiteLLM may give what a failed stream had reserved of a key's tokens back twice",
+    ),
     Graft("tokens.apart", "apart", "on a cluster behind one address LiteLLM renews the minute of each token it counts"),
     Graft("stream.enclosing", "enclosing", "guardrails read the error in which a failed stream ends", ("F14",)),
     Graft("stream.source", "stream.source", f"{_STREAMS}: one that says nothing may spin, a cut one looks whole"),

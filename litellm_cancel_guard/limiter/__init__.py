@@ -18,6 +18,7 @@ from litellm_cancel_guard.limiter.detection import (
 )
 from litellm_cancel_guard.limiter.gauges import describe, gauge_for, namespacing, survey_of
 from litellm_cancel_guard.limiter.refusal import tell_the_truth
+from litellm_cancel_guard.limiter.reservations import keeps_reservations, settle_once
 from litellm_cancel_guard.limiter.seam import EARLY_LOOK, install, is_installed, note_early_looks
 from litellm_cancel_guard.limiter.slots import Covered, save_releases
 from litellm_cancel_guard.limiter.together import combine
@@ -67,6 +68,10 @@ def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool], b
     try:
         steps.may("tokens.gather", lambda touch: gather(limiter, touch))
         steps.may("tokens.apart", lambda touch: send_apart_where_asked(limiter, touch))
+        if keeps_reservations(limiter):
+            steps.may("tokens.reservations", lambda touch: settle_once(limiter, touch))
+        else:
+            steps.needless("tokens.reservations")
         covered = Covered()
         if recognised.shape == "counting":
             steps.must("slots.decrements", lambda touch: silence_decrements(limiter, covers, touch))

@@ -90,6 +90,7 @@ _LONGEST = 2000
 _SEEN = 20_000
 _SEEN_OF_MESSAGE = 2 * _LONGEST
 
+_DECODER = json.JSONDecoder()
 _FIELD = re.compile(r"""["'](?:type|code|status)["']\s*:\s*["']?(\w+)""")
 _BARE = re.compile(
     r"\b(rate_limit_exceeded|rate_limit_error|RESOURCE_EXHAUSTED|overloaded_error|throttlingException)\b"
@@ -166,7 +167,10 @@ def seconds(value: Any) -> float | None:
 
 
 def embedded_json(text: str) -> Any:
-    """Return the JSON that is wrapped in *text*, as in `OpenAIException - {...}` or `b'{...}'`; else None."""
+    """Return the JSON that is wrapped in *text*, as in `OpenAIException - {...}` or `b'{...}'`; else None.
+
+    LiteLLM may add its advice about fallbacks behind it, which has braces of its own (1.83, router.py).
+    """
     starts = [at for mark in "[{" if (at := text.find(mark)) >= 0]
     for start in sorted(starts):
         end = max(text.rfind("]"), text.rfind("}")) + 1
@@ -177,7 +181,17 @@ def embedded_json(text: str) -> Any:
                 return json.loads(reading)
             except (ValueError, RecursionError):
                 continue
+        if (first := _value_at(text, start)) is not None:
+            return first
     return None
+
+
+def _value_at(text: str, start: int) -> Any:
+    """Read the JSON that begins there, whatever is behind it."""
+    try:
+        return _DECODER.raw_decode(text[start : start + _SEEN])[0]
+    except (ValueError, RecursionError):
+        return None
 
 
 def _unescaped(text: str, start: int, end: int) -> str | None:

@@ -79,3 +79,11 @@ def test_the_fields_of_an_event_are_not_what_its_provider_said() -> None:
     for line in ("id: 429", ": 429", "event: x", "retry: 429", '{"cut'):
         stream.handle_accumulated_json_chunk(line)
     assert stream.guard_last_text == '{"cut'
+
+
+def test_a_failure_is_no_failure_of_the_bill_that_is_made_behind_it() -> None:
+    """LiteLLM parses a stream that has passed by again: raised there, its spend and its tokens would be lost."""
+    bill = Iterator(streaming_response=None, sync_stream=False, logging_obj=MagicMock(optional_params={}))
+    assert [bill.chunk_parser(chunk) for chunk in (WORD, LIMITED)] == [WORD, LIMITED]
+    for left in ('{"cut', "", "<html>429</html>", ""):
+        assert bill.handle_accumulated_json_chunk(left) is None

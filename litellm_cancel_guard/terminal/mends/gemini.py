@@ -60,6 +60,8 @@ def _mend_buffer(iterator: Any) -> None:
 
 def _raise_what_is_left(stream: Any) -> None:
     """Raise the failure that the rest of a stream tells of; after a finished answer it may be anything else."""
+    if not _is_read(stream):
+        return
     left = stream.guard_last_text
     if getattr(stream, "guard_finished", False):
         failure = failure_in(embedded_json(left))
@@ -74,6 +76,8 @@ def _mend_parser(iterator: Any) -> None:
 
     @functools.wraps(original)
     def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _is_read(self):
+            return original(self, chunk, *args, **kwargs)
         failure = failure_in(chunk) if isinstance(chunk, list) else None
         if failure is None:
             parsed = original(self, chunk, *args, **kwargs)
@@ -84,6 +88,15 @@ def _mend_parser(iterator: Any) -> None:
         raise _error(failure)
 
     iterator.chunk_parser = chunk_parser
+
+
+def _is_read(stream: Any) -> bool:
+    """Tell whether a client reads it; LiteLLM parses what has passed by once more, of no stream, for the bill.
+
+    A failure raised there costs the success event of a stream that failed in the middle, its spend and its tokens
+    (1.83, proxy/pass_through_endpoints/llm_provider_handlers/gemini_passthrough_logging_handler.py and vertex_…).
+    """
+    return getattr(stream, "streaming_response", None) is not None
 
 
 def _says_the_end(chunk: Any) -> bool:
