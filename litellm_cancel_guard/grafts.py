@@ -24,7 +24,7 @@ GRAFTS = (
     Graft(
         "tokens.reservations",
         "reservations",
-        "LiteLLM may give what a failed stream had reserved of a key's tokens back twice",
+        "tokens that a failed stream had reserved may come back twice",
     ),
     Graft("tokens.apart", "apart", "on a cluster behind one address LiteLLM renews the minute of each token it counts"),
     Graft("stream.enclosing", "enclosing", "guardrails read the error in which a failed stream ends", ("F14",)),

@@ -11,12 +11,12 @@ the slot would be renewed for as long as the worker lives.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.timeouts import PASS_THROUGH_SECONDS, longest_call
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     App = Callable[..., Awaitable[None]]
 
-log = logging.getLogger("LiteLLM Proxy")
 
 _RETRY_AFTER = b"retry-after"
 

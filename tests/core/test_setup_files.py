@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,8 @@ def install(folder: Path, name: str, version: str, package: str) -> None:
     described.mkdir()
     (described / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
     (described / "RECORD").write_text(f"{package}/__init__.py,,\n{described.name}/METADATA,,\n")
+    # Known by the folder's mtime, whose clock ticks every 4 ms: what was looked up before may be taken for what is now.
+    metadata.MetadataPathFinder.invalidate_caches()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from litellm.proxy._types import ProxyException
 
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import answers, sighting
-from litellm_cancel_guard.terminal.failure import Failure
+from litellm_cancel_guard.terminal.failure import Failure, note_on
 from litellm_cancel_guard.terminal.mends import answers as mended
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ async def test_it_has_no_retry_after_where_the_provider_sent_none() -> None:
 
 async def test_one_that_was_limited_within_a_stream_of_the_responses_api_says_for_how_long_to_wait() -> None:
     """LiteLLM itself may read a stream's first event, and raise what it says."""
-    sighting.begin("aresponses").failure = Failure(429, "slow down")
-    answers.note(limited(None), STREAM)
+    sighting.begin("aresponses")
+    error = limited(None)
+    note_on(error, Failure(429, "slow down"))
+    answers.note(error, STREAM)
     answer = ProxyException(message="", type="None", param="None", code=429)
     assert answer.headers == {"retry-after": "6"}
 
