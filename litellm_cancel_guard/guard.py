@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from litellm_cancel_guard.background import follow
-from litellm_cancel_guard.closing import leave_to_others, spare_for_the_bill
-from litellm_cancel_guard.configured import Configured
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.host import mends
+from litellm_cancel_guard.host.background import follow
+from litellm_cancel_guard.host.closing import leave_to_others, spare_for_the_bill
+from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.host.serving import note_tasks
+from litellm_cancel_guard.host.terminals import Terminals
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.routes import LAST_FRAME, NESTED_ROUTE, ends
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE, ends
-from litellm_cancel_guard.serving import note_tasks
 from litellm_cancel_guard.stream import guarded
-from litellm_cancel_guard.terminal import mends
-from litellm_cancel_guard.terminal.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _follow(worker: Worker) -> None:
 
 
 def _admin(app: Any, worker: Worker, guard: Any) -> None:
-    from litellm_cancel_guard.admin import mount
+    from litellm_cancel_guard.operator.admin import mount
 
     mount(app, worker, guard)
 

@@ -6,35 +6,35 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import limiter as upstream
-from litellm_cancel_guard import metrics
-from litellm_cancel_guard.gauge.records import Aside
-from litellm_cancel_guard.grafting import Board, NotFoundError, State
-from litellm_cancel_guard.grafts import GRAFTS
-from litellm_cancel_guard.heartbeat import Heartbeat
-from litellm_cancel_guard.identity import Identity, guard_version
-from litellm_cancel_guard.leaks import Leaks
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.passthrough import close_abandoned_streams
+from litellm_cancel_guard.host import limiter as upstream
+from litellm_cancel_guard.host.grafting import Board, NotFoundError, State
+from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.passthrough import close_abandoned_streams
+from litellm_cancel_guard.host.serving import asgi_task, outer_task, served_now
+from litellm_cancel_guard.host.shutdown import after_the_last_request
+from litellm_cancel_guard.host.standing import SLOTS, Standing
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.records import Aside
+from litellm_cancel_guard.lease.routes import NESTED_ROUTE
+from litellm_cancel_guard.ledger.heartbeat import Heartbeat
+from litellm_cancel_guard.ledger.identity import Identity, guard_version
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry
+from litellm_cancel_guard.operator import metrics
+from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.reload import ConfigWatch, InForce, config_path
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.registry import Registry
-from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
-from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.serving import asgi_task, outer_task, served_now
 from litellm_cancel_guard.settings import Settings, closed_unless_set
-from litellm_cancel_guard.shutdown import after_the_last_request
-from litellm_cancel_guard.standing import SLOTS, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from litellm_cancel_guard.closing import Closer
-    from litellm_cancel_guard.configured import Configured
-    from litellm_cancel_guard.grafting import Status, Touch
-    from litellm_cancel_guard.lease import Admission, FollowUp
-    from litellm_cancel_guard.overview import Surveyed
-    from litellm_cancel_guard.registry import Request
+    from litellm_cancel_guard.host.closing import Closer
+    from litellm_cancel_guard.host.configured import Configured
+    from litellm_cancel_guard.host.grafting import Status, Touch
+    from litellm_cancel_guard.lease.lease import Admission, FollowUp
+    from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.operator.overview import Surveyed
 
 
 # LiteLLM makes its limiter in its start-up, behind its callbacks: half a minute is looked for it.

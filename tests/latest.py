@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.host import facts
 from tests.harness import config, venvs, versions
 from tests.matrix.play import CAP, Result
 
@@ -132,7 +132,13 @@ def told(verdict: Verdict) -> str:
 
 def standing_aside(number: str) -> list[str]:
     """What the guard finds not in force with that LiteLLM, as its `doctor` says it."""
-    command = [str(venvs.python_of(versions.named(number))), "-m", "litellm_cancel_guard.cli", "doctor", "--json"]
+    command = [
+        str(venvs.python_of(versions.named(number))),
+        "-m",
+        "litellm_cancel_guard.operator.cli",
+        "doctor",
+        "--json",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         config.link_package(Path(folder))
         done = subprocess.run(

@@ -6,12 +6,11 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from litellm_cancel_guard.deadline import Deadline
+from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, pipelines, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS, followed
 from litellm_cancel_guard.gauge.nodes import ask, ask_anew, crosses_hash_slots, is_cluster, node_of
-from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.gauge.sending import (
     command_of,
     is_unknown_script,
@@ -20,8 +19,9 @@ from litellm_cancel_guard.gauge.sending import (
     wants_text,
     what_of,
 )
-from litellm_cancel_guard.keyname import without_key
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.keyname import without_key
+from litellm_cancel_guard.lease.lease import Admission, Lease
+from litellm_cancel_guard.lease.records import Aside
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.batches import Share, Wanted
     from litellm_cancel_guard.gauge.layout import Call, Layout
     from litellm_cancel_guard.gauge.sending import Command
-    from litellm_cancel_guard.lease import FollowUp
+    from litellm_cancel_guard.lease.lease import FollowUp
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Failures before any stream exists: LiteLLM answers them itself, in words about its own insides, with no Retry-After.
 
 The failure hook is told of them on every route, but what it returns counts on some routes only (`/v1/messages` ignores
-it, 1.80 - 1.109). So it notes what the answer should say, and `mends.answers` sees to it that the answer does.
+it, 1.80 - 1.109). So it notes what the answer should say, and `host.mends.answers` sees to it that the answer does.
 """
 
 from __future__ import annotations

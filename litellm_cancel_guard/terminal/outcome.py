@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.observer import Observer
-from litellm_cancel_guard.terminal import upstream_errors
+from litellm_cancel_guard.host import failure_hook
+from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import RATE_LIMITED, Failure, ProviderStreamError, failure_of
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
@@ -82,7 +82,7 @@ class Outcome:
             return None
         if type(error).__name__ in _ANSWERED_BY_LITELLM:
             return error
-        if self._protocol is Protocol.MESSAGES and upstream_errors.answers_in_anthropics_protocol():
+        if self._protocol is Protocol.MESSAGES and failure_hook.answers_in_anthropics_protocol():
             failure = self._failure(error)
             self._sighting.retry_after = self._delay_before(failure)
             return ProviderStreamError(failure)

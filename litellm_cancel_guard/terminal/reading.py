@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.routes import last_messages_frame
+from litellm_cancel_guard.lease.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.grafting import Board, Graft, Meant, NotFoundError, State, Touch, is_grafted
-from litellm_cancel_guard.grafts import GRAFTS
+from litellm_cancel_guard.host.grafting import Board, Graft, Meant, NotFoundError, State, Touch, is_grafted
+from litellm_cancel_guard.host.grafts import GRAFTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.setup_files import LiteLLM, distribution
+from litellm_cancel_guard.host.setup_files import LiteLLM, distribution
 
 if TYPE_CHECKING:
     from pathlib import Path

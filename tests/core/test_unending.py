@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard import serving, timeouts
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.host import serving, timeouts
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import KEY, ScriptedGauge, quiet
 

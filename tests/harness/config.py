@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from litellm_cancel_guard.setup_files import SHIM
+from litellm_cancel_guard.host.setup_files import SHIM
 from tests.harness.keys import CUSTOM_AUTH, MASTER_KEY
 from tests.harness.process import LOOPBACK
 

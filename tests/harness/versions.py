@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from litellm_cancel_guard.setup_files import LiteLLM
+from litellm_cancel_guard.host.setup_files import LiteLLM
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from litellm_cancel_guard.configured import Configured
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard import limiter as upstream
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.gauge.records import Aside
-from litellm_cancel_guard.grafting import Board, State
-from litellm_cancel_guard.grafts import GRAFTS
-from litellm_cancel_guard.limiter.canary import Proof, Verdict, prove
-from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.host import limiter as upstream
+from litellm_cancel_guard.host.grafting import Board, State
+from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.limiter.canary import Proof, Verdict, prove
+from litellm_cancel_guard.host.standing import Standing
+from litellm_cancel_guard.lease.records import Aside
+from litellm_cancel_guard.ledger.registry import Registry
 from litellm_cancel_guard.settings import Settings
-from litellm_cancel_guard.standing import Standing
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
-    from litellm_cancel_guard.limiter.detection import Recognised
+    from litellm_cancel_guard.host.limiter.detection import Recognised
     from tests.harness.redis_server import RedisServer
 
 
@@ -165,7 +165,7 @@ async def test_undecided_it_is_in_force_as_on_redis_error_says() -> None:
 
 
 async def test_it_comes_back_when_a_later_look_proves_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("litellm_cancel_guard.standing._DISPROVEN_SECONDS", 0.0)
+    monkeypatch.setattr("litellm_cancel_guard.host.standing._DISPROVEN_SECONDS", 0.0)
     a = Standings()
     a.proof = Proof(Verdict.DISPROVEN, "a failover")
     await a.standing.decided()

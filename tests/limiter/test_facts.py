@@ -1,4 +1,4 @@
-"""Each fact of limiter/facts.py, asked of the real LiteLLM of each version: one that expires says so here."""
+"""Each fact of host/facts.py, asked of the real LiteLLM of each version: one that expires says so here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.host import facts
 from tests.harness import venvs
 
 if TYPE_CHECKING:

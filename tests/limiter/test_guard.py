@@ -11,14 +11,14 @@ import pytest
 from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 
-from litellm_cancel_guard import limiter as upstream
-from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.limiter import enclose, precede
+from litellm_cancel_guard.host import limiter as upstream
+from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.host.limiter import enclose, precede
+from litellm_cancel_guard.host.setup_files import LiteLLM
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.settings import load_settings
-from litellm_cancel_guard.setup_files import LiteLLM
 from litellm_cancel_guard.worker import Worker
 from tests.limiter.conftest import Client, new_limiter
 

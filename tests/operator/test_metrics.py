@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard import metrics
-from litellm_cancel_guard.leaks import Leaks
-from litellm_cancel_guard.lease import Ending, Lease
-from litellm_cancel_guard.observer import Observer, Observers
+from litellm_cancel_guard.lease.lease import Ending, Lease
+from litellm_cancel_guard.ledger.observer import Observer, Observers
+from litellm_cancel_guard.ledger.registry import Registry, Request
+from litellm_cancel_guard.operator import metrics
+from litellm_cancel_guard.operator.leaks import Leaks
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.registry import Registry, Request
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until

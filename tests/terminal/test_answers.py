@@ -9,10 +9,10 @@ import litellm
 import pytest
 from litellm.proxy._types import ProxyException
 
+from litellm_cancel_guard.host.mends import answers as mended
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import answers, sighting
 from litellm_cancel_guard.terminal.failure import Failure, note_on
-from litellm_cancel_guard.terminal.mends import answers as mended
 
 if TYPE_CHECKING:
     from collections.abc import Callable

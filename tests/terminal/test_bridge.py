@@ -12,9 +12,9 @@ from litellm.completion_extras.litellm_responses_transformation.transformation i
 )
 from litellm.types.llms.openai import ResponsesAPIStreamEvents
 
+from litellm_cancel_guard.host.mends import bridge
+from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
-from litellm_cancel_guard.terminal.mends import bridge
-from litellm_cancel_guard.terminal.mends.source import watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litellm.litellm_core_utils import streaming_handler
 
+from litellm_cancel_guard.host.mends import destructor
 from litellm_cancel_guard.settings import Settings
-from litellm_cancel_guard.terminal.mends import destructor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

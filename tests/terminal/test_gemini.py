@@ -10,9 +10,9 @@ from unittest.mock import MagicMock
 import pytest
 from litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini import ModelResponseIterator
 
+from litellm_cancel_guard.host.mends import gemini
+from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.terminal.failure import failure_of
-from litellm_cancel_guard.terminal.mends import gemini
-from litellm_cancel_guard.terminal.mends.source import watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,8 +13,8 @@ from fastapi import HTTPException
 from fastapi.responses import JSONResponse, StreamingResponse
 from litellm.proxy import common_request_processing as processing
 
+from litellm_cancel_guard.host.mends import late
 from litellm_cancel_guard.terminal import sighting
-from litellm_cancel_guard.terminal.mends import late
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

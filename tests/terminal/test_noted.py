@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from litellm_cancel_guard.host.mends import messages, responses
 from litellm_cancel_guard.terminal.failure import Failure, failure_of
-from litellm_cancel_guard.terminal.mends import messages, responses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

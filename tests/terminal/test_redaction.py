@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litellm_cancel_guard import redaction
+from litellm_cancel_guard.host.mends import redaction as mended
 from litellm_cancel_guard.redaction import words
 from litellm_cancel_guard.settings import Settings
-from litellm_cancel_guard.terminal.mends import redaction as mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ import pytest
 from litellm import CustomStreamWrapper
 from openai import AsyncStream
 
+from litellm_cancel_guard.host.mends import source as mends_source
+from litellm_cancel_guard.host.mends.source import Source, watched
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
-from litellm_cancel_guard.terminal.mends import source as mends_source
-from litellm_cancel_guard.terminal.mends.source import Source, watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
