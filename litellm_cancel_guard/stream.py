@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.closing import Closer
+from litellm_cancel_guard.host.going_on import goes_on
 from litellm_cancel_guard.lease.lease import Ending
-from litellm_cancel_guard.lease.routes import goes_on
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host import limiter as upstream
-from litellm_cancel_guard.host.grafting import Board, NotFoundError, State
+from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.callbacks import callbacks, put
+from litellm_cancel_guard.host.configured import config_path
+from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.host.passthrough import close_abandoned_streams
 from litellm_cancel_guard.host.serving import asgi_task, outer_task, served_now
 from litellm_cancel_guard.host.shutdown import after_the_last_request
 from litellm_cancel_guard.host.standing import SLOTS, Standing
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.lease.records import Aside
 from litellm_cancel_guard.lease.routes import NESTED_ROUTE
@@ -22,7 +24,7 @@ from litellm_cancel_guard.ledger.ledger import Ledger
 from litellm_cancel_guard.ledger.registry import Registry
 from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.operator.leaks import Leaks
-from litellm_cancel_guard.operator.reload import ConfigWatch, InForce, config_path
+from litellm_cancel_guard.operator.reload import ConfigWatch, InForce
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import Settings, closed_unless_set
 
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.closing import Closer
     from litellm_cancel_guard.host.configured import Configured
-    from litellm_cancel_guard.host.grafting import Status, Touch
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.lease.graft import Status
     from litellm_cancel_guard.lease.lease import Admission, FollowUp
     from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.operator.overview import Surveyed
@@ -75,7 +78,7 @@ class Worker:
                 request.calls_tools_in = asgi_task()
             return
         # A pipelined request inherits the context of the one before it, which LiteLLM may have counted.
-        upstream.counted_by_litellm(counted=False)
+        host.counted_by_litellm(counted=False)
         self.attach_once(guard)
         task = asyncio.current_task()
         if self.ledger is None or task is None:
@@ -83,7 +86,7 @@ class Worker:
         if not self.counts():
             self.registry.leave_context()
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
-            upstream.counted_by_litellm()
+            host.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
         opened.served = opened.served or served_now()
@@ -105,7 +108,7 @@ class Worker:
         Else the guard would keep that from it as superfluous, and the request be counted until its window ends.
         """
         if self.guarded_request() is None:
-            upstream.counted_by_litellm()
+            host.counted_by_litellm()
 
     def guarded_request(self) -> Request | None:
         """Return the request in flight that this code runs for."""
@@ -169,14 +172,14 @@ class Worker:
     async def prepare_when_there(self, guard: Any) -> None:
         """Do so as soon as LiteLLM has its limiter: the first request finds it done, and doctor and metrics know."""
         for _ in range(_LOOKS_FOR_A_LIMITER):
-            if upstream.find_limiter() is not None:
+            if host.find_limiter() is not None:
                 await self.prepared(guard)
                 return
             await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
 
     def attach_once(self, guard: Any) -> None:
         """Find LiteLLM's limiter and read the settings, unless that was done."""
-        limiter = upstream.find_limiter()
+        limiter = host.find_limiter()
         if limiter is None or limiter is self._limiter:
             return
         self._limiter, ledger = limiter, self.ledger
@@ -221,11 +224,11 @@ class Worker:
             self.standing.stand_aside(State.STANDS_ASIDE, _SWITCHED_OFF)
 
     def _with_litellms(self, settings: Settings) -> Settings:
-        if not upstream.fails_closed(self._limiter):
+        if not host.fails_closed(self._limiter):
             return settings
         chosen = closed_unless_set(settings)
         if chosen is not settings:
-            log.info("cancel_guard: on_redis_error is closed, by general_settings: %s", upstream.FAILS_CLOSED)
+            log.info("cancel_guard: on_redis_error is closed, by general_settings: %s", host.FAILS_CLOSED)
         return chosen
 
     def _covers(self) -> bool:
@@ -234,14 +237,14 @@ class Worker:
 
     def _attach(self, limiter: Any, guard: Any) -> None:
         try:
-            recognised = upstream.recognise(limiter)
-        except upstream.UnknownLimiterError as error:
+            recognised = host.recognise(limiter)
+        except host.UnknownLimiterError as error:
             self._hold_back(error)
             return
-        identity = Identity(self.registry, self.settings, upstream.litellm_version())
+        identity = Identity(self.registry, self.settings, host.litellm_version())
         aside = Aside(identity.record, self.registry.observer.reclaimed)
-        gauge = upstream.gauge_for(recognised, self.settings, aside)
-        self.survey = lambda: upstream.survey_of(recognised, gauge, identity.record)
+        gauge = host.gauge_for(recognised, self.settings, aside)
+        self.survey = lambda: host.survey_of(recognised, gauge, identity.record)
         before = self.ledger, self._heartbeat
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
@@ -250,22 +253,22 @@ class Worker:
         try:
             self.standing.attach(
                 lambda: self._put_in(recognised, guard),
-                lambda: upstream.prove(recognised, gauge, within=2 * self.settings.redis_timeout),
+                lambda: host.prove(recognised, gauge, within=2 * self.settings.redis_timeout),
             )
         except NotFoundError as reason:
             self.ledger, self._heartbeat = before
             self._hold_back(reason)
             return
-        log.info("cancel_guard %s: %s", guard_version(), upstream.describe(recognised, self.settings))
+        log.info("cancel_guard %s: %s", guard_version(), host.describe(recognised, self.settings))
 
     def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
-        touches = upstream.attach(recognised, self, self._covers, self.board)
+        touches = host.attach(recognised, self, self._covers, self.board)
         close_abandoned_streams()
-        _put(upstream.precede(_callbacks(), guard, recognised.limiter))
+        put(host.precede(callbacks(), guard, recognised.limiter))
         self.board.note("slots.order", State.IN_FORCE)
         touch = self.board.touch("stream.enclosing")
-        _put(upstream.enclose(_callbacks(), guard, self.outer, recognised.limiter))
-        self.enclosed = self.outer in _callbacks()
+        put(host.enclose(callbacks(), guard, self.outer, recognised.limiter))
+        self.enclosed = self.outer in callbacks()
         touch.when_out(self._open_up)
         self.board.note(
             "stream.enclosing",
@@ -276,7 +279,7 @@ class Worker:
 
     def _open_up(self) -> None:
         self.enclosed = False
-        _put([callback for callback in _callbacks() if callback is not self.outer])
+        put([callback for callback in callbacks() if callback is not self.outer])
 
     def _hold_back(self, reason: Exception) -> None:
         self.standing.stand_aside(State.STANDS_ASIDE, str(reason))
@@ -309,13 +312,3 @@ def _samples(request: Request) -> bool:
     A pipelined request inherits the context of a call before it, but not its ASGI task.
     """
     return request.calls_tools_in is not None and request.calls_tools_in is asgi_task() and outer_task() is not None
-
-
-def _callbacks() -> list[Any]:
-    return getattr(sys.modules.get("litellm"), "callbacks", [])
-
-
-def _put(callbacks: list[Any] | None) -> None:
-    litellm = sys.modules.get("litellm")
-    if callbacks is not None and litellm is not None:
-        litellm.callbacks = callbacks  # type: ignore[attr-defined]

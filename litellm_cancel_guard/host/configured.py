@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from litellm_cancel_guard.redaction.records import log
@@ -28,3 +29,12 @@ class Configured:
         except SettingsError as error:
             log.error("cancel_guard: %s. The guard runs with its defaults", error)
             return Settings()
+
+
+def config_path() -> Path | None:
+    """Return the file that the running proxy was started with, or None where it was none or isn't one any more."""
+    if os.environ.get("LITELLM_CONFIG_BUCKET_NAME"):
+        return None
+    server = sys.modules.get("litellm.proxy.proxy_server")
+    named = getattr(server, "user_config_file_path", None) or os.environ.get("CONFIG_FILE_PATH")
+    return Path(named) if isinstance(named, str) and Path(named).is_file() else None

@@ -12,9 +12,9 @@ import logging
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.lease.graft import Graft, State, Status
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -26,32 +26,6 @@ _MARK = "__cancel_guard__"
 
 # So many faults, of so many different requests, within so many seconds take a graft out.
 _FAULTS, _FAULT_SECONDS = 5, 60.0
-
-
-class State(str, Enum):
-    """Whether a graft does what it is for; log field, command line and metric label alike."""
-
-    IN_FORCE = "in force"
-    NOT_NEEDED = "not needed"
-    STANDS_ASIDE = "stands aside"
-    TAKEN_OUT = "taken out"
-
-
-@dataclass(frozen=True)
-class Graft:
-    """One declared touch of the host.
-
-    Attributes:
-        name: the same in the log, in ``doctor``, in ``status`` and in the metric.
-        group: grafts that are only right together stand or fall together.
-        without: what an operator loses where it is not in force.
-        facts: the numbers of what it leans on, in ``host/facts.py``.
-    """
-
-    name: str
-    group: str
-    without: str
-    facts: tuple[str, ...] = ()
 
 
 class NotFoundError(Exception):
@@ -218,18 +192,6 @@ class _AwaitedCall(_Call):
             raise
         self.ran, self.raised = True, None
         return self.gave
-
-
-@dataclass(frozen=True)
-class Status:
-    """How a graft stands; *reason* is empty where it is in force."""
-
-    graft: Graft
-    state: State
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.state.value}: {self.reason}" if self.reason else self.state.value
 
 
 class Board:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litellm_cancel_guard.host.grafting import Graft
+from litellm_cancel_guard.lease.graft import Graft
 
 _SLOTS = "LiteLLM counts requests in flight alone: slots leak as without the guard"
 _STREAMS = "a stream that fails there ends as LiteLLM ends it"

@@ -6,8 +6,8 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.host.grafting import State
 from litellm_cancel_guard.host.limiter.canary import Verdict
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:

@@ -76,4 +76,6 @@ def _outcome(
         claimed = protocol is Protocol.MESSAGES
         return await failure_hook.report(error, user_api_key_dict, request_data, claimed=claimed)
 
-    return Outcome(protocol, settings, seen, report)
+    outcome = Outcome(protocol, settings, seen, report)
+    outcome.answered_in_anthropics_protocol = failure_hook.answers_in_anthropics_protocol
+    return outcome

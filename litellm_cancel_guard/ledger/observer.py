@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.redaction.records import log
@@ -11,20 +11,29 @@ from litellm_cancel_guard.redaction.records import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litellm_cancel_guard.host.grafting import Status
-    from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.lease.graft import Status
+
+
+class Observed(Protocol):
+    """What is told of a request: `registry.Request` is one, and its attributes are described there."""
+
+    route: str
+    gauge: str
+    limit: int
+    held_since: float | None
+    ending: Ending | None
 
 
 class Observer:
     """Is told, and makes nothing of it. All times are in seconds."""
 
-    def acquired(self, request: Request) -> None:
+    def acquired(self, request: Observed) -> None:
         """*request* holds a slot from now on."""
 
-    def refused(self, request: Request) -> None:
+    def refused(self, request: Observed) -> None:
         """*request* got no slot."""
 
-    def gave_back(self, request: Request, held_for: float) -> None:
+    def gave_back(self, request: Observed, held_for: float) -> None:
         """*request* has ended, or its slot has lapsed under it: see its ending."""
 
     def released(self, seconds: float) -> None:
@@ -61,16 +70,16 @@ class Observers(Observer):
         """Tell *observer* too, of what happens from now on."""
         self._all.append(observer)
 
-    def acquired(self, request: Request) -> None:  # noqa: D102 - as in Observer
+    def acquired(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         # One that was cancelled meanwhile has ended already, and was told to hold nothing.
         if request.held_since is None and request.ending is None:
             request.held_since = time.monotonic()
             self._tell(lambda observer: observer.acquired(request))
 
-    def refused(self, request: Request) -> None:  # noqa: D102 - as in Observer
+    def refused(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.refused(request))
 
-    def ended(self, request: Request) -> None:
+    def ended(self, request: Observed) -> None:
         """Tell what the ending of *request*, which is told once, means for its slot."""
         if request.held_since is not None:
             held_for = time.monotonic() - request.held_since

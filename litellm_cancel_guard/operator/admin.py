@@ -6,21 +6,34 @@ Mounted in any case, and not there (404) for anybody unless ``admin_routes`` is 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.host import rights
 from litellm_cancel_guard.operator import overview
 
 if TYPE_CHECKING:
-    from litellm_cancel_guard.operator.overview import Surveyed
-    from litellm_cancel_guard.worker import Worker
+    from collections.abc import Callable
 
-# LiteLLM's words and roles (litellm/proxy/_types.py, CommonProxyErrors and LitellmUserRoles, 1.80 - 1.109).
-_NOT_ALLOWED = "Admin-only endpoint. Not allowed to access this."
-_ADMIN, _VIEWER = "proxy_admin", "proxy_admin_viewer"
+    from litellm_cancel_guard.operator.overview import Surveyed
+
+
+class Surveying(Protocol):
+    """Who is asked for the slots: the worker.
+
+    Attributes:
+        settings: as they are in force.
+        survey: looks at the slots; None where the guard is switched off or holds back.
+    """
+
+    settings: Any
+    survey: Callable[[], Surveyed] | None
+
+    def attach_once(self, guard: Any) -> None:
+        """Find LiteLLM's limiter and read the settings, unless that was done."""
 
 
 class Shown(BaseModel):
@@ -53,9 +66,9 @@ class Release(BaseModel):
         return self
 
 
-def mount(app: Any, worker: Worker, guard: Any) -> None:
+def mount(app: Any, worker: Surveying, guard: Any) -> None:
     """Add the routes to LiteLLM's *app*, behind its own authentication."""
-    from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
+    user_api_key_auth = rights.authentication()
 
     # Not a plain function: FastAPI would call that in a thread, where there is no event loop to attach to.
     async def there() -> None:
@@ -64,12 +77,12 @@ def mount(app: Any, worker: Worker, guard: Any) -> None:
             raise HTTPException(404, "Not Found")
 
     async def slots(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
-        _demand(user, _ADMIN, _VIEWER)
+        _demand(user, rights.ADMIN, rights.VIEWER)
         asked = _valid(Shown, dict(request.query_params))
         return await _answered(worker, lambda survey: _shown(survey, asked))
 
     async def release(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
-        _demand(user, _ADMIN)
+        _demand(user, rights.ADMIN)
         asked = _valid(Release, await _body(request))
         return await _answered(worker, lambda survey: _released(survey, asked))
 
@@ -79,9 +92,8 @@ def mount(app: Any, worker: Worker, guard: Any) -> None:
 
 
 def _demand(user: Any, *roles: str) -> None:
-    role = getattr(user, "user_role", None)
-    if getattr(role, "value", role) not in roles:
-        raise HTTPException(403, {"error": _NOT_ALLOWED})
+    if not rights.has_role(user, *roles):
+        raise HTTPException(403, {"error": rights.NOT_ALLOWED})
 
 
 async def _body(request: Request) -> Any:
@@ -104,7 +116,7 @@ def _complaint(problem: Any) -> str:
     return f"{name}: {text}" if name else text
 
 
-async def _answered(worker: Worker, act: Any) -> dict[str, Any]:
+async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
     if worker.survey is None:
         raise HTTPException(503, {"error": "the guard is switched off, or holds back from this LiteLLM's limiter"})
     try:

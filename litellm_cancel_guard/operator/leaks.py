@@ -17,7 +17,7 @@ from litellm_cancel_guard.redaction.records import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.ledger.observer import Observed
 
 
 _LINES_PER_MINUTE = 10
@@ -37,7 +37,7 @@ class Leaks(Observer):
         self._lines = 0
         self._suppressed = 0
 
-    def gave_back(self, request: Request, held_for: float) -> None:  # noqa: D102 - as in Observer
+    def gave_back(self, request: Observed, held_for: float) -> None:  # noqa: D102 - as in Observer
         if request.ending not in (Ending.CLIENT_LEFT, Ending.TASK_ENDED) or request.route in UNHOOKED_ROUTES:
             return
         now = self._clock()

@@ -16,7 +16,7 @@ from litellm_cancel_guard.redaction.records import log
 if TYPE_CHECKING:
     import logging
 
-    from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.ledger.observer import Observed
 
 
 PREFIX = "litellm_cancel_guard_"
@@ -88,16 +88,16 @@ class Metrics(Observer):
             _made["fault filter"] = self._count_faults
             log.addFilter(self._count_faults)
 
-    def acquired(self, request: Request) -> None:  # noqa: D102 - as in Observer
+    def acquired(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         self._of(self._acquired, request).inc()
         self._of(self._held, request).inc()
         if self._limit is not None:
             self._of(self._limit, request).set(request.limit)
 
-    def refused(self, request: Request) -> None:  # noqa: D102 - as in Observer
+    def refused(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         self._of(self._refused, request).inc()
 
-    def gave_back(self, request: Request, held_for: float) -> None:  # noqa: ARG002, D102 - as in Observer
+    def gave_back(self, request: Observed, held_for: float) -> None:  # noqa: ARG002, D102 - as in Observer
         self._of(self._held, request).dec()
         if request.ending is Ending.LAPSED:
             self._lapsed.inc()
@@ -126,7 +126,7 @@ class Metrics(Observer):
             self._faults.inc()
         return True
 
-    def _of(self, collector: Any, request: Request) -> Any:
+    def _of(self, collector: Any, request: Observed) -> Any:
         return collector.labels(key_of(request.gauge)) if self._per_key else collector
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Any:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from contextvars import Context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.setup_files import SetupError, load_mapping
@@ -19,6 +17,7 @@ from litellm_cancel_guard.settings import SettingsError, load_settings, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from litellm_cancel_guard.settings import Settings
 
@@ -118,12 +117,3 @@ class ConfigWatch:
         if text != self._complaint:
             self._complaint = text
             log.error("cancel_guard: %s", text)
-
-
-def config_path() -> Path | None:
-    """Return the file that the running proxy was started with, or None where it was none or isn't one any more."""
-    if os.environ.get("LITELLM_CONFIG_BUCKET_NAME"):
-        return None
-    server = sys.modules.get("litellm.proxy.proxy_server")
-    named = getattr(server, "user_config_file_path", None) or os.environ.get("CONFIG_FILE_PATH")
-    return Path(named) if isinstance(named, str) and Path(named).is_file() else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host import failure_hook
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import RATE_LIMITED, Failure, ProviderStreamError, failure_of
@@ -29,7 +28,12 @@ _ANSWERED_BY_LITELLM = ("HTTPException", "ModifyResponseException", "GuardrailRa
 
 
 class Outcome:
-    """A stream of one route; `chunks` hands on what is healthy and raises whatever kind of failure ends it."""
+    """A stream of one route; `chunks` hands on what is healthy and raises whatever kind of failure ends it.
+
+    Attributes:
+        observer: is told of the failure.
+        answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Outcome:
         self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
         self._begun = False
         self.observer = Observer()
+        self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
 
     async def chunks(self, response: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Yield the chunks of *response*, the very objects, until it ends or fails.
@@ -82,7 +87,7 @@ class Outcome:
             return None
         if type(error).__name__ in _ANSWERED_BY_LITELLM:
             return error
-        if self._protocol is Protocol.MESSAGES and failure_hook.answers_in_anthropics_protocol():
+        if self._protocol is Protocol.MESSAGES and self.answered_in_anthropics_protocol():
             failure = self._failure(error)
             self._sighting.retry_after = self._delay_before(failure)
             return ProviderStreamError(failure)
@@ -123,6 +128,10 @@ class Outcome:
             failure = replace(failure, retry_after=self._sighting.delay)
         self.observer.stream_failed(self._protocol.value, failure.status)
         return failure
+
+
+def _is_not() -> bool:
+    return False
 
 
 def _may_hold(held: list[Any]) -> bool:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.host.grafting import Board, Graft, Meant, NotFoundError, State, Touch, is_grafted
+from litellm_cancel_guard.host.grafting import Board, Meant, NotFoundError, Touch, is_grafted
 from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.lease.graft import Graft, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -127,7 +127,7 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Worker]:
     """Return a function that gives a limiter a worker of its own."""
 
     def attach(limiter: Any) -> Worker:
-        monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: limiter)
+        monkeypatch.setattr("litellm_cancel_guard.worker.host.find_limiter", lambda: limiter)
         worker = Worker(Configured())
         worker.open("acompletion", guard=None)
         assert worker.ledger is not None

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.host import limiter as upstream
-from litellm_cancel_guard.host.grafting import Board, State
+from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.grafting import Board
 from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.host.limiter.canary import Proof, Verdict, prove
 from litellm_cancel_guard.host.standing import Standing
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.records import Aside
 from litellm_cancel_guard.ledger.registry import Registry
 from litellm_cancel_guard.settings import Settings
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 async def asked(recognised: Recognised, counted: Recognised | None = None) -> Proof:
     """Ask the canary of a limiter; the guard counts where *counted* does."""
-    gauge = upstream.gauge_for(counted or recognised, Settings(), Aside())
+    gauge = host.gauge_for(counted or recognised, Settings(), Aside())
     return await prove(recognised, gauge, within=5)
 
 
 @pytest.fixture
 def recognised(redis_server: RedisServer) -> Recognised:
-    return upstream.recognise(new_limiter(redis_server.port))
+    return host.recognise(new_limiter(redis_server.port))
 
 
 async def test_it_proves_the_limiter_that_is_installed_and_leaves_no_trace(
@@ -47,7 +48,7 @@ async def test_it_proves_the_limiter_that_is_installed_and_leaves_no_trace(
 async def test_a_limiter_that_counts_in_another_redis_is_disproven(
     recognised: Recognised, redis_server: RedisServer
 ) -> None:
-    elsewhere = upstream.recognise(new_limiter(redis_server.port, db=1))
+    elsewhere = host.recognise(new_limiter(redis_server.port, db=1))
     proof = await asked(recognised, counted=elsewhere)
     assert (proof.verdict, proof.reason) == (
         Verdict.DISPROVEN,
@@ -106,7 +107,7 @@ async def test_a_redis_that_is_away_decides_nothing_and_litellm_is_not_asked(rec
 
 
 async def test_without_redis_there_is_nothing_to_prove() -> None:
-    assert await asked(upstream.recognise(new_limiter())) == Proof(Verdict.PROVEN)
+    assert await asked(host.recognise(new_limiter())) == Proof(Verdict.PROVEN)
 
 
 async def test_a_limiter_that_no_longer_says_where_it_counts_is_not_taken_for_one_without_redis(
@@ -115,8 +116,8 @@ async def test_a_limiter_that_no_longer_says_where_it_counts_is_not_taken_for_on
     limiter = recognised.limiter
     for name in ("parallel_acquire_script", "rate_limits", "batch_rate_limiter_script"):
         vars(limiter).pop(name, None)
-    with pytest.raises(upstream.UnknownLimiterError, match="whether it counts in Redis"):
-        upstream.recognise(limiter)
+    with pytest.raises(host.UnknownLimiterError, match="whether it counts in Redis"):
+        host.recognise(limiter)
 
 
 class Standings:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import redis.asyncio as aioredis
 
-from litellm_cancel_guard.host.grafting import Graft, Touch
+from litellm_cancel_guard.host.grafting import Touch
 from litellm_cancel_guard.host.limiter.tokens import TokenCounts, gather, send_apart_where_asked
+from litellm_cancel_guard.lease.graft import Graft
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litellm_cancel_guard.host import failure_hook
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in
@@ -28,10 +27,7 @@ async def test_a_healthy_stream_passes_as_the_objects_it_is(protocol: Protocol) 
 
 
 @PROTOCOLS
-async def test_nothing_but_the_error_goes_out_before_the_first_content(
-    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(failure_hook, "answers_in_anthropics_protocol", lambda: False)
+async def test_nothing_but_the_error_goes_out_before_the_first_content(protocol: Protocol) -> None:
     reader = Reader(protocol)
     (frame,) = await reader.read(Provider(*opening(protocol), 0.01, LimitedError()))
     error = parse(frame)[0].data["error"]
@@ -124,9 +120,9 @@ async def test_what_a_guardrail_says_before_the_stream_has_begun_is_for_litellm_
     assert reader.log == [Ending.PROVIDER_FAILED]
 
 
-async def test_where_litellm_answers_in_anthropics_protocol_it_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failure_hook, "answers_in_anthropics_protocol", lambda: True)
+async def test_where_litellm_answers_in_anthropics_protocol_it_is_left_to_it() -> None:
     reader = Reader(Protocol.MESSAGES)
+    reader.outcome.answered_in_anthropics_protocol = lambda: True
     with pytest.raises(ProviderStreamError) as raised:
         await reader.read(Provider(*opening(Protocol.MESSAGES), LimitedError()))
     assert raised.value.status_code == 429

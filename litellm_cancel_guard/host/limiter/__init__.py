@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import facts
-from litellm_cancel_guard.host.grafting import State
 from litellm_cancel_guard.host.limiter.canary import prove
 from litellm_cancel_guard.host.limiter.counting import counted_by_litellm, silence_decrements
 from litellm_cancel_guard.host.limiter.detection import (
@@ -23,6 +22,7 @@ from litellm_cancel_guard.host.limiter.seam import EARLY_LOOK, install, is_insta
 from litellm_cancel_guard.host.limiter.slots import Covered, save_releases
 from litellm_cancel_guard.host.limiter.together import combine
 from litellm_cancel_guard.host.limiter.tokens import gather, send_apart_where_asked
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from litellm_cancel_guard.gauge.connect import NoRedisError, target_of
+from litellm_cancel_guard.gauge.connect import NoRedisError
 from litellm_cancel_guard.gauge.probe import examine
 from litellm_cancel_guard.host import setup_files
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED
+from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.operator.commands.in_force import settings_of
 from litellm_cancel_guard.operator.commands.redis_options import TIMEOUT_SECONDS, Refusal, say_json
 from litellm_cancel_guard.settings import SettingsError

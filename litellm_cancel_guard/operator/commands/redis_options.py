@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.gauge.connect import NoRedisError, Target, target_of
+from litellm_cancel_guard.gauge.connect import NoRedisError, Target
 from litellm_cancel_guard.gauge.survey import Survey
 from litellm_cancel_guard.host import setup_files
+from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.operator.overview import NotHeldError
 
 if TYPE_CHECKING:
