@@ -6,12 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import limiter as host
-from litellm_cancel_guard.host.callbacks import callbacks, put
 from litellm_cancel_guard.host.configured import config_path
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
-from litellm_cancel_guard.host.passthrough import close_abandoned_streams
-from litellm_cancel_guard.host.serving import asgi_task, outer_task, served_now
+from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, outer_task, served_now
 from litellm_cancel_guard.host.shutdown import after_the_last_request
 from litellm_cancel_guard.host.standing import SLOTS, Standing
 from litellm_cancel_guard.lease.graft import State
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 
 # LiteLLM makes its limiter in its start-up, behind its callbacks: half a minute is looked for it.
 _LOOKS_FOR_A_LIMITER, _BETWEEN_LOOKS_SECONDS = 600, 0.05
-_SWITCHED_OFF = "switched off by its settings"
 
 
 class Worker:
@@ -73,7 +70,7 @@ class Worker:
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
         request = self.guarded_request()
-        if request is not None and (route == NESTED_ROUTE or _samples(request)):
+        if request is not None and (route == NESTED_ROUTE or asks_for_the_model(request)):
             if route == NESTED_ROUTE:
                 request.calls_tools_in = asgi_task()
             return
@@ -125,7 +122,12 @@ class Worker:
         """Return what acquires a slot for *request*, or refuses; *follow_up* as in the ledger."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
-            after_the_last_request(self._give_back)
+            found = after_the_last_request(self._give_back)
+            self.board.note(
+                "server.last",
+                State.IN_FORCE if found else State.NOT_NEEDED,
+                "" if found else "no uvicorn here: the event loop's end and the lease are what is left",
+            )
         return ledger.admit(request, gauge, limit, follow_up)
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -191,7 +193,7 @@ class Worker:
         self._observe()
         if not self.settings.enabled:
             log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
-            self.standing.stand_aside(State.STANDS_ASIDE, _SWITCHED_OFF)
+            self.standing.switch_off()
         elif self.ledger is ledger:
             self._attach(limiter, guard)
 
@@ -221,7 +223,7 @@ class Worker:
             except NotFoundError as reason:
                 self._hold_back(reason)
         elif not on:
-            self.standing.stand_aside(State.STANDS_ASIDE, _SWITCHED_OFF)
+            self.standing.switch_off()
 
     def _with_litellms(self, settings: Settings) -> Settings:
         if not host.fails_closed(self._limiter):
@@ -263,23 +265,13 @@ class Worker:
 
     def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
         touches = host.attach(recognised, self, self._covers, self.board)
-        close_abandoned_streams()
-        put(host.precede(callbacks(), guard, recognised.limiter))
-        self.board.note("slots.order", State.IN_FORCE)
-        touch = self.board.touch("stream.enclosing")
-        put(host.enclose(callbacks(), guard, self.outer, recognised.limiter))
-        self.enclosed = self.outer in callbacks()
-        touch.when_out(self._open_up)
-        self.board.note(
-            "stream.enclosing",
-            State.IN_FORCE if self.enclosed else State.NOT_NEEDED,
-            "" if self.enclosed else "no guardrail looks at answers",
-        )
-        return [*touches, touch]
+        ordering = self.board.touch("stream.enclosing")
+        self.enclosed = host.put_in_order(guard, self.outer, recognised.limiter, self.board, ordering)
+        ordering.when_out(self._open_up)
+        return [*touches, ordering]
 
     def _open_up(self) -> None:
         self.enclosed = False
-        put([callback for callback in callbacks() if callback is not self.outer])
 
     def _hold_back(self, reason: Exception) -> None:
         self.standing.stand_aside(State.STANDS_ASIDE, str(reason))
@@ -302,13 +294,3 @@ class Worker:
             counting = metrics.observer(per_key=self.settings.metrics_per_key)
             if counting is not None:
                 observers.add(counting)
-
-
-def _samples(request: Request) -> bool:
-    """Tell whether a tool of *request*, whose task is another, asks for the model: MCP's ``sampling/createMessage``.
-
-    LiteLLM calls the pre-call hook for it in a task of its MCP client, and no hook when it is over (1.90 - 1.109,
-    mcp_server/sampling_handler.py): a slot of its own would be held until the tool has answered, one for each.
-    A pipelined request inherits the context of a call before it, but not its ASGI task.
-    """
-    return request.calls_tools_in is not None and request.calls_tools_in is asgi_task() and outer_task() is not None

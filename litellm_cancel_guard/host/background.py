@@ -15,17 +15,19 @@ from litellm_cancel_guard.host.serving import goes_on_alone
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.ledger.registry import Registry
 
 _MARK = "_cancel_guard_follows"
 
 
-def follow(module: Any, registry: Registry) -> None:
+def follow(module: Any, registry: Registry, touch: Touch) -> None:
     """Have requests last as long as their ``background_streaming_task``, once however often it is called.
 
     Args:
         module: LiteLLM's ``proxy.response_polling.background_streaming``, which its endpoint asks at each request.
         registry: where the requests are.
+        touch: puts it in.
     """
     original: Callable[..., Awaitable[Any]] | None = getattr(module, "background_streaming_task", None)
     if original is None or getattr(original, _MARK, False):
@@ -45,7 +47,7 @@ def follow(module: Any, registry: Registry) -> None:
         return await original(*args, **kwargs)
 
     setattr(background_streaming_task, _MARK, True)
-    module.background_streaming_task = background_streaming_task
+    touch.put(module, "background_streaming_task", background_streaming_task)
 
 
 async def _says_nothing() -> Any:

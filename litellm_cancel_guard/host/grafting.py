@@ -88,6 +88,12 @@ class Touch:
             raise NotFoundError(f"{_named(owner)}.{name} can't be set: {refused}") from refused
         self._touched.append(Touched(owner, name, before, vars(owner).get(name, value)))
 
+    def remove(self, owner: Any, name: str) -> None:
+        """Take *owner*'s own attribute *name* away until the graft is taken out."""
+        before = vars(owner)[name]
+        delattr(owner, name)
+        self._undoing.append(lambda: setattr(owner, name, before))
+
     def replace(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
         """Have *replacement* answer for the method *name* of *owner*: it is called with the original before all else.
 

@@ -33,6 +33,8 @@ GRAFTS = (
     Graft("stream.bridge", "stream.bridge", f"{_STREAMS}: /v1/responses by chat"),
     Graft("stream.anthropic", "stream.anthropic", f"{_STREAMS}: Anthropic's"),
     Graft("stream.responses", "stream.responses", f"{_STREAMS}: /v1/responses"),
+    Graft("stream.messages", "stream.messages", f"{_STREAMS}: /v1/messages by /v1/responses"),
+    Graft("stream.redaction", "stream.redaction", "the guard's words pass its own redaction, but not LiteLLM's, too"),
     Graft("stream.headers", "stream.headers", "an error before the first content has no retry-after"),
     Graft("stream.answers", "stream.answers", "an error before the first content is in LiteLLM's words"),
     Graft("stream.destructor", "stream.destructor", "python/cpython#148891 can crash the worker, as without the guard"),

@@ -11,23 +11,31 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.closing import Closer
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.serving import when_served
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from litellm_cancel_guard.host.grafting import Touch
+
 
 _MARK = "_cancel_guard_closes"
 
 
-def close_abandoned_streams() -> None:
-    """Have every pass-through stream of LiteLLM closed with its request task, once however often it is called."""
-    _close_those_of_the_handler()
-    _close_those_of_bedrock()
+def close_abandoned_streams(touch: Touch) -> None:
+    """Have every pass-through stream of LiteLLM closed with its request task, once however often it is called.
+
+    Raises:
+        NotFoundError: LiteLLM makes neither kind of them as it did.
+    """
+    found = [_close_those_of_the_handler(touch), _close_those_of_bedrock(touch)]
+    if not any(found):
+        raise NotFoundError("LiteLLM makes its pass-through streams in another way")
 
 
-def _close_those_of_the_handler() -> None:
+def _close_those_of_the_handler(touch: Touch) -> bool:
     """Close what ``PassThroughStreamingHandler.chunk_processor`` makes in the request task (1.80 - 1.109).
 
     Under that name, in the one module alone (proxy/pass_through_endpoints/pass_through_endpoints.py): `/v1/messages`
@@ -38,7 +46,7 @@ def _close_those_of_the_handler() -> None:
     handler: Any = getattr(module, "PassThroughStreamingHandler", None)
     original = getattr(handler, "chunk_processor", None)
     if original is None or hasattr(original, _MARK):
-        return
+        return original is not None
 
     @functools.wraps(original)
     def chunk_processor(*args: Any, **kwargs: Any) -> Any:
@@ -46,10 +54,11 @@ def _close_those_of_the_handler() -> None:
 
     setattr(chunk_processor, _MARK, True)
     closing = {"chunk_processor": staticmethod(chunk_processor)}
-    module.PassThroughStreamingHandler = type(handler.__name__, (handler,), closing)
+    touch.put(module, "PassThroughStreamingHandler", type(handler.__name__, (handler,), closing))
+    return True
 
 
-def _close_those_of_bedrock() -> None:
+def _close_those_of_bedrock(touch: Touch) -> bool:
     """Close the response that `/bedrock` streams from, by ``_async_streaming`` (1.80 - 1.96, passthrough/main.py).
 
     It asks for it when the first chunk is asked for, and a generator that was cancelled has nothing left.
@@ -57,14 +66,15 @@ def _close_those_of_bedrock() -> None:
     module: Any = sys.modules.get("litellm.passthrough.main")
     original = getattr(module, "_async_streaming", None)
     if original is None or hasattr(original, _MARK):
-        return
+        return original is not None
 
     @functools.wraps(original)
     def _async_streaming(response: Awaitable[Any], *args: Any, **kwargs: Any) -> Any:
         return original(_asked(response), *args, **kwargs)
 
     setattr(_async_streaming, _MARK, True)
-    module._async_streaming = _async_streaming  # noqa: SLF001 - it is the one that LiteLLM calls
+    touch.put(module, "_async_streaming", _async_streaming)
+    return True
 
 
 async def _asked(response: Awaitable[Any]) -> Any:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from weakref import ReferenceType
 
+    from litellm_cancel_guard.ledger.registry import Request
+
     App = Callable[..., Awaitable[None]]
 
 
@@ -88,18 +90,18 @@ class Noted:
     """An ASGI app whose HTTP requests know what serves them, and so does every task that they make."""
 
     def __init__(self, app: App) -> None:
-        self._app = app
+        self.app = app
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Note the running task, and return what serves the request."""
         task = asyncio.current_task() if scope.get("type") == "http" else None
         if task is None:
             _served.set(None)
-            return self._app(scope, receive, send)
+            return self.app(scope, receive, send)
         served = Served(ref(task), posted=scope.get("method") == "POST")
         _served.set(served)
         wire = _Wire(served, receive, send)
-        return self._app(scope, wire.receive, wire.send)
+        return self.app(scope, wire.receive, wire.send)
 
 
 class _Wire:
@@ -151,6 +153,13 @@ def note_tasks(app: Any) -> None:
         app.build_middleware_stack = lambda: Noted(build())
     elif not isinstance(stack, Noted):
         app.middleware_stack = Noted(stack)
+
+
+def forget_tasks(app: Any) -> None:
+    """Have *app* be served as it was before `note_tasks`; requests that are being served are known to their end."""
+    vars(app).pop("build_middleware_stack", None)
+    if isinstance(app.middleware_stack, Noted):
+        app.middleware_stack = app.middleware_stack.app
 
 
 def refused(status: int, seconds: int) -> None:
@@ -209,3 +218,13 @@ def when_served(act: Callable[[], object]) -> None:
 
     for task in list(tasks):
         task.add_done_callback(done)
+
+
+def asks_for_the_model(request: Request) -> bool:
+    """Tell whether a tool of *request*, whose task is another, asks for the model: MCP's ``sampling/createMessage``.
+
+    LiteLLM calls the pre-call hook for it in a task of its MCP client, and no hook when it is over (1.90 - 1.109,
+    mcp_server/sampling_handler.py): a slot of its own would be held until the tool has answered, one for each.
+    A pipelined request inherits the context of a call before it, but not its ASGI task.
+    """
+    return request.calls_tools_in is not None and request.calls_tools_in is asgi_task() and outer_task() is not None

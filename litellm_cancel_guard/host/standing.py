@@ -30,6 +30,7 @@ class Standing:
 
     Attributes:
         counts: whether requests that begin now are counted by the guard.
+        when_out: called when the guard has been switched off and nothing is held any more.
     """
 
     def __init__(self, board: Board, registry: Registry) -> None:
@@ -40,7 +41,9 @@ class Standing:
         self._canary: Callable[[], Awaitable[Proof]] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._decided = False
+        self._off = False
         self.counts = False
+        self.when_out: Callable[[], None] = lambda: None
         registry.when_idle = self._soon_out
 
     def attach(self, put_in: Callable[[], list[Touch]], canary: Callable[[], Awaitable[Proof]]) -> None:
@@ -58,6 +61,7 @@ class Standing:
         Raises:
             NotFoundError: LiteLLM's limiter has changed meanwhile.
         """
+        self._off = False
         if not self._touches:
             self._touches = self._put_in()
         self.counts = True
@@ -71,15 +75,20 @@ class Standing:
             self._asking = Context().run(asyncio.get_running_loop().create_task, self._ask())
         await asyncio.wait((self._asking,))
 
+    def switch_off(self) -> None:
+        """Leave all to LiteLLM: new requests from now on, and its objects once the last slot is back."""
+        self._off = True
+        self.stand_aside(State.STANDS_ASIDE, "switched off by its settings")
+
     def stand_aside(self, state: State, reason: str) -> None:
-        """Leave new requests to LiteLLM, and its objects as they were once the last slot is back."""
+        """Leave the count of new requests to LiteLLM, and its limiter as it was once the last slot is back."""
         self.counts = False
         self._board.note_group(SLOTS, state, reason)
         if self._registry.idle:
             self._soon_out()
 
     def _soon_out(self) -> None:
-        if self.counts or not self._touches:
+        if self.counts or not (self._touches or self._off):
             return
         try:
             loop = asyncio.get_running_loop()
@@ -94,9 +103,11 @@ class Standing:
         for touch in reversed(self._touches):
             touch.take_out()
         self._touches = []
+        if self._off:
+            self.when_out()
 
     async def _ask(self) -> None:
-        if self._canary is None:
+        if self._canary is None or self._off:
             return
         proof = await self._canary()
         self._decided = True

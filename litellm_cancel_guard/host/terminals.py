@@ -16,6 +16,7 @@ from litellm_cancel_guard.terminal.reading import protocol_of
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.configured import Configured
+    from litellm_cancel_guard.host.grafting import Board
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 class Terminals:
     """Built with the callback; asks for its settings and mends LiteLLM when the first request comes."""
 
-    def __init__(self, configured: Configured) -> None:
+    def __init__(self, configured: Configured, board: Board) -> None:
         self._configured = configured
+        self._board = board
         self._settings: Settings | None = None
         self.observer = Observer()
 
@@ -61,7 +63,7 @@ class Terminals:
         """Go by *settings* from the next request on."""
         self._settings = settings
         if settings.enabled:
-            mends.mend(settings)
+            mends.mend(settings, self._board)
             watchdog.watch(settings.loop_stall_seconds, settings.on_loop_stall)
 
     def _start(self) -> Settings:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
@@ -63,8 +64,9 @@ async def test_scores_in_another_unit_are_disproven(recognised: Recognised, redi
     async def in_milliseconds(descriptors: Any, **how: Any) -> Any:
         answer = await admit(descriptors, **how)
         name = f"{{api_key:{descriptors[0]['value']}}}:max_parallel_requests"
-        for slot, score in redis_server.client.zrange(name, 0, -1, withscores=True):
-            redis_server.client.zadd(name, {slot: score * 1000})
+        held: Any = redis_server.client.zrange(name, 0, -1, withscores=True)
+        if held:
+            redis_server.client.zadd(name, {slot: score * 1000 for slot, score in held})
         return answer
 
     recognised.limiter.should_rate_limit = in_milliseconds
@@ -171,7 +173,7 @@ async def test_it_comes_back_when_a_later_look_proves_it(monkeypatch: pytest.Mon
     a.proof = Proof(Verdict.DISPROVEN, "a failover")
     await a.standing.decided()
     a.proof = Proof(Verdict.PROVEN)
-    async with asyncio.timeout(5):
+    with anyio.fail_after(5):
         while not a.standing.counts:  # noqa: ASYNC110 - the look is a timer's
             await asyncio.sleep(0)
     assert a.board.of("slots.seam").state is State.IN_FORCE

@@ -13,6 +13,7 @@ from litellm_cancel_guard.host.mends import answers as mended
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import answers, sighting
 from litellm_cancel_guard.terminal.failure import Failure, note_on
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ STREAM = {"stream": True}
 @pytest.fixture(autouse=True)
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProxyException, "__init__", ProxyException.__init__)
-    assert mended.mend(Settings())
+    assert mended.mend(Settings(), touch())
 
 
 def limited(retry_after: str | None = "7") -> Exception:

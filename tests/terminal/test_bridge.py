@@ -15,6 +15,7 @@ from litellm.types.llms.openai import ResponsesAPIStreamEvents
 from litellm_cancel_guard.host.mends import bridge
 from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +32,7 @@ class Bridge(OpenAiResponsesToChatCompletionStreamIterator):  # type: ignore[mis
         return chunk
 
 
-bridge._note_the_end(Bridge)
+bridge._note_the_end(Bridge, touch())
 
 
 async def lines(*kinds: str) -> AsyncIterator[str]:

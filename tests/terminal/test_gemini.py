@@ -13,6 +13,7 @@ from litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini import Mod
 from litellm_cancel_guard.host.mends import gemini
 from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.terminal.failure import failure_of
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,8 +34,8 @@ class Iterator(ModelResponseIterator):  # type: ignore[misc]
         return chunk
 
 
-gemini._mend_buffer(Iterator)
-gemini._mend_parser(Iterator)
+gemini._mend_buffer(Iterator, touch())
+gemini._mend_parser(Iterator, touch())
 
 
 async def read(*said: Any) -> list[Any]:

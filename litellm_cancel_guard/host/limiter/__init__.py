@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.host import facts
 from litellm_cancel_guard.host.limiter.canary import prove
 from litellm_cancel_guard.host.limiter.counting import counted_by_litellm, silence_decrements
 from litellm_cancel_guard.host.limiter.detection import (
@@ -16,6 +15,7 @@ from litellm_cancel_guard.host.limiter.detection import (
 )
 from litellm_cancel_guard.host.limiter.fail_closed import FAILS_CLOSED, fails_closed, would_fail_closed
 from litellm_cancel_guard.host.limiter.gauges import describe, gauge_for, namespacing, survey_of
+from litellm_cancel_guard.host.limiter.order import enclose, precede, put_in_order
 from litellm_cancel_guard.host.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.host.limiter.reservations import keeps_reservations, settle_once
 from litellm_cancel_guard.host.limiter.seam import EARLY_LOOK, install, is_installed, note_early_looks
@@ -46,6 +46,7 @@ __all__ = [
     "litellm_version",
     "precede",
     "prove",
+    "put_in_order",
     "recognise",
     "survey_of",
     "would_fail_closed",
@@ -122,38 +123,3 @@ class _Steps:
     def take_out(self) -> None:
         for touch in reversed(self.touches):
             touch.take_out()
-
-
-def precede(callbacks: list[Any], guard: Any, limiter: Any) -> list[Any] | None:
-    """Return LiteLLM's callbacks with *guard* before *limiter* (F9), or None where they are in that order already.
-
-    A new list: a request whose hooks are being run through the old one would come to the limiter twice.
-    """
-    try:
-        here, there = callbacks.index(guard), callbacks.index(limiter)
-    except ValueError:
-        return None
-    if here < there:
-        return None
-    counted_by_litellm()
-    others = [*callbacks[:here], *callbacks[here + 1 :]]
-    return [*others[:there], guard, *others[there:]]
-
-
-def enclose(callbacks: list[Any], guard: Any, outer: Any, limiter: Any) -> list[Any] | None:
-    """Return LiteLLM's callbacks with *outer* around those that read what *guard* hands on, or None if none does.
-
-    Stream hooks nest in the order of the list, and guardrails come behind the other callbacks of the config (F14).
-    """
-    try:
-        here, there = callbacks.index(guard), callbacks.index(limiter)
-    except ValueError:
-        return None
-    if outer in callbacks or not any(map(_reads_streams, callbacks[here + 1 : there])):
-        return None
-    return [*callbacks[:there], outer, *callbacks[there:]]
-
-
-def _reads_streams(callback: Any) -> bool:
-    kinds = (kind for kind in type(callback).__mro__ if kind.__module__ not in facts.BASES)
-    return any(name in vars(kind) for kind in kinds for name in facts.READING)

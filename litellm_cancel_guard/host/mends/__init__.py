@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.host.grafting import State
 from litellm_cancel_guard.host.mends import (
     answers,
     anthropic,
@@ -26,10 +27,11 @@ from litellm_cancel_guard.redaction.records import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from litellm_cancel_guard.host.grafting import Board, Touch
     from litellm_cancel_guard.settings import Settings
 
 
-_MENDS: tuple[Callable[[Settings], bool], ...] = (
+_MENDS: tuple[Callable[[Settings, Touch], bool], ...] = (
     redaction.mend,
     source.mend,
     gemini.mend,
@@ -41,28 +43,43 @@ _MENDS: tuple[Callable[[Settings], bool], ...] = (
     answers.mend,
     destructor.mend,
 )
-_mended: set[str] = set()
+
+# What is mended are classes and modules of this process, whichever copy of the guard came first.
+_put_in: dict[str, Touch] = {}
 
 
-def mend(settings: Settings) -> None:
-    """Mend what can be mended in this process, once. A mend that fails is logged; the others are done all the same."""
+def mend(settings: Settings, board: Board) -> None:
+    """Mend what can be mended, once. A mend that fails is logged; the others are done all the same."""
     for one in _MENDS:
-        _mend(one, settings)
+        _mend(board, one, lambda touch, one=one: one(settings, touch))
 
 
-def mend_entrance() -> None:
+def mend_entrance(board: Board) -> None:
     """Mend, once, what a first request has passed before it comes to the guard; it acts on guarded ones alone."""
-    _mend(late.mend)
+    _mend(board, late.mend, late.mend)
 
 
-def _mend(one: Callable[..., bool], *settings: Settings) -> None:
-    name = one.__module__.rpartition(".")[2]
-    if name in _mended:
+def take_out(board: Board) -> None:
+    """Have LiteLLM's classes be what they were; streams that are being read go on as LiteLLM serves them."""
+    for name, touch in reversed(_put_in.items()):
+        touch.take_out()
+        board.note(name, State.STANDS_ASIDE, "switched off by its settings")
+    _put_in.clear()
+
+
+def _mend(board: Board, mended: Callable[..., bool], put_in: Callable[[Touch], bool]) -> None:
+    name = f"stream.{mended.__module__.rpartition('.')[2]}"
+    if name in _put_in:
+        board.note(name, State.IN_FORCE)
         return
-    _mended.add(name)
+    touch = board.touch(name)
     try:
-        done = one(*settings)
-    except Exception:
-        log.exception("cancel_guard: the mend of %s streams failed; LiteLLM is as it was there", name)
-    else:
-        log.debug("cancel_guard: %s streams: %s", name, "mended" if done else "nothing to mend")
+        done = put_in(touch)
+    except Exception as fault:
+        touch.take_out()
+        log.exception("cancel_guard: %s could not be put in; LiteLLM is as it was there", name)
+        board.note(name, State.STANDS_ASIDE, f"{type(fault).__name__}: {fault}")
+        return
+    if done:
+        _put_in[name] = touch
+    board.note(name, State.IN_FORCE if done else State.NOT_NEEDED, "" if done else "nothing to mend in this LiteLLM")

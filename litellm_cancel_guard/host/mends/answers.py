@@ -16,6 +16,7 @@ from litellm_cancel_guard.terminal import sighting
 from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.failure import Failure
     from litellm_cancel_guard.terminal.sighting import Sighting
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _DEEPEST = 16
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Mend the exception of which LiteLLM makes its answers."""
     answer = class_with("proxy._types", "ProxyException", "to_dict")
     if answer is None:
@@ -44,7 +45,7 @@ def mend(_settings: Settings) -> bool:
         except Exception:
             log.exception("cancel_guard: an answer stays in LiteLLM's words")
 
-    answer.__init__ = init
+    touch.put(answer, "__init__", init)
     return True
 
 

@@ -13,10 +13,11 @@ from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Mend the parser of Anthropic's events."""
     iterator = class_with("llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser")
     if iterator is None:
@@ -37,7 +38,7 @@ def mend(_settings: Settings) -> bool:
                 ProviderStreamError(failure), error
             )
 
-    iterator.chunk_parser = chunk_parser
+    touch.put(iterator, "chunk_parser", chunk_parser)
     return True
 
 

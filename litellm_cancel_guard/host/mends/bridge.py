@@ -15,22 +15,23 @@ from litellm_cancel_guard.terminal.failure import failure_in
 from litellm_cancel_guard.terminal.reading import FAILURES, event_type, plain
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 _MODULE = "completion_extras.litellm_responses_transformation.transformation"
 _ENDS = ("response.completed", "response.incomplete")
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Note how every bridged stream ends."""
     iterator = class_with(_MODULE, "OpenAiResponsesToChatCompletionStreamIterator", "chunk_parser")
     if iterator is None:
         return False
-    _note_the_end(iterator)
+    _note_the_end(iterator, touch)
     return True
 
 
-def _note_the_end(iterator: Any) -> None:
+def _note_the_end(iterator: Any, touch: Touch) -> None:
     original = iterator.chunk_parser
 
     @functools.wraps(original)
@@ -42,4 +43,4 @@ def _note_the_end(iterator: Any) -> None:
             self.guard_failure = failure_in(plain(chunk))
         return original(self, chunk, *args, **kwargs)
 
-    iterator.chunk_parser = chunk_parser
+    touch.put(iterator, "chunk_parser", chunk_parser)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard.host.mends.found import class_with
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 _ALL_IT_DOES = ("_restore_consumer_correlation_context",)
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Take the destructor away, if that is all it does: the task that had those variables ends without it as well."""
     wrapper = class_with("litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__del__")
     if wrapper is None:
@@ -26,5 +27,5 @@ def mend(_settings: Settings) -> bool:
     code = getattr(vars(wrapper).get("__del__"), "__code__", None)
     if getattr(code, "co_names", ()) != _ALL_IT_DOES:
         return False
-    del wrapper.__del__
+    touch.remove(wrapper, "__del__")
     return True

@@ -16,6 +16,7 @@ from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, 
 from litellm_cancel_guard.terminal.wording import embedded_json
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 _MODULE = "llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
@@ -27,17 +28,17 @@ _HARMLESS = " \r\n\t,]"
 _FIELDS = ("id:", "event:", "retry:", ":")
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Mend the iterator where LiteLLM has one that accumulates."""
     iterator = class_with(_MODULE, "ModelResponseIterator", "handle_accumulated_json_chunk", "chunk_parser")
     if iterator is None:
         return False
-    _mend_buffer(iterator)
-    _mend_parser(iterator)
+    _mend_buffer(iterator, touch)
+    _mend_parser(iterator, touch)
     return True
 
 
-def _mend_buffer(iterator: Any) -> None:
+def _mend_buffer(iterator: Any, touch: Touch) -> None:
     original = iterator.handle_accumulated_json_chunk
 
     @functools.wraps(original)
@@ -55,7 +56,7 @@ def _mend_buffer(iterator: Any) -> None:
             _raise_what_is_left(self)
         return None
 
-    iterator.handle_accumulated_json_chunk = handle_accumulated_json_chunk
+    touch.put(iterator, "handle_accumulated_json_chunk", handle_accumulated_json_chunk)
 
 
 def _raise_what_is_left(stream: Any) -> None:
@@ -71,7 +72,7 @@ def _raise_what_is_left(stream: Any) -> None:
         raise _error(failure)
 
 
-def _mend_parser(iterator: Any) -> None:
+def _mend_parser(iterator: Any, touch: Touch) -> None:
     original = iterator.chunk_parser
 
     @functools.wraps(original)
@@ -87,7 +88,7 @@ def _mend_parser(iterator: Any) -> None:
                 return parsed
         raise _error(failure)
 
-    iterator.chunk_parser = chunk_parser
+    touch.put(iterator, "chunk_parser", chunk_parser)
 
 
 def _is_read(stream: Any) -> bool:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.terminal import sighting
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 _MODULES = ("litellm.proxy.common_request_processing", "litellm.proxy.anthropic_endpoints.endpoints")
 _FIRST_ERROR = 400
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Wrap `create_response` wherever it is called by its global name."""
     module = sys.modules.get(_MODULES[0])
     original = getattr(module, "create_response", None)
@@ -38,5 +39,5 @@ def mend(_settings: Settings) -> bool:
     for name in _MODULES:
         holder = sys.modules.get(name)
         if getattr(holder, "create_response", None) is original:
-            setattr(holder, "create_response", create_response)  # noqa: B010 - of a module, by capability
+            touch.put(holder, "create_response", create_response)
     return True

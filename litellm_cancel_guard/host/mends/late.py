@@ -26,6 +26,7 @@ from litellm_cancel_guard.terminal.reading import protocol_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.terminal.events import Protocol
 
 
@@ -34,7 +35,7 @@ _NEEDED = ("open_sse_before_first_byte", "_sanitized_late_failure", "sse_error_p
 _FIRST_ERROR = 400
 
 
-def mend() -> bool:
+def mend(touch: Touch) -> bool:
     """Wrap what opens the answers of LiteLLM's own routes; those that pass through import it by its name."""
     module: Any = sys.modules.get(_MODULE)
     if not all(hasattr(module, name) for name in _NEEDED):
@@ -53,7 +54,7 @@ def mend() -> bool:
         serving.opened = True
         return answer
 
-    module.open_sse_before_first_byte = open_sse_before_first_byte
+    touch.put(module, "open_sse_before_first_byte", open_sse_before_first_byte)
     return True
 
 

@@ -16,6 +16,7 @@ from litellm_cancel_guard.terminal.events import anthropic_body
 from litellm_cancel_guard.terminal.failure import Failure, failure_in
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 # Where the bridge is: 1.83 - 1.103, 1.108, and 1.109 on.
@@ -23,16 +24,16 @@ _PLACES = ("experimental_pass_through", "pass_through", "messages")
 _ENDS = ("message_delta", "message_stop")
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Mend the bridge wherever it is; 1.80 has none."""
     modules = (f"llms.anthropic.{place}.responses_adapters.streaming_iterator" for place in _PLACES)
     found = {class_with(module, "AnthropicResponsesStreamWrapper", "__anext__") for module in modules} - {None}
     for bridge in found:
-        _tell_failures(bridge)
+        _tell_failures(bridge, touch)
     return bool(found)
 
 
-def _tell_failures(bridge: Any) -> None:
+def _tell_failures(bridge: Any, touch: Touch) -> None:
     original = bridge.__anext__
 
     @functools.wraps(original)
@@ -51,7 +52,7 @@ def _tell_failures(bridge: Any) -> None:
         failure = _noted(self)
         return chunk if failure is None or _may_pass(self, chunk, failure) else _tell(self, failure)
 
-    bridge.__anext__ = __anext__
+    touch.put(bridge, "__anext__", __anext__)
 
 
 def _noted(bridge: Any) -> Failure | None:

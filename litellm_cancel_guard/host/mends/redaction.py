@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.redaction import Redaction, use
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 _MODULES = ("litellm_core_utils.secret_redaction", "_logging")
@@ -20,7 +21,7 @@ _SECRETS = ("redact_string", "_redact_string")
 _INTERNALS = ("redact_internal_details", "redact_internal_details_from_client_message")
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, _touch: Touch) -> bool:
     """Hand over what there is; nothing of LiteLLM's is changed."""
     found = Redaction(_found(_SECRETS), _found(_INTERNALS))
     use(found)

@@ -18,23 +18,24 @@ from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_i
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 _TYPES = ("error", "response.failed", None)
 _WHOLE = ("response.completed", "response.incomplete")
 
 
-def mend(_settings: Settings) -> bool:
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Look at every event of a provider's Responses stream; change none."""
     base = class_with("responses.streaming_iterator", "BaseResponsesAPIStreamingIterator", "_process_chunk")
     if base is None:
         return False
-    _see_events(base)
-    _see_failures(base)
+    _see_events(base, touch)
+    _see_failures(base, touch)
     return True
 
 
-def _see_events(base: Any) -> None:
+def _see_events(base: Any, touch: Touch) -> None:
     original = base._process_chunk
     # 1.108 on: it raises what a fallback takes over, and would not where the guard had raised first.
     tells_its_end = hasattr(base, "_raise_if_ended_without_terminal_event")
@@ -47,10 +48,10 @@ def _see_events(base: Any) -> None:
                 _end_in_its_note(self)
         return original(self, chunk, *args, **kwargs)
 
-    base._process_chunk = _process_chunk
+    touch.put(base, "_process_chunk", _process_chunk)
 
 
-def _see_failures(base: Any) -> None:
+def _see_failures(base: Any, touch: Touch) -> None:
     """Note on what the stream raises what it had reported; or on the stream what it raises, which a bridge swallows."""
     handle = getattr(base, "_handle_failure", None)
     if handle is None:
@@ -66,7 +67,7 @@ def _see_failures(base: Any) -> None:
             note_on(exception, noted)
         return handle(self, exception, *args, **kwargs)
 
-    base._handle_failure = _handle_failure
+    touch.put(base, "_handle_failure", _handle_failure)
 
 
 def _note(stream: Any, line: str) -> None:

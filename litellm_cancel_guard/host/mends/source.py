@@ -20,6 +20,7 @@ from litellm_cancel_guard.terminal.wording import default_message
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
 # The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many that said nothing and
@@ -46,16 +47,16 @@ _READ_THE_END = frozenset(
 )
 
 
-def mend(settings: Settings) -> bool:
+def mend(settings: Settings, touch: Touch) -> bool:
     """Wrap the source of every chat stream. A wrapper that a router puts around another is left alone."""
     from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
-    _watch_init(CustomStreamWrapper, tell_truncation=settings.on_truncation == "error")
-    _watch_fetch(CustomStreamWrapper, tell_truncation=settings.on_truncation == "error")
+    _watch_init(CustomStreamWrapper, touch, tell_truncation=settings.on_truncation == "error")
+    _watch_fetch(CustomStreamWrapper, touch, tell_truncation=settings.on_truncation == "error")
     return True
 
 
-def _watch_init(wrapper_class: Any, *, tell_truncation: bool) -> None:
+def _watch_init(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
     original = wrapper_class.__init__
 
     @functools.wraps(original)
@@ -64,10 +65,10 @@ def _watch_init(wrapper_class: Any, *, tell_truncation: bool) -> None:
         if type(self) is wrapper_class:
             self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
 
-    wrapper_class.__init__ = init
+    touch.put(wrapper_class, "__init__", init)
 
 
-def _watch_fetch(wrapper_class: Any, *, tell_truncation: bool) -> None:
+def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
     """Watch a source that is only made when the first chunk is asked for (Gemini, Vertex, Bedrock)."""
     original = wrapper_class.fetch_stream
 
@@ -84,7 +85,7 @@ def _watch_fetch(wrapper_class: Any, *, tell_truncation: bool) -> None:
         self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
         return fetched
 
-    wrapper_class.fetch_stream = fetch_stream
+    touch.put(wrapper_class, "fetch_stream", fetch_stream)
 
 
 def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
