@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import mends
 from litellm_cancel_guard.host.background import follow
-from litellm_cancel_guard.host.grafting import NotFoundError, State
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.passthrough import close_abandoned_streams
 from litellm_cancel_guard.host.serving import forget_tasks, note_tasks
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:

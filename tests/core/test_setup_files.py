@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
 def install(folder: Path, name: str, version: str, package: str) -> None:
     described = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     described.mkdir()
+    # importlib_metadata, which takes the place of Python's own where it is imported, lists no file that is not there.
+    (folder / package).mkdir(exist_ok=True)
+    (folder / package / "__init__.py").touch()
     (described / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
     (described / "RECORD").write_text(f"{package}/__init__.py,,\n{described.name}/METADATA,,\n")
-    # Known by the folder's mtime, whose clock ticks every 4 ms: what was looked up before may be taken for what is now.
-    metadata.MetadataPathFinder.invalidate_caches()
 
 
 @pytest.fixture

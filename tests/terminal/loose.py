@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from litellm_cancel_guard.host.grafting import Graft, Touch
+from litellm_cancel_guard.host.grafting import Touch
+from litellm_cancel_guard.lease.graft import Graft
 
 
 def touch() -> Touch:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.host import facts
 from litellm_cancel_guard.host.callbacks import callbacks as listed
 from litellm_cancel_guard.host.callbacks import put
-from litellm_cancel_guard.host.grafting import State
 from litellm_cancel_guard.host.limiter.counting import counted_by_litellm
+from litellm_cancel_guard.lease.graft import State
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Board, Touch

@@ -6,9 +6,9 @@ in which versions it is needed; on the others it finds nothing to do, or does wh
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.host.grafting import State
 from litellm_cancel_guard.host.mends import (
     answers,
     anthropic,
@@ -22,6 +22,7 @@ from litellm_cancel_guard.host.mends import (
     responses,
     source,
 )
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _put_in: dict[str, Touch] = {}
 def mend(settings: Settings, board: Board) -> None:
     """Mend what can be mended, once. A mend that fails is logged; the others are done all the same."""
     for one in _MENDS:
-        _mend(board, one, lambda touch, one=one: one(settings, touch))
+        _mend(board, one, partial(one, settings))
 
 
 def mend_entrance(board: Board) -> None:
