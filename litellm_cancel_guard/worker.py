@@ -9,6 +9,7 @@ from litellm_cancel_guard.host import limiter as host
 from litellm_cancel_guard.host.configured import config_path
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.proven import UnprovenError, look_up
 from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, outer_task, served_now
 from litellm_cancel_guard.host.shutdown import after_the_last_request
 from litellm_cancel_guard.host.standing import SLOTS, Standing
@@ -123,11 +124,8 @@ class Worker:
         ledger, heartbeat = self._attached()
         if heartbeat.start():
             found = after_the_last_request(self._give_back)
-            self.board.note(
-                "server.last",
-                State.IN_FORCE if found else State.NOT_NEEDED,
-                "" if found else "no uvicorn here: the event loop's end and the lease are what is left",
-            )
+            state = State.IN_FORCE if found else State.NOT_NEEDED
+            self.board.note("server.last", state, "" if found else "no uvicorn: the loop's end and the lease are left")
         return ledger.admit(request, gauge, limit, follow_up)
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -239,8 +237,9 @@ class Worker:
 
     def _attach(self, limiter: Any, guard: Any) -> None:
         try:
+            look_up(host.litellm_version(), self.settings.on_unproven_litellm, self.registry.observer.known)
             recognised = host.recognise(limiter)
-        except host.UnknownLimiterError as error:
+        except (host.UnknownLimiterError, UnprovenError) as error:
             self._hold_back(error)
             return
         identity = Identity(self.registry, self.settings, host.litellm_version())
@@ -294,3 +293,5 @@ class Worker:
             counting = metrics.observer(per_key=self.settings.metrics_per_key)
             if counting is not None:
                 observers.add(counting)
+            for status in self.board.statuses():
+                self._told(status)

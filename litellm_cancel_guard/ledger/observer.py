@@ -54,6 +54,9 @@ class Observer:
     def stands(self, status: Status) -> None:
         """A graft stands so from now on."""
 
+    def known(self, *, proven: bool) -> None:
+        """Whether the installed LiteLLM is one that the guard was proven on."""
+
 
 class Observers(Observer):
     """Tells each of several, and lets none of them raise."""
@@ -104,6 +107,9 @@ class Observers(Observer):
 
     def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.stands(status))
+
+    def known(self, *, proven: bool) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.known(proven=proven))
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
         for observer in self._all:

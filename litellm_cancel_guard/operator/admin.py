@@ -18,6 +18,7 @@ from litellm_cancel_guard.operator import overview
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from litellm_cancel_guard.host.grafting import Board
     from litellm_cancel_guard.operator.overview import Surveyed
 
 
@@ -27,8 +28,10 @@ class Surveying(Protocol):
     Attributes:
         settings: as they are in force.
         survey: looks at the slots; None where the guard is switched off or holds back.
+        board: how each touch of LiteLLM stands.
     """
 
+    board: Board
     settings: Any
     survey: Callable[[], Surveyed] | None
 
@@ -121,11 +124,16 @@ async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
         raise HTTPException(503, {"error": "the guard is switched off, or holds back from this LiteLLM's limiter"})
     try:
         survey = worker.survey()
-        return {"scope": survey.scope, **await act(survey)}
+        return {"scope": survey.scope, **await act(survey), "grafts": _grafts(worker)}
     except overview.NotHeldError as error:
         raise HTTPException(404, {"error": str(error)}) from None
     except (GaugeUnavailableError, GaugeCorruptError) as error:
         raise HTTPException(503, {"error": str(error)}) from None
+
+
+def _grafts(worker: Surveying) -> dict[str, str]:
+    """Return how each touch of LiteLLM stands in the worker that answers."""
+    return {status.graft.name: str(status) for status in worker.board.statuses()}
 
 
 async def _shown(survey: Surveyed, asked: Shown) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.keyname import key_of
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.ledger.observer import Observer
@@ -16,6 +17,7 @@ from litellm_cancel_guard.redaction.records import log
 if TYPE_CHECKING:
     import logging
 
+    from litellm_cancel_guard.lease.graft import Status
     from litellm_cancel_guard.ledger.observer import Observed
 
 
@@ -79,6 +81,10 @@ class Metrics(Observer):
             "heartbeat_lateness_seconds", "How late the heartbeat beat: the event loop was blocked.", _LATENESS_BUCKETS
         )
         self._degraded = self._gauge("degraded", "Workers that count alone now, because Redis does not answer.")
+        self._in_force = self._gauge(
+            "in_force", "1 for the state of each touch of LiteLLM; added up over the workers.", ("graft", "state")
+        )
+        self._proven = self._gauge("proven", "Workers on a LiteLLM that this version of the guard was proven on.")
         self._faults = self._counter("faults", "Faults inside the guard; the request went on as LiteLLM serves it.")
         for ending in _GIVEN_BACK:
             self._given_back.labels(ending.value)
@@ -119,6 +125,13 @@ class Metrics(Observer):
 
     def degraded(self, on: bool) -> None:  # noqa: D102 - as in Observer
         self._degraded.set(int(on))
+
+    def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
+        for state in State:
+            self._in_force.labels(status.graft.name, state.value).set(int(state is status.state))
+
+    def known(self, *, proven: bool) -> None:  # noqa: D102 - as in Observer
+        self._proven.set(int(proven))
 
     def _count_faults(self, record: logging.LogRecord) -> bool:
         """Count what the guard logs with a traceback: no place that catches a fault can forget to."""

@@ -13,7 +13,7 @@ import click
 
 from litellm_cancel_guard.gauge.connect import NoRedisError
 from litellm_cancel_guard.gauge.probe import examine
-from litellm_cancel_guard.host import setup_files
+from litellm_cancel_guard.host import proven, setup_files
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED
 from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.operator.commands.in_force import settings_of
@@ -76,7 +76,7 @@ def _litellm() -> Iterator[Finding]:
     if litellm.too_old:
         yield Finding("LiteLLM", False, f"{litellm.version} is older than 1.80, the oldest that is supported: upgrade.")
         return
-    yield Finding("LiteLLM", True, litellm.version)
+    yield _proven(litellm.version)
     yield _limiter()
     tiktoken = _release_of("tiktoken")
     if tiktoken[:2] == _SLOW_TIKTOKEN:
@@ -86,6 +86,19 @@ def _litellm() -> Iterator[Finding]:
             "0.12 counts a long run of letters in quadratic time, and its worker serves nobody meanwhile (LiteLLM 1.83 "
             "pins it): upgrade LiteLLM, or set on_loop_stall: exit.",
         )
+
+
+def _proven(version: str) -> Finding:
+    book = proven.known()
+    stands = book.of(version)
+    if stands is proven.Standing.WITHDRAWN:
+        return Finding("LiteLLM", False, f"{version}: {book.withdrawn[version]}. Install another one.")
+    if stands is proven.Standing.UNPROVEN:
+        # Not wrong by itself: each worker proves at its start that both count the same.
+        why = book.why_not(version)
+        return Finding("LiteLLM", not book.fault, f"{version}, which the guard was not proven on ({why}); see its log.")
+    between = "" if stands is proven.Standing.PROVEN else ", between two that it was proven on"
+    return Finding("LiteLLM", True, f"{version}{between}")
 
 
 def _limiter() -> Finding:
