@@ -2,8 +2,8 @@
 
 A stream that fails comes to two of them: its log event, and the failure hook, which LiteLLM calls on some routes and
 the guard on all. Each gives the reservation back: the failure event and the hook look whether the other has, wait for
-Redis, and say so only then (1.96 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
-a stream that failed in the middle, does not look at all (1.96 - 1.109). Given back twice, a key whose streams fail
+Redis, and say so only then (1.86 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
+a stream that failed in the middle, does not look at all (1.86 - 1.109). Given back twice, a key whose streams fail
 could use more than its `tpm_limit` (measured on 1.109.1: 72 reserved, 8 used, -64 counted).
 """
 
@@ -30,10 +30,11 @@ _turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
 
 def settle_once(limiter: Any) -> None:
-    """Have *limiter* settle a reservation by one callback at a time, once however often it is called.
+    """Have *limiter* settle a reservation by one callback alone, once however often it is called.
 
-    One that keeps no such book of a request (up to 1.94) settles as it always did.
+    One that reserves nothing (up to 1.83) stays as it is.
     """
+    _by_marks(limiter)
     reserved_now = getattr(sys.modules.get(type(limiter).__module__), "get_request_stash", None)
     if reserved_now is None:
         return
@@ -80,3 +81,25 @@ def _forget(book: Any) -> None:
     book.reserved_tokens = 0
     if hasattr(book, "ptu_reserved_tokens"):
         book.ptu_reserved_tokens = 0
+
+
+def _by_marks(limiter: Any) -> None:
+    """Where the book is kept in the request's metadata (1.86 - 1.94), have the success event read it and write it."""
+    names = ("_get_reserved_tokens_from_kwargs", "_is_reservation_released", "_mark_reservation_released", _SUCCEEDED)
+    original, released, mark, succeeded = (getattr(limiter, name, None) for name in names)
+    if original is None or released is None or mark is None or succeeded is None or hasattr(succeeded, _MARK):
+        return
+
+    @functools.wraps(original)
+    def still_reserved(*args: Any, **kwargs: Any) -> Any:
+        return 0 if released(*args, **kwargs) else original(*args, **kwargs)
+
+    @functools.wraps(succeeded)
+    async def log_success(*args: Any, **kwargs: Any) -> Any:
+        answer = await succeeded(*args, **kwargs)
+        mark(kwargs.get("kwargs") or (args[0] if args else None))
+        return answer
+
+    setattr(log_success, _MARK, True)
+    setattr(limiter, names[0], still_reserved)
+    setattr(limiter, _SUCCEEDED, log_success)
