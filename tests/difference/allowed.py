@@ -88,7 +88,7 @@ ALLOWED = (
     Allowance(
         "leaves unnamed",
         ("told",),
-        "The stream of a capped key is closed as soon as its client leaves, and LiteLLM notes who left behind that: on "
+        "The stream is closed as soon as its client leaves, and LiteLLM notes who left behind that: on "
         "/v1/messages to Anthropic the event has been written by then (1.103 - 1.110).",
         covers.leaves_unnamed,
     ),

@@ -2,8 +2,8 @@
 
 A stream that fails comes to two of them: its log event, and the failure hook, which LiteLLM calls on some routes and
 the guard on all. Each gives the reservation back: the failure event and the hook look whether the other has, wait for
-Redis, and say so only then (1.96 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
-a stream that failed in the middle, does not look at all (1.96 - 1.109). Given back twice, a key whose streams fail
+Redis, and say so only then (1.86 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
+a stream that failed in the middle, does not look at all (1.86 - 1.109). Given back twice, a key whose streams fail
 could use more than its `tpm_limit` (measured on 1.109.1: 72 reserved, 8 used, -64 counted).
 """
 
@@ -25,22 +25,29 @@ _SUCCEEDED = "async_log_success_event"
 _SETTLING = ("async_post_call_failure_hook", "async_log_failure_event", _SUCCEEDED)
 _RESERVED = ("reserved_tokens", "itpm_reserved_tokens", "otpm_reserved_tokens")
 
+_READ, _RELEASED = "_get_reserved_tokens_from_kwargs", "_is_reservation_released"
+_MARK_RELEASED = "_mark_reservation_released"
+
 # One for each request, kept by the lock that LiteLLM has for its slot: what a request reserved takes no reference.
 _turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
 
 def keeps_reservations(limiter: Any) -> bool:
-    """Tell whether *limiter* keeps a book of what a request reserved; up to 1.94 it settles as it always did."""
-    return _book_of(limiter) is not None
+    """Tell whether *limiter* keeps a book of what a request reserved; one that reserves nothing (up to 1.83) has none."""
+    return _book_of(limiter) is not None or _keeps_marks(limiter)
 
 
 def settle_once(limiter: Any, touch: Touch) -> None:
-    """Have *limiter*, which keeps reservations, settle one by one callback at a time.
+    """Have *limiter*, which keeps reservations, settle one by one callback alone.
 
     Raises:
         NotFoundError: it settles in another way.
     """
-    reserved_now: Callable[[], Any] = _book_of(limiter)
+    if _keeps_marks(limiter):
+        _by_marks(limiter, touch)
+    reserved_now = _book_of(limiter)
+    if reserved_now is None:
+        return
     for name in _SETTLING:
         if hasattr(limiter, name):
             touch.replace(limiter, name, _one_at_a_time(reserved_now, succeeds=name == _SUCCEEDED))
@@ -83,3 +90,23 @@ def _forget(book: Any) -> None:
     book.reserved_tokens = 0
     if hasattr(book, "ptu_reserved_tokens"):
         book.ptu_reserved_tokens = 0
+
+
+def _keeps_marks(limiter: Any) -> bool:
+    return all(callable(getattr(limiter, name, None)) for name in (_READ, _RELEASED, _MARK_RELEASED))
+
+
+def _by_marks(limiter: Any, touch: Touch) -> None:
+    """Where the book is kept in the request's metadata (1.86 - 1.94), have the success event read it and write it."""
+    released, mark = getattr(limiter, _RELEASED), getattr(limiter, _MARK_RELEASED)
+
+    def still_reserved(original: Any, *args: Any, **kwargs: Any) -> Any:
+        return 0 if released(*args, **kwargs) else original(*args, **kwargs)
+
+    async def log_success(original: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = await original(*args, **kwargs)
+        mark(kwargs.get("kwargs") or (args[0] if args else None))
+        return answer
+
+    touch.replace(limiter, _READ, still_reserved)
+    touch.replace(limiter, _SUCCEEDED, log_success)
