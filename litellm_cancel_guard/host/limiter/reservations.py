@@ -33,7 +33,7 @@ _turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
 
 def keeps_reservations(limiter: Any) -> bool:
-    """Tell whether *limiter* keeps a book of what a request reserved; one that reserves nothing (up to 1.83) has none."""
+    """Tell whether *limiter* keeps a book of what a request reserved; up to 1.83 it reserves nothing."""
     return _book_of(limiter) is not None or _keeps_marks(limiter)
 
 
