@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from litellm_cancel_guard import overview
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.redaction import for_log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.overview import Surveyed
@@ -113,7 +114,7 @@ async def _answered(worker: Worker, act: Any) -> dict[str, Any]:
     except overview.NotHeldError as error:
         raise HTTPException(404, {"error": str(error)}) from None
     except (GaugeUnavailableError, GaugeCorruptError) as error:
-        raise HTTPException(503, {"error": str(error)}) from None
+        raise HTTPException(503, {"error": for_log(str(error))}) from None
 
 
 async def _shown(survey: Surveyed, asked: Shown) -> dict[str, Any]:
