@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.routes import last_messages_frame
+from litellm_cancel_guard.lease.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
 
@@ -26,7 +26,7 @@ _GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
 # What servers that speak OpenAI's protocol besides write behind the end.
 _NO_JSON = (b"", b"DONE", b"[DONE]")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
-_FAILURES = ("response.failed", "error")
+FAILURES = ("response.failed", "error")
 _OPENING_EVENTS = (
     *("response.created", "response.queued", "response.in_progress"),
     *("response.output_item.added", "response.content_part.added"),
@@ -39,7 +39,6 @@ class Reading:
     Attributes:
         content: something that a client waits for has come; only opening frames before it.
         whole: the stream's own terminal marker has come.
-        ending: the stream has begun to say that it ends well.
         understood: no chunk has come of a kind that this protocol does not know.
         tells_truncation: whether a stream of this protocol that ends without `whole` was cut.
         begun: what a Responses stream has said of itself.
@@ -50,7 +49,6 @@ class Reading:
     def __init__(self) -> None:
         self.content = False
         self.whole = False
-        self.ending = False
         self.understood = True
         self.begun = Begun()
 
@@ -94,7 +92,7 @@ def _is_opening(choice: Any) -> bool:
     delta = getattr(choice, "delta", None)
     if delta is None:
         return True
-    said = _plain(delta)
+    said = plain(delta)
     return not any(value for name, value in said.items() if name != "role")
 
 
@@ -110,8 +108,8 @@ class MessagesReading(Reading):
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
         if type(chunk) is bytes:
             # In bytes, CPython 3.11 finds in two thirds of the time that `in` takes.
-            return not self.ending and chunk.find(b"message_") < 0 and chunk.find(b"error") < 0
-        return type(chunk) is str and not (self.ending or "message_" in chunk or "error" in chunk)
+            return chunk.find(b"message_") < 0 and chunk.find(b"error") < 0
+        return type(chunk) is str and not ("message_" in chunk or "error" in chunk)
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         if isinstance(chunk, dict):
@@ -120,19 +118,17 @@ class MessagesReading(Reading):
         self.understood = self.understood and isinstance(chunk, bytes | bytearray | str)
         if not self.content and b"content_block_delta" in raw:
             self.content = True
-        self.ending = self.ending or b"event: message_delta" in raw
         if self.whole and b"event: message_start" in raw:
-            # A callback has LiteLLM ask again, and a second answer follows the first: see `routes.goes_on`.
+            # A callback has LiteLLM ask again, and a second answer follows the first: see `host.going_on`.
             self.whole = False
         if last_messages_frame(raw):
-            self.whole = self.ending = self.content = True
+            self.whole = self.content = True
         return _failure_of_frames(raw) if b"error" in raw and _ERROR_LINE.search(raw) else None
 
     def _read_event(self, event: dict[str, Any]) -> Failure | None:
         kind = event.get("type")
         self.content = self.content or kind in ("content_block_delta", "message_stop")
         self.whole = self.whole or kind == "message_stop"
-        self.ending = self.ending or kind in ("message_delta", "message_stop")
         return failure_in(event) if kind == "error" else None
 
 
@@ -189,11 +185,11 @@ class ResponsesReading(Reading):
         self._passed = None
         self.understood = self.understood and isinstance(kind, str)
         self._note(chunk)
-        self.content = self.content or kind not in (*_OPENING_EVENTS, *_FAILURES)
+        self.content = self.content or kind not in (*_OPENING_EVENTS, *FAILURES)
         if kind not in _RESPONSE_ENDS:
             return None
         self.whole = True
-        return failure_in(_plain(chunk)) if kind in _FAILURES else None
+        return failure_in(plain(chunk)) if kind in FAILURES else None
 
     def _note(self, chunk: Any) -> None:
         number, response = _field(chunk, "sequence_number"), _field(chunk, "response")
@@ -235,8 +231,8 @@ def _field(holder: Any, name: str) -> Any:
     return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
 
 
-def _plain(chunk: Any) -> Any:
-    """Return a model as a dict; a dict is one already."""
+def plain(chunk: Any) -> Any:
+    """Return a model as a dict; a dict is one already, and what is neither stays what it is."""
     return chunk.model_dump(mode="json") if hasattr(chunk, "model_dump") else chunk
 
 

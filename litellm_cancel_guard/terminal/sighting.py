@@ -1,7 +1,7 @@
-"""What was seen of the stream that is being served, where LiteLLM loses it on the way to the stream hook.
+"""What is known of one client request, where LiteLLM has no place for it.
 
-The bridge from `/v1/messages` to the Responses API ends a failed stream as a whole one (1.83) or as an `api_error`
-(1.105 on), and the number of an in-band error is lost on `/v1/responses` (1.109): the source is where it still is one.
+What a provider's stream has reported is not kept here: a request may have several streams, one in the place of the
+other. It is noted on the stream itself and on what that one raises (mends/responses.py).
 """
 
 from __future__ import annotations
@@ -9,10 +9,18 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.terminal.failure import RATE_LIMITED
+from litellm_cancel_guard.terminal.wording import BEYOND_WAITING
+
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
 
 _current: ContextVar[Sighting | None] = ContextVar("litellm_cancel_guard_sighting", default=None)
+
+
+# What a client of the Responses API is told to wait where a provider is at its limit and did not say for how long.
+# Codex ends a session at a 429 without whole seconds (0.171), where it asks again after the same event in a stream.
+_A_WHILE = 6.0
 
 
 class Sighting:
@@ -20,18 +28,16 @@ class Sighting:
 
     Attributes:
         route: LiteLLM's call type, as the pre-call hook was told; or the one whose protocol its client reads.
-        failure: what the provider's stream reported last; None while it has not, or once another was begun.
         guarded: its stream has been taken over; a callback that is listed twice must not do it again.
         delay: seconds after which the provider said, in a header, to ask again; LiteLLM may hand on its words alone.
         retry_after: seconds, for the header of an answer that is an error before its stream has begun.
         answer: what such an answer says where LiteLLM had no stream yet; None where it is in LiteLLM's own words.
     """
 
-    __slots__ = ("answer", "delay", "failure", "guarded", "retry_after", "route")
+    __slots__ = ("answer", "delay", "guarded", "retry_after", "route")
 
     def __init__(self, route: str) -> None:
         self.route = route
-        self.failure: Failure | None = None
         self.guarded = False
         self.delay: float | None = None
         self.retry_after: float | None = None
@@ -61,8 +67,13 @@ def current() -> Sighting | None:
     return _current.get()
 
 
-def saw(failure: Failure | None) -> None:
-    """Note what the provider's stream reported; None where another stream takes over (a fallback)."""
-    sighting = _current.get()
-    if sighting is not None:
-        sighting.failure = failure
+def delay_before(failure: Failure, *, responses: bool, in_band: bool) -> float | None:
+    """Return the seconds that the header of an answer should name, before the client asks again; None: no header.
+
+    *responses* tells an answer of the Responses API, *in_band* that the provider had begun one when it failed.
+    """
+    if not responses or failure.status != RATE_LIMITED:
+        return failure.retry_after
+    if failure.code in BEYOND_WAITING:
+        return None
+    return _A_WHILE if in_band and failure.retry_after is None else failure.retry_after

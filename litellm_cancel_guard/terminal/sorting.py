@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Begun, Protocol
@@ -10,9 +10,6 @@ from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
 from litellm_cancel_guard.terminal.frames import Frames, before_error
 from litellm_cancel_guard.terminal.reading import reading_of
 from litellm_cancel_guard.terminal.wording import default_message
-
-if TYPE_CHECKING:
-    from litellm_cancel_guard.terminal.sighting import Sighting
 
 
 class Sorter:
@@ -22,9 +19,7 @@ class Sorter:
         failed: what the stream has reported, or that it was cut; None while it is healthy.
     """
 
-    def __init__(self, protocol: Protocol, sighting: Sighting, *, tell_truncation: bool) -> None:
-        self._protocol = protocol
-        self._sighting = sighting
+    def __init__(self, protocol: Protocol, *, tell_truncation: bool) -> None:
         self._tell_truncation = tell_truncation
         self._reading = reading_of(protocol)
         self._frames = Frames() if protocol in (Protocol.MESSAGES, Protocol.GENAI) else None
@@ -68,9 +63,9 @@ class Sorter:
         rest: list[Any] = self._frames.kept if self._frames is not None and not self._aside else []
         try:
             for chunk in rest:
-                self.failed = self.failed or self._seen(chunk)
+                self.failed = self.failed or self._reading.read(chunk)
             if self.failed is None and self._tell_truncation and not self._aside and self._reading.cut:
-                self.failed = self._sighting.failure or Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+                self.failed = Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
         except Exception as fault:
             self._stand_aside(fault)
         return [] if self.failed else rest
@@ -81,19 +76,12 @@ class Sorter:
 
     def _sorted(self, pulled: Any) -> list[Any]:
         if self._frames is None:
-            self.failed = self._seen(pulled)
+            self.failed = self._reading.read(pulled)
             return [] if self.failed else [pulled]
         healthy: list[Any] = []
         for chunk in self._frames.push(pulled):
-            self.failed = self._seen(chunk)
+            self.failed = self._reading.read(chunk)
             if self.failed is not None:
                 return [*healthy, *before_error(chunk)]
             healthy.append(chunk)
         return healthy
-
-    def _seen(self, chunk: Any) -> Failure | None:
-        failure = self._reading.read(chunk)
-        sighted = self._sighting.failure
-        if sighted is None or self._protocol is not Protocol.MESSAGES:
-            return failure
-        return sighted if failure is not None or self._reading.ending else None

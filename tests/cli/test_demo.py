@@ -106,7 +106,8 @@ def test_a_redis_that_does_not_answer_gets_one_message_without_its_password(url:
 
 @pytest.mark.parametrize("missing", ["fakeredis", "lupa", "fastapi"])
 def test_a_missing_extra_gets_one_message_that_says_how_to_install_it(missing: str, tmp_path: Path) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None\nfrom litellm_cancel_guard.cli import main; main(['demo'])"
+    start = "from litellm_cancel_guard.operator.cli import main; main(['demo'])"
+    code = f"import sys; sys.modules[{missing!r}] = None\n{start}"
     assert_one_clear_message(python(code, cwd=tmp_path), "pip install 'litellm-cancel-guard[demo]'")
 
 
@@ -118,7 +119,7 @@ def test_the_help_is_quick_and_names_the_exit_codes() -> None:
     began = time.monotonic()
     assert "130, 143  ended by SIGINT (Ctrl-C), SIGTERM" in guard("demo", "--help").stdout
     assert time.monotonic() - began < 5
-    heavy = "import sys, litellm_cancel_guard.cli; assert not {'litellm', 'redis', 'httpx'} & set(sys.modules)"
+    heavy = "import sys, litellm_cancel_guard.operator.cli; assert not {'litellm', 'redis', 'httpx'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.setup_files import SHIM, SHIM_NAME
+from litellm_cancel_guard.host.setup_files import SHIM, SHIM_NAME
 from tests.harness import venvs
 from tests.packaging.test_wheel import run, wheel  # noqa: F401 - a fixture
 

@@ -9,9 +9,11 @@ import litellm
 import pytest
 from litellm.proxy._types import ProxyException
 
+from litellm_cancel_guard.host.mends import answers as mended
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import answers, sighting
-from litellm_cancel_guard.terminal.mends import answers as mended
+from litellm_cancel_guard.terminal.failure import Failure, note_on
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ STREAM = {"stream": True}
 @pytest.fixture(autouse=True)
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProxyException, "__init__", ProxyException.__init__)
-    assert mended.mend(Settings())
+    assert mended.mend(Settings(), touch())
 
 
 def limited(retry_after: str | None = "7") -> Exception:
@@ -48,6 +50,16 @@ async def test_it_has_the_providers_words_and_its_retry_after() -> None:
 
 async def test_it_has_no_retry_after_where_the_provider_sent_none() -> None:
     assert answered(limited(None)) == ("slow down", {"x-mine": "1"})
+
+
+async def test_one_that_was_limited_within_a_stream_of_the_responses_api_says_for_how_long_to_wait() -> None:
+    """LiteLLM itself may read a stream's first event, and raise what it says."""
+    sighting.begin("aresponses")
+    error = limited(None)
+    note_on(error, Failure(429, "slow down"))
+    answers.note(error, STREAM)
+    answer = ProxyException(message="", type="None", param="None", code=429)
+    assert answer.headers == {"retry-after": "6"}
 
 
 def refused() -> Exception:

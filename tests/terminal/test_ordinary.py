@@ -58,7 +58,7 @@ def begun(protocol: Protocol) -> Reading:
 
 
 def state(reading: Reading) -> tuple[bool, ...]:
-    return (reading.content, reading.whole, reading.ending, reading.understood, reading.cut)
+    return (reading.content, reading.whole, reading.understood, reading.cut)
 
 
 @pytest.mark.parametrize(("protocol", "chunk"), CASES)
@@ -73,13 +73,6 @@ def test_what_is_passed_over_reports_nothing_and_changes_nothing(protocol: Proto
 @pytest.mark.parametrize("protocol", MANY)
 def test_the_chunks_that_come_by_the_thousand_are_passed_over(protocol: Protocol) -> None:
     assert begun(protocol).is_ordinary(MANY[protocol])
-
-
-def test_a_stream_that_has_begun_to_end_is_read_to_its_last_frame() -> None:
-    """A failure that was seen under the stream is told as soon as LiteLLM begins to end it well."""
-    reading = begun(Protocol.MESSAGES)
-    reading.read(frame("message_delta", '{"type": "message_delta"}'))
-    assert not reading.is_ordinary(WORDS)
 
 
 def test_the_last_number_of_a_responses_stream_is_known_although_its_event_was_passed_over() -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litellm_cancel_guard import redaction
+from litellm_cancel_guard.host.mends import redaction as mended
 from litellm_cancel_guard.redaction import words
 from litellm_cancel_guard.settings import Settings
-from litellm_cancel_guard.terminal.mends import redaction as mended
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,14 +64,14 @@ def test_what_there_is_of_it_is_found(
 ) -> None:
     stood_in = {name: SimpleNamespace(**holds) for name, holds in modules.items()}
     monkeypatch.setattr(mended, "import_module", only(stood_in))
-    assert mended.mend(Settings()) == (secrets or internals)
+    assert mended.mend(Settings(), touch()) == (secrets or internals)
     assert (words._hosts.secrets is not None, words._hosts.internals is not None) == (secrets, internals)
     assert (redaction.for_log("slow") == "SLOW") == secrets
 
 
 def test_that_of_the_installed_litellm_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITELLM_DISABLE_REDACT_SECRETS", "true")
-    assert mended.mend(Settings())
+    assert mended.mend(Settings(), touch())
     monkeypatch.setattr(words, "FORMATS", ())
     token = "sk" + "-" + "aB3" * 16
     assert redaction.for_client(f"{token} is wrong") == "REDACTED is wrong"
@@ -78,7 +79,7 @@ def test_that_of_the_installed_litellm_is_applied(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_text_that_is_slow_for_litellm_does_not_hold_up_the_loop() -> None:
-    assert mended.mend(Settings())
+    assert mended.mend(Settings(), touch())
     for run in ("://", "a.", "a-", "-----BEGIN PRIVATE KEY-----", "eyJa."):
         began = time.process_time()
         redaction.for_client((run * 4000)[:4000])

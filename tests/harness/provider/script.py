@@ -37,7 +37,7 @@ class Script:
     retry_after: int = 0
     """A Retry-After header beside the status."""
     fail_first: int = 0
-    """Only so many attempts of the run get the status, then they succeed; 0: all of them."""
+    """Only so many attempts of the run fail, by whatever is said here, then they succeed; 0: all of them."""
 
     error_step: int = -1
     """Send an error event in the stream at this step, and end it; at 0, a plain answer is an error too, with a 200."""
@@ -45,7 +45,8 @@ class Script:
     """The status that the error event names."""
     error_as: str = ""
     """What it looks like instead of an event: `pretty`, `array`, `open_array`, `html`, half an event (`cut`), an
-    event that names its status by `words` alone, or, behind a response's opening, `failed-` and its code."""
+    event that names its status by `words` alone, or, behind a stream's opening, an event (`opened`), or, behind a
+    response's, `failed-` and its code."""
 
     says: int = -1
     """Say that group of `sentences` in every error, instead of the usual words."""
@@ -65,8 +66,10 @@ class Script:
     def stalls(self, step: int | str) -> bool:
         return self.stall == str(step)
 
-    def refuses(self, attempt: int) -> bool:
-        return bool(self.status) and (not self.fail_first or attempt <= self.fail_first)
+    def at(self, attempt: int) -> Script:
+        """What is done at that attempt of the run: the same, but for failures that are over by then."""
+        over = bool(self.fail_first) and attempt > self.fail_first
+        return replace(self, status=0, error_step=-1, break_step=-1, stall="", delay=0.0) if over else self
 
 
 def word(index: int) -> str:

@@ -62,9 +62,9 @@ async def answer(request: web.Request) -> web.StreamResponse:
         wire = ToolCalling(model, tool=tool, marks=scripts.marks(raw))
     run = RUNS[script.run]
     attempt = run.enter()
-    act = _Act(request, script, run, wire)
+    act = _Act(request, script.at(attempt), run, wire)
     try:
-        return await act.play(attempt, streamed=streamed)
+        return await act.play(streamed=streamed)
     finally:
         run.leave(answered=act.done)
 
@@ -98,11 +98,11 @@ class _Act:
         self._wire = wire
         self.done = False
 
-    async def play(self, attempt: int, *, streamed: bool) -> web.StreamResponse:
+    async def play(self, *, streamed: bool) -> web.StreamResponse:
         await asyncio.sleep(self._script.delay)
         if self._script.stalls("headers"):
             await self._run.stall()
-        if self._script.refuses(attempt):
+        if self._script.status:
             self.done = True
             return self._refusal()
         return await (self._stream() if streamed else self._plain())
@@ -170,6 +170,8 @@ class _Act:
         if shape.startswith(FAILED) and isinstance(self._wire, Responses):
             opening = b"" if step else self._wire.opening()
             return opening + self._wire.failed(shape.removeprefix(FAILED))
+        if shape == "opened":
+            return self._wire.opening() + self._wire.error_event(status)
         return misshapen.error(shape, self._wire, status, self._frame(step))
 
     def _drop(self) -> None:

@@ -1,0 +1,15 @@
+"""Finds what of LiteLLM is mended, by what it has and not by its version."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def class_with(module: str, name: str, *methods: str) -> Any:
+    """Return the class *name* of LiteLLM's *module* if it has all *methods*; else None: there is nothing to mend."""
+    try:
+        found = getattr(import_module(f"litellm.{module}"), name, None)
+    except ModuleNotFoundError:
+        return None
+    return found if all(hasattr(found, method) for method in methods) else None
