@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.host import rights
 from litellm_cancel_guard.operator import overview
+from litellm_cancel_guard.redaction import for_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,7 @@ async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
     except overview.NotHeldError as error:
         raise HTTPException(404, {"error": str(error)}) from None
     except (GaugeUnavailableError, GaugeCorruptError) as error:
-        raise HTTPException(503, {"error": str(error)}) from None
+        raise HTTPException(503, {"error": for_log(str(error))}) from None
 
 
 def _grafts(worker: Surveying) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ REDACTED = "REDACTED"
 
 # No more of a text is searched, and none of the rest is shown: a page of a megabyte must not hold up the loop.
 _SEEN = 20_000
+# What the host is given at once, up to a blank where there is one. LiteLLM's own patterns (1.83 - 1.110) take time by
+# the square of a text's length, 1.83's by the cube: 4,000 characters of "://" keep the loop for half a minute.
+_PIECES = re.compile(r"[\s\S]{1,160}(?:(?=\s)|\Z)|[\s\S]{1,160}")
 _KEPT = rf"\g<keep>{REDACTED}"
 
 
@@ -73,12 +77,13 @@ def bounded(text: str, longest: int = _SEEN) -> str:
 
 
 def _redacted_by_host(redact: Callable[[str], str] | None, text: str) -> str:
+    if redact is None:
+        return text
     try:
-        told = redact(text) if redact is not None else text
+        return "".join(str(redact(piece)) for piece in _PIECES.findall(text))
     except Exception:
         # The log's own lines come here, too: nothing can be said of it. The guard's patterns have been applied.
         return text
-    return told if isinstance(told, str) else text
 
 
 _SECRETS = tuple(one for one in FORMATS if not one.internal)

@@ -191,7 +191,22 @@ def test_a_hosts_own_redaction_follows_the_guards() -> None:
     assert (for_client("blue and red"), for_log("blue and red")) == ("*** and ***", "*** and red")
 
 
-@pytest.mark.parametrize("redact", [lambda _: 1 / 0, lambda _: None, lambda _: b"x"])
+@pytest.mark.parametrize("redact", [lambda _: 1 / 0, lambda text: text + 1])
 def test_a_fault_in_it_leaves_the_guards(redact: object) -> None:
     use(Redaction(redact, redact))  # type: ignore[arg-type]
     assert for_client("password=hunter2") == f"password={REDACTED}"
+
+
+def test_a_host_is_given_little_at_once_and_all_of_it_in_whole_words() -> None:
+    given: list[str] = []
+
+    def note(text: str) -> str:
+        given.append(text)
+        return text
+
+    use(Redaction(note))
+    text = "one two  three\n" * 100 + "x" * 500
+    assert for_log(text) == text
+    assert "".join(given) == text
+    assert max(map(len, given)) <= 160
+    assert all(piece[0].isspace() for piece in given[1:10])

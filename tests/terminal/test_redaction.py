@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -75,3 +76,11 @@ def test_that_of_the_installed_litellm_is_applied(monkeypatch: pytest.MonkeyPatc
     token = "sk" + "-" + "aB3" * 16
     assert redaction.for_client(f"{token} is wrong") == "REDACTED is wrong"
     assert importlib.import_module("litellm.litellm_core_utils.secret_redaction")
+
+
+def test_a_text_that_is_slow_for_litellm_does_not_hold_up_the_loop() -> None:
+    assert mended.mend(Settings(), touch())
+    for run in ("://", "a.", "a-", "-----BEGIN PRIVATE KEY-----", "eyJa."):
+        began = time.process_time()
+        redaction.for_client((run * 4000)[:4000])
+        assert time.process_time() - began < 0.3, run

@@ -194,7 +194,7 @@ SENTENCES = (
     ),
     Sentence(
         "cannot read /etc/litellm/providers/credentials or C:\\Users\\operator\\keys.txt",
-        ("/etc/litellm", "operator"),
+        ("/etc/litellm", "keys.txt"),
         ("cannot read",),
     ),
     Sentence("FileNotFoundError at /opt/models/private-model/config.json", ("private-model",), ()),
