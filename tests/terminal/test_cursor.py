@@ -20,6 +20,7 @@ from tests.terminal.test_healthy import without_ids
 
 if TYPE_CHECKING:
     from tests.harness.config import Setup
+    from tests.harness.keys import Key
     from tests.harness.proxy import Proxies, Proxy
     from tests.harness.redis_server import RedisServer
     from tests.harness.versions import Version
@@ -34,10 +35,10 @@ def _served(litellm_version: Version) -> None:
         pytest.skip(f"{litellm_version} has no stream on this route")
 
 
-async def answer(proxy: Proxy, model: str, script: Script) -> tuple[int, str]:
+async def answer(proxy: Proxy, model: str, script: Script, key: Key | None = None) -> tuple[int, str]:
     """Its status and its body, as they are on the wire."""
     body = {"model": model, "input": str(script), "stream": True}
-    headers = {"Authorization": f"Bearer {fresh_key().secret}"}
+    headers = {"Authorization": f"Bearer {(key or fresh_key()).secret}"}
     async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
         said = await client.post(f"{proxy.url}{PATH}", json=body, headers=headers)
     return said.status_code, said.text
@@ -83,9 +84,13 @@ async def test_a_failure_before_its_content_has_a_status(failing_proxy: Proxy, m
 async def test_a_whole_stream_is_the_one_that_litellm_alone_sends(proxies: Proxies, failing: Setup) -> None:
     guarded, bare = (proxies.shared(dataclasses.replace(failing, guarded=state)) for state in (True, False))
 
+    # 1.108 tells the client, in the last chunk of Anthropic's and Gemini's, the hash of its key and the proxy's address
+    # (`metadata` and `provider_specific_fields`, of the request): no two keys, no two proxies have the same stream.
+    key = fresh_key(cap=None)
+
     async def whole(proxy: Proxy, model: str, shape: str) -> tuple[int, str]:
-        status, body = await answer(proxy, model, Script("healthy", chunks=4, shape=shape))
-        return status, without_ids(body)
+        status, body = await answer(proxy, model, Script("healthy", chunks=4, shape=shape), key)
+        return status, without_ids(body).replace(proxy.url, "")
 
     asked = [(model, shape) for model in MODELS for shape in ("", "tools", "length")]
     ones, others = [await asyncio.gather(*(whole(proxy, *one) for one in asked)) for proxy in (guarded, bare)]
