@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.harness.versions import Version
 
 VENVS: pytest.StashKey[dict[Version, Future[Path]]] = pytest.StashKey()
+# What starts proxies for one test alone, several workers, or a server of another kind.
+OF_THEIR_OWN = {"start", "metered", "server", "two_workers", "cluster"}
 LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 
 
@@ -62,6 +64,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         except LookupError as missing:
             raise pytest.UsageError(str(missing)) from None
         metafunc.parametrize("litellm_version", asked, ids=str, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if "litellm_version" in fixtures:
+        item.add_marker("litellm")
+        if fixtures & OF_THEIR_OWN:
+            item.add_marker("thorough")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -53,6 +53,7 @@ class Verdict:
         ran: tests by suite.
         harm: where the guard is worse than LiteLLM alone, a line each.
         aside: what the guard's own `doctor` says is not in force there.
+        uninstallable: why no environment could be built for it.
         broken: why nothing could be played.
     """
 
@@ -61,11 +62,12 @@ class Verdict:
     failed: list[Failure] = field(default_factory=list)
     harm: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
+    uninstallable: str = ""
     broken: str = ""
 
     @property
     def result(self) -> str:
-        if self.broken or not self.ran:
+        if not self.ran:
             return "not played"
         return "harmful" if self.harm else "in part" if self.failed or self.aside else "whole"
 
@@ -113,8 +115,8 @@ def fact(number: str) -> str:
 
 def told(verdict: Verdict) -> str:
     """The report."""
-    if verdict.broken:
-        return f"LiteLLM {verdict.number} could not be played:\n{verdict.broken}"
+    if verdict.result == "not played":
+        return f"LiteLLM {verdict.number} could not be played:\n{verdict.uninstallable or verdict.broken}"
     expired = sorted({f.name.split("_")[1].upper() for f in verdict.failed if f.name.startswith("test_f")})
     others = [f for f in verdict.failed if not f.name.startswith("test_f")]
     ran = sum(verdict.ran.values())
@@ -154,6 +156,11 @@ def standing_aside(number: str) -> list[str]:
 def play(number: str, *, full: bool) -> Verdict:
     """All suites there are, with the guard; and the matrix without it, to tell harm from what LiteLLM does alone."""
     verdict = Verdict(number)
+    try:
+        venvs.python_of(versions.named(number))
+    except RuntimeError as fault:
+        verdict.uninstallable = str(fault)[-4000:]
+        return verdict
     suites = [path for path in SUITES.values() if (ROOT / path).exists()]
     short = () if full else ("--matrix-short",)
     with tempfile.TemporaryDirectory() as folder:
@@ -207,7 +214,7 @@ def sweep(path: Path) -> int:
         if number := versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}"):
             verdict = play(number, full=False)
             print(told(verdict), flush=True)
-            harmful += bool(verdict.harm or verdict.broken)
+            harmful += bool(verdict.harm or not verdict.ran)
             lines.append(f"| {number} | {' | '.join(_held(verdict, one) for one in columns)} | {verdict.result} |")
             path.write_text("\n".join(lines) + "\n")
     return 1 if harmful else 0
@@ -235,7 +242,7 @@ def main(arguments: list[str]) -> int:
     if asked.proven:
         write_proven(asked.proven, verdict, full=asked.full)
     if verdict.result == "not played":
-        return 2
+        return 0 if asked.harm and verdict.uninstallable else 2
     return 1 if verdict.harm or (not asked.harm and verdict.result != "whole") else 0
 
 

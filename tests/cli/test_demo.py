@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 linux_only = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> None:
     done = guard("demo", "--turns", "6", env={"TMPDIR": str(tmp_path)}, timeout=230)
@@ -37,7 +37,7 @@ def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> N
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("moment", "number"),
@@ -61,7 +61,7 @@ def test_a_signal_leaves_no_process_and_no_file_behind(moment: str, number: sign
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
     with playing(tmp_path) as (demo, seen):
@@ -75,7 +75,7 @@ def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_served_it_answers_the_curl_line_until_it_is_ended(tmp_path: Path) -> None:
     with playing(tmp_path, "--turns", "1", "--serve") as (demo, seen):

@@ -132,9 +132,9 @@ def _command_line(pid: int) -> bytes:
 
 
 class Proxies:
-    """The proxies of a session: started when first asked for, the longest unused one stopped for a fourth."""
+    """The proxies of a session: started when first asked for, the longest unused one stopped for a fifth."""
 
-    AT_ONCE = 3
+    AT_ONCE = 4
 
     def __init__(
         self, python_of: Callable[[Version], Path], folder_of: Callable[[str], Path], *, forks: bool = False

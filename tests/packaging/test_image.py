@@ -38,6 +38,7 @@ def image(litellm_version: Version, tmp_path: Path) -> Path:
     return tmp_path / "image"
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_its_steps_add_the_guard_and_change_no_version_of_anything_else(
     image: Path,
