@@ -77,6 +77,8 @@ def many(proxies: Proxies, setup: Setup) -> Proxy:
     return proxies.shared(dataclasses.replace(setup, settings=yaml.safe_dump({"model_list": models})))
 
 
+# Some five hundred requests: a minute on two idle cores.
+@pytest.mark.timeout(400)
 async def test_no_client_reads_a_secret_in_a_providers_words(many: Proxy, call_on: Callable[[Proxy], Caller]) -> None:
     caller, key = call_on(many), fresh_key(cap=100)
     asked = [(cell, group) for cell in cells(many.setup.version) for group in range(len(GROUPS))]
