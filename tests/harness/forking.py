@@ -52,6 +52,7 @@ class Seedling:
 
     def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
         self._lock = threading.Lock()
+        self._children: list[Forked] = []
         self.log = folder / "seedling.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -69,7 +70,14 @@ class Seedling:
 
     def fork(self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path) -> Forked:
         given = {"argv": list(argv), "env": dict(env), "cwd": str(folder), "log": str(log)}
-        return Forked(self, self.ask(fork=given))
+        self._children = [child for child in self._children if child.poll() is None]
+        self._children.append(Forked(self, self.ask(fork=given)))
+        return self._children[-1]
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that it has forked has ended."""
+        return all(child.poll() is not None for child in self._children)
 
     def ask(self, **order: Any) -> Any:
         with self._lock:
@@ -91,7 +99,9 @@ class Seedling:
 
 
 class Seedbed:
-    """The seedlings of a session, by Python and environment."""
+    """The seedlings of a session, by Python and environment; above so many, those that are idle are ended."""
+
+    AT_ONCE = 3
 
     def __init__(self) -> None:
         self._growing: OrderedDict[tuple[Any, ...], Seedling] = OrderedDict()
@@ -101,8 +111,15 @@ class Seedbed:
         read = {name: value for name, value in env.items() if not name.startswith(_READ_LATER)}
         kind = (python, libraries, *sorted(read.items()))
         if kind not in self._growing:
+            self._end_idle()
             self._growing[kind] = Seedling(python, {**read, "HOME": str(folder), "PYTHONPATH": libraries}, folder)
+        self._growing.move_to_end(kind)
         return self._growing[kind]
+
+    def _end_idle(self) -> None:
+        idle = [kind for kind, seedling in self._growing.items() if seedling.idle]
+        for kind in idle[: max(0, len(self._growing) + 1 - self.AT_ONCE)]:
+            self._growing.pop(kind).end()
 
     def end(self) -> None:
         while self._growing:
