@@ -28,29 +28,36 @@ ANSWERS = {
 }
 PY
 python_reads() {
-  "$PY" - "$1" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys, anthropic
-client = anthropic.Anthropic(api_key="x", base_url=f"{os.environ['PROVIDER']}/{sys.argv[1]}", max_retries=0)
-try:
-    with client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "x"}]) as stream:
-        message = stream.get_final_message()
-    print(message.stop_reason, message.content[0].input)
-except Exception as error:
-    print(type(error).__name__)
+def one(name):
+    client = anthropic.Anthropic(api_key="x", base_url=f"{os.environ['PROVIDER']}/{name}", max_retries=0)
+    try:
+        with client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "x"}]) as stream:
+            message = stream.get_final_message()
+        print(message.stop_reason, message.content[0].input)
+    except Exception as error:
+        print(type(error).__name__)
+for name in sys.argv[1:]:
+    one(name)
 PY
 }
+mapfile -t python < <(python_reads cut full)
 node_reads() {
-  NAME="$1" node_run <<'JS'
+  CASES="$*" node_run <<'JS'
 import Anthropic from "@anthropic-ai/sdk";
-const client = new Anthropic({ apiKey: "x", baseURL: `${process.env.PROVIDER}/${process.env.NAME}`, maxRetries: 0 });
-try {
-  const message = await client.messages.stream({ model: "m", max_tokens: 9, messages: [{ role: "user", content: "x" }] }).finalMessage();
-  console.log(message.stop_reason, JSON.stringify(message.content[0].input));
-} catch (error) { console.log(error.constructor.name); }
+for (const name of process.env.CASES.split(" ")) {
+  const client = new Anthropic({ apiKey: "x", baseURL: `${process.env.PROVIDER}/${name}`, maxRetries: 0 });
+  try {
+    const message = await client.messages.stream({ model: "m", max_tokens: 9, messages: [{ role: "user", content: "x" }] }).finalMessage();
+    console.log(message.stop_reason, JSON.stringify(message.content[0].input));
+  } catch (error) { console.log(error.constructor.name); }
+}
 JS
 }
-measured "python, cut off in a string" "an exception" "None {'path': 'notes.txt'}" "$(python_reads cut)"
-measured "python, max_tokens in a list" "an exception" "max_tokens {'a': [1, 2]}" "$(python_reads full)"
-measured "node, max_tokens in a list" "the same as python" 'max_tokens {"a":[1]}' "$(node_reads full)"
-measured "node, cut off in a string" "an exception" "AnthropicError" "$(node_reads cut)"
+mapfile -t node < <(node_reads full cut)
+measured "python, cut off in a string" "an exception" "None {'path': 'notes.txt'}" "${python[0]:-}"
+measured "python, max_tokens in a list" "an exception" "max_tokens {'a': [1, 2]}" "${python[1]:-}"
+measured "node, max_tokens in a list" "the same as python" 'max_tokens {"a":[1]}' "${node[0]:-}"
+measured "node, cut off in a string" "an exception" "AnthropicError" "${node[1]:-}"
 finish

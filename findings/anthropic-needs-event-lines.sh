@@ -25,45 +25,52 @@ ANSWERS = {
 }
 PY
 python_reads() {
-  "$PY" - "$1" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys, anthropic
-client = anthropic.Anthropic(api_key="x", base_url=f"{os.environ['PROVIDER']}/{sys.argv[1]}", max_retries=0)
-seen = []
-try:
-    for event in client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "x"}], stream=True):
-        seen += [event.delta.text] if event.type == "content_block_delta" else []
-except Exception as error:
-    seen.append(type(error).__name__)
-print(*(seen or ["no event"]))
+def one(name):
+    client = anthropic.Anthropic(api_key="x", base_url=f"{os.environ['PROVIDER']}/{name}", max_retries=0)
+    seen = []
+    try:
+        for event in client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "x"}], stream=True):
+            seen += [event.delta.text] if event.type == "content_block_delta" else []
+    except Exception as error:
+        seen.append(type(error).__name__)
+    print(*(seen or ["no event"]))
+for name in sys.argv[1:]:
+    one(name)
 PY
 }
+mapfile -t python < <(python_reads named bare error)
 node_reads() {
-  PACKAGE="$1" NAME="$2" node_run <<'JS'
+  CASES="$*" node_run <<'JS'
 import Anthropic from "@anthropic-ai/sdk";
 import { streamText } from "ai";
 import { createAnthropic } from "@ai-sdk/anthropic";
-const options = { apiKey: "x", baseURL: `${process.env.PROVIDER}/${process.env.NAME}`, maxRetries: 0 }, seen = [];
-try {
-  if (process.env.PACKAGE === "sdk") {
-    const request = { model: "m", max_tokens: 9, messages: [{ role: "user", content: "x" }], stream: true };
-    for await (const event of await new Anthropic(options).messages.create(request))
-      if (event.type === "content_block_delta") seen.push(event.delta.text);
-  } else {
-    const model = createAnthropic(options)("m");
-    for await (const part of streamText({ model, prompt: "x", maxRetries: 0, onError() {} }).fullStream) {
-      if (part.type === "text-delta") seen.push(part.text);
-      if (part.type === "error") seen.push("error");
+for (const [kind, name] of process.env.CASES.split(" ").map((pair) => pair.split(":"))) {
+  const options = { apiKey: "x", baseURL: `${process.env.PROVIDER}/${name}`, maxRetries: 0 }, seen = [];
+  try {
+    if (kind === "sdk") {
+      const request = { model: "m", max_tokens: 9, messages: [{ role: "user", content: "x" }], stream: true };
+      for await (const event of await new Anthropic(options).messages.create(request))
+        if (event.type === "content_block_delta") seen.push(event.delta.text);
+    } else {
+      const model = createAnthropic(options)("m");
+      for await (const part of streamText({ model, prompt: "x", maxRetries: 0, onError() {} }).fullStream) {
+        if (part.type === "text-delta") seen.push(part.text);
+        if (part.type === "error") seen.push("error");
+      }
     }
-  }
-} catch (error) { seen.push(error.constructor.name); }
-console.log(seen.join(" ") || "no event");
+  } catch (error) { seen.push(error.constructor.name); }
+  console.log(seen.join(" ") || "no event");
+}
 JS
 }
-measured "python, with event: lines" "A B" "A B" "$(python_reads named)"
-measured "python, without" "A B" "no event" "$(python_reads bare)"
-measured "python, an error without its name" "A APIStatusError" "A" "$(python_reads error)"
-measured "node, without" "A B" "no event" "$(node_reads sdk bare)"
-measured "node, an error without its name" "A APIError" "A" "$(node_reads sdk error)"
-measured "@ai-sdk/anthropic, without" "A B" "A B" "$(node_reads ai bare)"
-measured "@ai-sdk/anthropic, an error without its name" "A error" "A error" "$(node_reads ai error)"
+mapfile -t node < <(node_reads sdk:bare sdk:error ai:bare ai:error)
+measured "python, with event: lines" "A B" "A B" "${python[0]:-}"
+measured "python, without" "A B" "no event" "${python[1]:-}"
+measured "python, an error without its name" "A APIStatusError" "A" "${python[2]:-}"
+measured "node, without" "A B" "no event" "${node[0]:-}"
+measured "node, an error without its name" "A APIError" "A" "${node[1]:-}"
+measured "@ai-sdk/anthropic, without" "A B" "A B" "${node[2]:-}"
+measured "@ai-sdk/anthropic, an error without its name" "A error" "A error" "${node[3]:-}"
 finish

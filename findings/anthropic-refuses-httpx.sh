@@ -20,26 +20,30 @@ message = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "co
 ANSWERS = {"openai": body(answer()), "anthropic": body(message)}
 PY
 asks() {
-  "$PY" - "$1" "$2" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys
 import anthropic, httpx, openai
-base = f"{os.environ['PROVIDER']}/{sys.argv[1]}"
-option = {"client": {"http_client": httpx.Client()}, "timeout": {"timeout": httpx.Timeout(5)}, "number": {"timeout": 5}}[sys.argv[2]]
-request = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
-try:
-    if sys.argv[1] == "openai":
-        print(openai.OpenAI(api_key="x", base_url=base, **option).chat.completions.create(**request).choices[0].message.content)
-    else:
-        print(anthropic.Anthropic(api_key="x", base_url=base, **option).messages.create(**request).content[0].text)
-except Exception as error:
-    print(type(error).__name__)
+def one(sdk, name):
+    base = f"{os.environ['PROVIDER']}/{sdk}"
+    option = {"client": {"http_client": httpx.Client()}, "timeout": {"timeout": httpx.Timeout(5)}, "number": {"timeout": 5}}[name]
+    request = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    try:
+        if sdk == "openai":
+            print(openai.OpenAI(api_key="x", base_url=base, **option).chat.completions.create(**request).choices[0].message.content)
+        else:
+            print(anthropic.Anthropic(api_key="x", base_url=base, **option).messages.create(**request).content[0].text)
+    except Exception as error:
+        print(type(error).__name__)
+for case in sys.argv[1:]:
+    one(*case.split(":"))
 PY
 }
-measured "openai with httpx.Client" "whole" "whole" "$(asks openai client)"
-measured "openai with httpx.Timeout" "whole" "whole" "$(asks openai timeout)"
-measured "anthropic with httpx.Client" "whole" "TypeError" "$(asks anthropic client)"
-measured "anthropic with httpx.Timeout" "whole" "TypeError" "$(asks anthropic timeout)"
-measured "anthropic with a number" "whole" "whole" "$(asks anthropic number)"
+mapfile -t asks < <(asks openai:client openai:timeout anthropic:client anthropic:timeout anthropic:number)
+measured "openai with httpx.Client" "whole" "whole" "${asks[0]:-}"
+measured "openai with httpx.Timeout" "whole" "whole" "${asks[1]:-}"
+measured "anthropic with httpx.Client" "whole" "TypeError" "${asks[2]:-}"
+measured "anthropic with httpx.Timeout" "whole" "TypeError" "${asks[3]:-}"
+measured "anthropic with a number" "whole" "whole" "${asks[4]:-}"
 measured "httpx2.ReadError is an httpx.HTTPError" "True" "False" \
   "$("$PY" -c 'import httpx, httpx2; print(issubclass(httpx2.ReadError, httpx.HTTPError))')"
 finish

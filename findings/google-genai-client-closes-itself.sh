@@ -19,25 +19,29 @@ answered = {"candidates": [{"content": {"role": "model", "parts": [{"text": "A"}
 ANSWERS = {"gemini": body(answered), "openai": body(answer())}
 PY
 reads() {
-  "$PY" - "$1" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys, openai
 from google import genai
 from google.genai import types
-options, messages = types.HttpOptions(base_url=f"{os.environ['PROVIDER']}/gemini"), [{"role": "user", "content": "x"}]
-try:
-    if sys.argv[1] == "openai":
-        base = f"{os.environ['PROVIDER']}/openai"
-        print(openai.OpenAI(api_key="x", base_url=base).chat.completions.create(model="m", messages=messages).choices[0].message.content)
-    elif sys.argv[1] == "kept":
-        client = genai.Client(api_key="x", http_options=options)
-        print(client.models.generate_content(model="m", contents="x").text)
-    else:
-        print(genai.Client(api_key="x", http_options=options).models.generate_content(model="m", contents="x").text)
-except Exception as error:
-    print(f"{type(error).__name__}: {error}")
+def one(name):
+    options, messages = types.HttpOptions(base_url=f"{os.environ['PROVIDER']}/gemini"), [{"role": "user", "content": "x"}]
+    try:
+        if name == "openai":
+            base = f"{os.environ['PROVIDER']}/openai"
+            print(openai.OpenAI(api_key="x", base_url=base).chat.completions.create(model="m", messages=messages).choices[0].message.content)
+        elif name == "kept":
+            client = genai.Client(api_key="x", http_options=options)
+            print(client.models.generate_content(model="m", contents="x").text)
+        else:
+            print(genai.Client(api_key="x", http_options=options).models.generate_content(model="m", contents="x").text)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+for name in sys.argv[1:]:
+    one(name)
 PY
 }
-measured "openai, in one line" "whole" "whole" "$(reads openai)"
-measured "google-genai, the client kept" "A" "A" "$(reads kept)"
-measured "google-genai, in one line" "A" "RuntimeError: Cannot send a request, as the client has been closed." "$(reads line)"
+mapfile -t seen < <(reads openai kept line)
+measured "openai, in one line" "whole" "whole" "${seen[0]:-}"
+measured "google-genai, the client kept" "A" "A" "${seen[1]:-}"
+measured "google-genai, in one line" "A" "RuntimeError: Cannot send a request, as the client has been closed." "${seen[2]:-}"
 finish

@@ -20,33 +20,40 @@ def failed(code):
 ANSWERS = {"text": failed("429"), "number": failed(429)}
 PY
 python_reads() {
-  "$PY" - "$1" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys
 from google import genai
 from google.genai import types
-options = types.HttpOptions(base_url=f"{os.environ['PROVIDER']}/{sys.argv[1]}")
-client, seen = genai.Client(api_key="x", http_options=options), []
-try:
-    for chunk in client.models.generate_content_stream(model="m", contents="x"):
-        seen.append(chunk.text or "nothing")
-except Exception as error:
-    seen.append(type(error).__name__)
-print(*seen)
+def one(name):
+    options = types.HttpOptions(base_url=f"{os.environ['PROVIDER']}/{name}")
+    client, seen = genai.Client(api_key="x", http_options=options), []
+    try:
+        for chunk in client.models.generate_content_stream(model="m", contents="x"):
+            seen.append(chunk.text or "nothing")
+    except Exception as error:
+        seen.append(type(error).__name__)
+    print(*seen)
+for name in sys.argv[1:]:
+    one(name)
 PY
 }
+mapfile -t python < <(python_reads number text)
 node_reads() {
-  NAME="$1" node_run <<'JS'
+  CASES="$*" node_run <<'JS'
 import { GoogleGenAI } from "@google/genai";
-const client = new GoogleGenAI({ apiKey: "x", httpOptions: { baseUrl: `${process.env.PROVIDER}/${process.env.NAME}` } });
-const seen = [];
-try {
-  for await (const chunk of await client.models.generateContentStream({ model: "m", contents: "x" })) seen.push(chunk.text ?? "nothing");
-} catch (error) { seen.push(error.constructor.name); }
-console.log(seen.join(" "));
+for (const name of process.env.CASES.split(" ")) {
+  const client = new GoogleGenAI({ apiKey: "x", httpOptions: { baseUrl: `${process.env.PROVIDER}/${name}` } });
+  const seen = [];
+  try {
+    for await (const chunk of await client.models.generateContentStream({ model: "m", contents: "x" })) seen.push(chunk.text ?? "nothing");
+  } catch (error) { seen.push(error.constructor.name); }
+  console.log(seen.join(" "));
+}
 JS
 }
-measured "python, code 429" "A ClientError" "A ClientError" "$(python_reads number)"
-measured "python, code \"429\"" "A ClientError" "A TypeError" "$(python_reads text)"
-measured "node, code 429" "A ApiError" "A ApiError" "$(node_reads number)"
-measured "node, code \"429\"" "A ApiError" "A nothing" "$(node_reads text)"
+mapfile -t node < <(node_reads number text)
+measured "python, code 429" "A ClientError" "A ClientError" "${python[0]:-}"
+measured "python, code \"429\"" "A ClientError" "A TypeError" "${python[1]:-}"
+measured "node, code 429" "A ApiError" "A ApiError" "${node[0]:-}"
+measured "node, code \"429\"" "A ApiError" "A nothing" "${node[1]:-}"
 finish

@@ -22,18 +22,21 @@ ANSWERS = {
 }
 PY
 reads() {
-  NAME="$1" node_run <<'JS'
+  CASES="$*" node_run <<'JS'
 import { GoogleGenAI } from "@google/genai";
-const client = new GoogleGenAI({ apiKey: "x", httpOptions: { baseUrl: `${process.env.PROVIDER}/${process.env.NAME}` } });
-const seen = [];
-try {
-  for await (const chunk of await client.models.generateContentStream({ model: "m", contents: "x" }))
-    if (chunk.text) seen.push(chunk.text);
-} catch (error) { seen.push(error.constructor.name); }
-console.log(seen.join(" "));
+for (const name of process.env.CASES.split(" ")) {
+  const client = new GoogleGenAI({ apiKey: "x", httpOptions: { baseUrl: `${process.env.PROVIDER}/${name}` } });
+  const seen = [];
+  try {
+    for await (const chunk of await client.models.generateContentStream({ model: "m", contents: "x" }))
+      if (chunk.text) seen.push(chunk.text);
+  } catch (error) { seen.push(error.constructor.name); }
+  console.log(seen.join(" "));
+}
 JS
 }
-measured "an id before the first event" "A B" "B" "$(reads id)"
-measured "data: with an error" "A ApiError" "A ApiError" "$(reads data)"
-measured "event: error with the same error" "A ApiError" "A" "$(reads named)"
+mapfile -t seen < <(reads id data named)
+measured "an id before the first event" "A B" "B" "${seen[0]:-}"
+measured "data: with an error" "A ApiError" "A ApiError" "${seen[1]:-}"
+measured "event: error with the same error" "A ApiError" "A" "${seen[2]:-}"
 finish

@@ -26,23 +26,27 @@ ANSWERS = {
 }
 PY
 reads() {
-  "$PY" - "$1" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys
 from google import genai
 from google.genai import types
-options = types.HttpOptions(base_url=f"{os.environ['PROVIDER']}/{sys.argv[1]}")
-client, seen = genai.Client(api_key="x", http_options=options), []
-try:
-    for chunk in client.models.generate_content_stream(model="m", contents="x"):
-        seen += [chunk.text] if chunk.text else []
-except Exception as error:
-    seen.append(type(error).__name__)
-print(*seen)
+def one(name):
+    options = types.HttpOptions(base_url=f"{os.environ['PROVIDER']}/{name}")
+    client, seen = genai.Client(api_key="x", http_options=options), []
+    try:
+        for chunk in client.models.generate_content_stream(model="m", contents="x"):
+            seen += [chunk.text] if chunk.text else []
+    except Exception as error:
+        seen.append(type(error).__name__)
+    print(*seen)
+for name in sys.argv[1:]:
+    one(name)
 PY
 }
-measured "blank lines between events" "A B" "A B" "$(reads blank)"
-measured "a comment between events" "A B" "A UnknownApiResponseError" "$(reads comment)"
-measured "event: before data:" "A B" "UnknownApiResponseError" "$(reads event)"
-measured "data: without a blank" "A B" "UnknownApiResponseError" "$(reads tight)"
-measured "[DONE] at the end" "A B" "A B UnknownApiResponseError" "$(reads done)"
+mapfile -t seen < <(reads blank comment event tight done)
+measured "blank lines between events" "A B" "A B" "${seen[0]:-}"
+measured "a comment between events" "A B" "A UnknownApiResponseError" "${seen[1]:-}"
+measured "event: before data:" "A B" "UnknownApiResponseError" "${seen[2]:-}"
+measured "data: without a blank" "A B" "UnknownApiResponseError" "${seen[3]:-}"
+measured "[DONE] at the end" "A B" "A B UnknownApiResponseError" "${seen[4]:-}"
 finish

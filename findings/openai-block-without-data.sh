@@ -28,36 +28,43 @@ ANSWERS = {
 }
 PY
 python_reads() {
-  "$PY" - "$1" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys, openai
-client = openai.OpenAI(api_key="x", base_url=f"{os.environ['PROVIDER']}/{sys.argv[1]}", max_retries=0)
-seen = []
-try:
-    for chunk in client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}], stream=True):
-        seen += [chunk.choices[0].delta.content] if chunk.choices[0].delta.content else []
-except Exception as error:
-    seen.append(type(error).__name__ + (" (an OpenAIError)" if isinstance(error, openai.OpenAIError) else ""))
-print(*seen)
+def one(name):
+    client = openai.OpenAI(api_key="x", base_url=f"{os.environ['PROVIDER']}/{name}", max_retries=0)
+    seen = []
+    try:
+        for chunk in client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}], stream=True):
+            seen += [chunk.choices[0].delta.content] if chunk.choices[0].delta.content else []
+    except Exception as error:
+        seen.append(type(error).__name__ + (" (an OpenAIError)" if isinstance(error, openai.OpenAIError) else ""))
+    print(*seen)
+for name in sys.argv[1:]:
+    one(name)
 PY
 }
+mapfile -t python < <(python_reads comment retry event id)
 node_reads() {
-  NAME="$1" node_run <<'JS'
+  CASES="$*" node_run <<'JS'
 import OpenAI from "openai";
-const client = new OpenAI({ apiKey: "x", baseURL: `${process.env.PROVIDER}/${process.env.NAME}`, maxRetries: 0 });
-const seen = [];
-try {
-  const messages = [{ role: "user", content: "x" }];
-  for await (const chunk of await client.chat.completions.create({ model: "m", messages, stream: true }))
-    if (chunk.choices[0].delta.content) seen.push(chunk.choices[0].delta.content);
-} catch (error) { seen.push(error.constructor.name + (error instanceof OpenAI.OpenAIError ? " (an OpenAIError)" : "")); }
-console.log(seen.join(" "));
+for (const name of process.env.CASES.split(" ")) {
+  const client = new OpenAI({ apiKey: "x", baseURL: `${process.env.PROVIDER}/${name}`, maxRetries: 0 });
+  const seen = [];
+  try {
+    const messages = [{ role: "user", content: "x" }];
+    for await (const chunk of await client.chat.completions.create({ model: "m", messages, stream: true }))
+      if (chunk.choices[0].delta.content) seen.push(chunk.choices[0].delta.content);
+  } catch (error) { seen.push(error.constructor.name + (error instanceof OpenAI.OpenAIError ? " (an OpenAIError)" : "")); }
+  console.log(seen.join(" "));
+}
 JS
 }
-measured "python: a comment alone" "A B" "A B" "$(python_reads comment)"
-measured "python: retry: alone" "A B" "JSONDecodeError" "$(python_reads retry)"
-measured "python: event: alone" "A B" "A JSONDecodeError" "$(python_reads event)"
-measured "python: a comment after an id:" "A B" "A JSONDecodeError" "$(python_reads id)"
-measured "node: retry: alone" "A B" "A B" "$(node_reads retry)"
-measured "node: event: alone" "A B" "A SyntaxError" "$(node_reads event)"
-measured "node: a comment after an id:" "A B" "A B" "$(node_reads id)"
+mapfile -t node < <(node_reads retry event id)
+measured "python: a comment alone" "A B" "A B" "${python[0]:-}"
+measured "python: retry: alone" "A B" "JSONDecodeError" "${python[1]:-}"
+measured "python: event: alone" "A B" "A JSONDecodeError" "${python[2]:-}"
+measured "python: a comment after an id:" "A B" "A JSONDecodeError" "${python[3]:-}"
+measured "node: retry: alone" "A B" "A B" "${node[0]:-}"
+measured "node: event: alone" "A B" "A SyntaxError" "${node[1]:-}"
+measured "node: a comment after an id:" "A B" "A B" "${node[2]:-}"
 finish

@@ -26,25 +26,29 @@ for sdk in ("openai", "anthropic"):
     ANSWERS[f"{sdk}-3600-false"] = refused(retry_after="3600", x_should_retry="false")
 PY
 sleeps() {
-  "$PY" - "$1" "$2" <<'PY'
+  "$PY" - "$@" <<'PY'
 import os, sys, time
 import anthropic, openai
-slept, base = [], f"{os.environ['PROVIDER']}/{sys.argv[1]}-{sys.argv[2]}"
-time.sleep = lambda seconds: slept.append(round(seconds))
-request = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
-try:
-    if sys.argv[1] == "openai":
-        openai.OpenAI(api_key="x", base_url=base, timeout=5).chat.completions.create(**request)
-    else:
-        anthropic.Anthropic(api_key="x", base_url=base, timeout=5).messages.create(**request)
-except Exception:
-    pass
-print(*(slept or ["none"]))
+def one(sdk, name):
+    slept, base = [], f"{os.environ['PROVIDER']}/{sdk}-{name}"
+    time.sleep = lambda seconds: slept.append(round(seconds))
+    request = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    try:
+        if sdk == "openai":
+            openai.OpenAI(api_key="x", base_url=base, timeout=5).chat.completions.create(**request)
+        else:
+            anthropic.Anthropic(api_key="x", base_url=base, timeout=5).messages.create(**request)
+    except Exception:
+        pass
+    print(*(slept or ["none"]))
+for case in sys.argv[1:]:
+    one(*case.split(":"))
 PY
 }
-measured "anthropic, retry-after 90" "about 1" "90" "$(sleeps anthropic 90)"
-measured "anthropic, retry-after 3600" "about 1" "3600" "$(sleeps anthropic 3600)"
-measured "anthropic, the same with x-should-retry: false" "none" "none" "$(sleeps anthropic 3600-false)"
-measured "openai, retry-after 90" "about 1" "90" "$(sleeps openai 90)"
-measured "openai, retry-after 3600" "about 1" "none" "$(sleeps openai 3600)"
+mapfile -t sleeps < <(sleeps anthropic:90 anthropic:3600 anthropic:3600-false openai:90 openai:3600)
+measured "anthropic, retry-after 90" "about 1" "90" "${sleeps[0]:-}"
+measured "anthropic, retry-after 3600" "about 1" "3600" "${sleeps[1]:-}"
+measured "anthropic, the same with x-should-retry: false" "none" "none" "${sleeps[2]:-}"
+measured "openai, retry-after 90" "about 1" "90" "${sleeps[3]:-}"
+measured "openai, retry-after 3600" "about 1" "none" "${sleeps[4]:-}"
 finish
