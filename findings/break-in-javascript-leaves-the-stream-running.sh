@@ -21,36 +21,40 @@ ANSWERS = {
 }
 PY
 leaves() {
-  CLIENT="$1" HOW="${2:-break}" LOG="$WORK/log" node_run <<'JS'
+  CASES="$*" LOG="$WORK/log" node_run <<'JS'
 import { readFileSync } from "node:fs";
 import OpenAI from "openai";
 import { Mistral } from "@mistralai/mistralai";
 import { GoogleGenAI } from "@google/genai";
 import { streamText } from "ai";
 import { createOpenAI } from "@ai-sdk/openai";
-const base = process.env.PROVIDER, messages = [{ role: "user", content: "x" }], abort = new AbortController();
-const abortSignal = process.env.HOW === "abort" ? abort.signal : undefined;
+const base = process.env.PROVIDER, messages = [{ role: "user", content: "x" }], model = "m", stream = true;
+const chat = { apiKey: "x", baseURL: `${base}/chat` };
 const begin = {
-  openai: () => new OpenAI({ apiKey: "x", baseURL: `${base}/chat` }).chat.completions.create({ model: "m", messages, stream: true }),
-  mistralai: () => new Mistral({ apiKey: "x", serverURL: `${base}/chat` }).chat.stream({ model: "m", messages }),
-  google: () => new GoogleGenAI({ apiKey: "x", httpOptions: { baseUrl: `${base}/gemini` } }).models
-    .generateContentStream({ model: "m", contents: "x", config: { abortSignal } }),
-  ai: () => streamText({ model: createOpenAI({ apiKey: "x", baseURL: `${base}/chat` }).chat("m"), prompt: "x", abortSignal, onError() {} }).textStream,
+  openai: () => new OpenAI(chat).chat.completions.create({ model, messages, stream }),
+  mistralai: () => new Mistral({ apiKey: "x", serverURL: `${base}/chat` }).chat.stream({ model, messages }),
+  google: (abortSignal) => new GoogleGenAI({ apiKey: "x", httpOptions: { baseUrl: `${base}/gemini` } }).models
+    .generateContentStream({ model, contents: "x", config: { abortSignal } }),
+  ai: (abortSignal) => streamText({ model: createOpenAI(chat).chat(model), prompt: "x", abortSignal, onError() {} }).textStream,
 };
 process.on("unhandledRejection", () => {});
-for await (const piece of await begin[process.env.CLIENT]()) break;
-if (abortSignal) abort.abort();
-await new Promise((wake) => setTimeout(wake, 1500));
-console.log(readFileSync(process.env.LOG, "utf8").includes("left") ? "yes" : "no");
+const left = () => readFileSync(process.env.LOG, "utf8").split("left").length;
+for (const [client, how] of process.env.CASES.split(" ").map((pair) => pair.split(":"))) {
+  const abort = new AbortController(), before = left();
+  for await (const piece of await begin[client](how ? abort.signal : undefined)) break;
+  if (how) abort.abort();
+  await new Promise((wake) => setTimeout(wake, 1500));
+  console.log(left() > before ? "yes" : "no");
+  await new Promise((wake) => setTimeout(wake, 3500)); // until the provider is through with it either way
+}
 process.exit(0);
 JS
-  sleep 0.3
-  provider_log >/dev/null
 }
-measured "openai" "yes" "yes" "$(leaves openai)"
-measured "@mistralai/mistralai" "yes" "yes" "$(leaves mistralai)"
-measured "ai, textStream" "yes" "no" "$(leaves ai)"
-measured "ai, textStream, then abort" "yes" "yes" "$(leaves ai abort)"
-measured "@google/genai" "yes" "no" "$(leaves google)"
-measured "@google/genai, then abort" "yes" "yes" "$(leaves google abort)"
+mapfile -t left < <(leaves openai mistralai ai ai:abort google google:abort)
+measured "openai" "yes" "yes" "${left[0]:-}"
+measured "@mistralai/mistralai" "yes" "yes" "${left[1]:-}"
+measured "ai, textStream" "yes" "no" "${left[2]:-}"
+measured "ai, textStream, then abort" "yes" "yes" "${left[3]:-}"
+measured "@google/genai" "yes" "no" "${left[4]:-}"
+measured "@google/genai, then abort" "yes" "yes" "${left[5]:-}"
 finish

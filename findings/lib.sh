@@ -69,6 +69,7 @@ debian_packages() {
 # provider: starts the scripted provider with the ANSWERS from standard input; sets $PROVIDER to its address.
 provider() {
   cat >"$WORK/answers.py"
+  : >"$WORK/log"
   "${PY:-python3}" "$FINDINGS/provider.py" "$WORK" &
   STARTED+=("$!")
   await_file "$WORK/port"

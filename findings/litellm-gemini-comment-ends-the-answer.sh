@@ -27,6 +27,7 @@ PY
 import logging, os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
+litellm.suppress_debug_info = True
 logging.disable(logging.CRITICAL)
 for name in ("plain", "comment", "retry"):
     seen, base = [], f"{os.environ['PROVIDER']}/{name}"

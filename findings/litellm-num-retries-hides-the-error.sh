@@ -20,6 +20,7 @@ PY
 import logging, os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
+litellm.suppress_debug_info = True
 logging.disable(logging.CRITICAL)
 for options in ({}, {"max_retries": 2}, {"num_retries": 2}):
     try:

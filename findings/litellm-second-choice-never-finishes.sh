@@ -22,6 +22,7 @@ PY
 import logging, os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
+litellm.suppress_debug_info = True
 logging.disable(logging.CRITICAL)
 base = f"{os.environ['PROVIDER']}/two"
 chunks = list(litellm.completion(model="openai/m", messages=[{"role": "user", "content": "x"}], api_key="x", api_base=base, stream=True, n=2))

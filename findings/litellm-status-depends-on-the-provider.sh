@@ -23,6 +23,7 @@ PY
 import logging, os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
+litellm.suppress_debug_info = True
 logging.disable(logging.CRITICAL)
 def failure(provider, code):
     try:

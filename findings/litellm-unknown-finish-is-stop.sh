@@ -24,6 +24,7 @@ PY
 import logging, os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
+litellm.suppress_debug_info = True
 logging.disable(logging.CRITICAL)
 def finish(model, reason, stream):
     base = f"{os.environ['PROVIDER']}/{reason}{'-streamed' if stream else ''}"
