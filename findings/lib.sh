@@ -5,12 +5,18 @@ set -euo pipefail
 
 # The whole run, installs included, is one process group that `timeout` ends: nothing outlives a finding. A machine that
 # is busy with other things may need FINDING_SECONDS=300.
-if [ -z "${FINDING_TIMED:-}" ]; then
-  FINDING_TIMED=1 exec timeout --kill-after=3 "${FINDING_SECONDS:-90}" bash "$0" "$@"
+# The folder is the outer shell's, so that it goes away even when the inner one has to be killed.
+if [ -z "${FINDING_WORK:-}" ]; then
+  FINDING_WORK="$(mktemp -d)"
+  export FINDING_WORK
+  trap 'rm -rf "$FINDING_WORK"' EXIT
+  outcome=0
+  timeout --kill-after=3 "${FINDING_SECONDS:-90}" bash "$0" "$@" || outcome=$?
+  exit "$outcome"
 fi
 
 FINDINGS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-WORK="$(mktemp -d)"
+WORK="$FINDING_WORK"
 CHANGED=0
 STARTED=()
 export PYTHONPATH="$FINDINGS" PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore PYTHONUNBUFFERED=1
@@ -21,7 +27,6 @@ tidy() {
   for pid in ${STARTED[@]+"${STARTED[@]}"}; do
     kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
   done
-  rm -rf "$WORK"
 }
 trap tidy EXIT
 trap 'exit 124' TERM INT
