@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.routes import LAST_FRAME
+from litellm_cancel_guard.lease.routes import LAST_FRAME
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.stream import guarded as put_around
 from litellm_cancel_guard.terminal import sighting
@@ -21,7 +21,7 @@ from litellm_cancel_guard.terminal.reading import protocol_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from litellm_cancel_guard.lease import Ending
+    from litellm_cancel_guard.lease.lease import Ending
 
 CHUNKS = 1000
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import slots
 from benchmarks.figures import Results, Series, at_most, one
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease
 
 if TYPE_CHECKING:
     from benchmarks.stage import Plan, Stage

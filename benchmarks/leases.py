@@ -17,7 +17,7 @@ from litellm_cancel_guard.settings import Settings
 
 if TYPE_CHECKING:
     from benchmarks.stage import Plan, Stage
-    from litellm_cancel_guard.ledger import Ledger
+    from litellm_cancel_guard.ledger.ledger import Ledger
 
 NAME = "leases"
 _COUNTS = (1_000, 10_000, 50_000)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import slots
 from benchmarks.figures import Figure, Results, at_least, ratio, spread
 from benchmarks.machine import cpu_seconds, pinned
-from litellm_cancel_guard.lease import Ending, Lease
+from litellm_cancel_guard.lease.lease import Ending, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -11,9 +11,9 @@ import redis.asyncio
 from litellm_cancel_guard.gauge.layout import Layout, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.gauge.scripts import load
-from litellm_cancel_guard.lease import Lease
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.harness.process import LOOPBACK
 

@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("litellm-cancel-guard")
-    from litellm_cancel_guard.naming import misnamed
+    from litellm_cancel_guard.host.callback_name import misnamed
 
     return misnamed(name, _handler)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
-from litellm_cancel_guard.naming import misnamed
+from litellm_cancel_guard.host.callback_name import misnamed
 
 __all__ = ["handler"]
 

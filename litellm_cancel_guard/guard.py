@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import sys
+import asyncio
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from litellm_cancel_guard.background import follow
-from litellm_cancel_guard.closing import leave_to_others, spare_for_the_bill
-from litellm_cancel_guard.configured import Configured
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.routes import LAST_FRAME, NESTED_ROUTE, ends
-from litellm_cancel_guard.serving import note_tasks
+from litellm_cancel_guard.host.closing import leave_to_others, spare_for_the_bill
+from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.host.mounts import Mounts
+from litellm_cancel_guard.host.terminals import Terminals
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.routes import LAST_FRAME, NESTED_ROUTE, ends
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.stream import guarded
-from litellm_cancel_guard.terminal import mends
-from litellm_cancel_guard.terminal.terminals import Terminals
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
+    from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.outcome import Outcome
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 async def _holds_nothing(ending: Ending) -> None:
     """End a request whose key has no cap."""
-
-
-def _mount(worker: Worker, guard: Any) -> None:
-    """Be told of tasks, and add the admin routes, where this is a proxy."""
-    app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
-    if app is None:
-        return
-    steps: tuple[tuple[str, Callable[[], None]], ...] = (
-        ("the tasks of requests can't be told apart", lambda: note_tasks(app)),
-        ("late failures end as LiteLLM ends them", mends.mend_entrance),
-        ("answers that are polled hold no slot", lambda: _follow(worker)),
-        ("the admin routes could not be mounted", lambda: _admin(app, worker, guard)),
-    )
-    for without, step in steps:
-        try:
-            step()
-        except Exception:
-            log.exception("cancel_guard: %s; everything else works without", without)
-
-
-def _follow(worker: Worker) -> None:
-    from litellm.proxy.response_polling import background_streaming
-
-    follow(background_streaming, worker.registry)
-
-
-def _admin(app: Any, worker: Worker, guard: Any) -> None:
-    from litellm_cancel_guard.admin import mount
-
-    mount(app, worker, guard)
 
 
 def _outcome(terminals: Terminals, user_api_key_dict: Any, request_data: Any) -> Outcome | None:
@@ -107,15 +75,38 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         super().__init__()
         configured = Configured()
         self._worker = Worker(configured)
-        self._terminals = Terminals(configured)
+        self._terminals = Terminals(configured, self._worker.board)
         self._terminals.observer = self._worker.registry.observer
-        self._worker.when_changed(self._terminals.adopt)
         self._worker.outer = _PROXY_CancelGuardsEnd(self._terminals)
-        _mount(self._worker, self)
+        self._mounts = Mounts(self._worker.board, self._worker.registry, self._mount_admin)
+        self._worker.when_changed(self._adopt)
+        self._worker.standing.when_out = self._mounts.take_out
+        if configured.settings.enabled:
+            self._mounts.put_in()
+        self._prepare_soon()
+
+    def _adopt(self, settings: Settings) -> None:
+        self._terminals.adopt(settings)
+        if settings.enabled:
+            self._mounts.put_in()
+
+    def _mount_admin(self, app: Any) -> None:
+        from litellm_cancel_guard.operator.admin import mount
+
+        mount(app, self._worker, self)
+
+    def _prepare_soon(self) -> None:
+        """Be attached and proven before the first request, where LiteLLM makes its callbacks on its event loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._preparing = Context().run(loop.create_task, self._worker.prepare_when_there(self))
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""
         try:
+            await self._worker.prepared(self)
             self._terminals.begin(str(call_type), getattr(user_api_key_dict, "request_route", None))
             if user_api_key_dict.max_parallel_requests is None:
                 self._worker.stand_aside(self)

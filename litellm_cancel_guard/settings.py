@@ -41,6 +41,11 @@ class Settings(BaseModel):
         description="When Redis can't be asked: `local` enforces the cap on what this worker holds, `open` admits, "
         "`closed` answers 503. Where LiteLLM's `fail_closed_rate_limit_enforcement` is on, the default is `closed`.",
     )
+    on_unproven_litellm: Literal["try", "stand_aside"] = Field(
+        default="try",
+        description="A LiteLLM that the guard was never played on: `try` has each worker prove that both count the "
+        "same, `stand_aside` leaves the count to LiteLLM until there is a guard that knows it.",
+    )
     on_truncation: Literal["error", "pass"] = Field(
         default="error",
         description="A stream cut off by its provider: `error` ends it as a failed one, `pass` as LiteLLM does.",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.closing import Closer
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.routes import goes_on
+from litellm_cancel_guard.host.closing import Closer
+from litellm_cancel_guard.host.going_on import goes_on
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
-    from litellm_cancel_guard.routes import IsLast
+    from litellm_cancel_guard.lease.routes import IsLast
     from litellm_cancel_guard.terminal.outcome import Outcome
 
     End = Callable[[Ending], Awaitable[None]]
     Follow = Callable[[Closer | None], None]
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 async def guarded(

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import limiter as upstream
-from litellm_cancel_guard import metrics
-from litellm_cancel_guard.gauge.records import Aside
-from litellm_cancel_guard.heartbeat import Heartbeat
-from litellm_cancel_guard.identity import Identity, guard_version
-from litellm_cancel_guard.leaks import Leaks
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.passthrough import close_abandoned_streams
-from litellm_cancel_guard.registry import Registry
-from litellm_cancel_guard.reload import ConfigWatch, InForce, config_path
-from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.serving import asgi_task, outer_task
+from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.configured import config_path
+from litellm_cancel_guard.host.grafting import Board, NotFoundError
+from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.proven import UnprovenError, look_up
+from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, outer_task, served_now
+from litellm_cancel_guard.host.shutdown import after_the_last_request
+from litellm_cancel_guard.host.standing import SLOTS, Standing
+from litellm_cancel_guard.lease.graft import State
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.records import Aside
+from litellm_cancel_guard.lease.routes import NESTED_ROUTE
+from litellm_cancel_guard.ledger.heartbeat import Heartbeat
+from litellm_cancel_guard.ledger.identity import Identity, guard_version
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry
+from litellm_cancel_guard.operator import metrics
+from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.reload import ConfigWatch, InForce
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import Settings, closed_unless_set
-from litellm_cancel_guard.shutdown import after_the_last_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from litellm_cancel_guard.closing import Closer
-    from litellm_cancel_guard.configured import Configured
-    from litellm_cancel_guard.lease import Admission, FollowUp
-    from litellm_cancel_guard.overview import Surveyed
-    from litellm_cancel_guard.registry import Request
+    from litellm_cancel_guard.host.closing import Closer
+    from litellm_cancel_guard.host.configured import Configured
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.lease.graft import Status
+    from litellm_cancel_guard.lease.lease import Admission, FollowUp
+    from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.operator.overview import Surveyed
 
-log = logging.getLogger("LiteLLM Proxy")
+
+# LiteLLM makes its limiter in its start-up, behind its callbacks: half a minute is looked for it.
+_LOOKS_FOR_A_LIMITER, _BETWEEN_LOOKS_SECONDS = 600, 0.05
 
 
 class Worker:
@@ -48,6 +56,8 @@ class Worker:
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
         self.registry = Registry(self._task_ended)
+        self.board = Board(GRAFTS, told=self._told, takes_out=self._take_out, who=self._who)
+        self.standing = Standing(self.board, self.registry)
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
         self.survey: Callable[[], Surveyed] | None = None
@@ -61,22 +71,23 @@ class Worker:
     def open(self, route: str, guard: Any) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
         request = self.guarded_request()
-        if request is not None and (route == NESTED_ROUTE or _samples(request)):
+        if request is not None and (route == NESTED_ROUTE or asks_for_the_model(request)):
             if route == NESTED_ROUTE:
                 request.calls_tools_in = asgi_task()
             return
         # A pipelined request inherits the context of the one before it, which LiteLLM may have counted.
-        upstream.counted_by_litellm(counted=False)
+        host.counted_by_litellm(counted=False)
         self.attach_once(guard)
         task = asyncio.current_task()
         if self.ledger is None or task is None:
             return
-        if not self.settings.enabled:
+        if not self.counts():
             self.registry.leave_context()
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
-            upstream.counted_by_litellm()
+            host.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
+        opened.served = opened.served or served_now()
         if route == NESTED_ROUTE:
             opened.calls_tools_in = asgi_task()
 
@@ -95,12 +106,16 @@ class Worker:
         Else the guard would keep that from it as superfluous, and the request be counted until its window ends.
         """
         if self.guarded_request() is None:
-            upstream.counted_by_litellm()
+            host.counted_by_litellm()
 
     def guarded_request(self) -> Request | None:
         """Return the request in flight that this code runs for."""
         request = self.registry.current()
         return request if request is not None and request.ending is None else None
+
+    def counts(self) -> bool:
+        """Tell whether requests that begin now are counted by the guard."""
+        return bool(self.settings.enabled) and self.standing.counts
 
     def admit(
         self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None
@@ -108,7 +123,9 @@ class Worker:
         """Return what acquires a slot for *request*, or refuses; *follow_up* as in the ledger."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
-            after_the_last_request(self._give_back)
+            found = after_the_last_request(self._give_back)
+            state = State.IN_FORCE if found else State.NOT_NEEDED
+            self.board.note("server.last", state, "" if found else "no uvicorn: the loop's end and the lease are left")
         return ledger.admit(request, gauge, limit, follow_up)
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -147,9 +164,22 @@ class Worker:
         if self.ledger is not None:
             self.ledger.end_soon(request, Ending.TASK_ENDED)
 
+    async def prepared(self, guard: Any) -> None:
+        """Attach, unless that was done, and wait until it is known whether the guard and LiteLLM count the same."""
+        self.attach_once(guard)
+        await self.standing.decided()
+
+    async def prepare_when_there(self, guard: Any) -> None:
+        """Do so as soon as LiteLLM has its limiter: the first request finds it done, and doctor and metrics know."""
+        for _ in range(_LOOKS_FOR_A_LIMITER):
+            if host.find_limiter() is not None:
+                await self.prepared(guard)
+                return
+            await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
+
     def attach_once(self, guard: Any) -> None:
         """Find LiteLLM's limiter and read the settings, unless that was done."""
-        limiter = upstream.find_limiter()
+        limiter = host.find_limiter()
         if limiter is None or limiter is self._limiter:
             return
         self._limiter, ledger = limiter, self.ledger
@@ -161,6 +191,7 @@ class Worker:
         self._observe()
         if not self.settings.enabled:
             log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
+            self.standing.switch_off()
         elif self.ledger is ledger:
             self._attach(limiter, guard)
 
@@ -176,18 +207,28 @@ class Worker:
             if settings.enabled:
                 self._attach(self._limiter, guard)
             return
+        self._switch(on=settings.enabled)
         retime = getattr(self.ledger.gauge, "retime", None)
         if retime is not None:
             retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
         self.ledger.outage.choose(settings.on_redis_error)
         self._heartbeat.hurry()
 
+    def _switch(self, *, on: bool) -> None:
+        if on and not self.standing.counts:
+            try:
+                self.standing.come_back()
+            except NotFoundError as reason:
+                self._hold_back(reason)
+        elif not on:
+            self.standing.switch_off()
+
     def _with_litellms(self, settings: Settings) -> Settings:
-        if not upstream.fails_closed(self._limiter):
+        if not host.fails_closed(self._limiter):
             return settings
         chosen = closed_unless_set(settings)
         if chosen is not settings:
-            log.info("cancel_guard: on_redis_error is closed, by general_settings: %s", upstream.FAILS_CLOSED)
+            log.info("cancel_guard: on_redis_error is closed, by general_settings: %s", host.FAILS_CLOSED)
         return chosen
 
     def _covers(self) -> bool:
@@ -196,24 +237,54 @@ class Worker:
 
     def _attach(self, limiter: Any, guard: Any) -> None:
         try:
-            recognised = upstream.recognise(limiter)
-        except upstream.UnknownLimiterError as error:
-            log.warning("cancel_guard: %s. The guard holds back from the count of slots", error)
+            look_up(host.litellm_version(), self.settings.on_unproven_litellm, self.registry.observer.known)
+            recognised = host.recognise(limiter)
+        except (host.UnknownLimiterError, UnprovenError) as error:
+            self._hold_back(error)
             return
-        identity = Identity(self.registry, self.settings, upstream.litellm_version())
+        identity = Identity(self.registry, self.settings, host.litellm_version())
         aside = Aside(identity.record, self.registry.observer.reclaimed)
-        gauge = upstream.gauge_for(recognised, self.settings, aside)
-        self.survey = lambda: upstream.survey_of(recognised, gauge, identity.record)
+        gauge = host.gauge_for(recognised, self.settings, aside)
+        self.survey = lambda: host.survey_of(recognised, gauge, identity.record)
+        before = self.ledger, self._heartbeat
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
         self.ledger.outage.observer = self._heartbeat.observer = self.registry.observer
         self.ledger.outage.when_begun(self._heartbeat.hurry)
-        upstream.attach(recognised, self, self._covers)
-        close_abandoned_streams()
-        _put(upstream.precede(_callbacks(), guard, limiter))
-        _put(upstream.enclose(_callbacks(), guard, self.outer, limiter))
-        self.enclosed = self.outer in _callbacks()
-        log.info("cancel_guard %s: %s", guard_version(), upstream.describe(recognised, self.settings))
+        try:
+            self.standing.attach(
+                lambda: self._put_in(recognised, guard),
+                lambda: host.prove(recognised, gauge, within=2 * self.settings.redis_timeout),
+            )
+        except NotFoundError as reason:
+            self.ledger, self._heartbeat = before
+            self._hold_back(reason)
+            return
+        log.info("cancel_guard %s: %s", guard_version(), host.describe(recognised, self.settings))
+
+    def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
+        touches = host.attach(recognised, self, self._covers, self.board)
+        ordering = self.board.touch("stream.enclosing")
+        self.enclosed = host.put_in_order(guard, self.outer, recognised.limiter, self.board, ordering)
+        ordering.when_out(self._open_up)
+        return [*touches, ordering]
+
+    def _open_up(self) -> None:
+        self.enclosed = False
+
+    def _hold_back(self, reason: Exception) -> None:
+        self.standing.stand_aside(State.STANDS_ASIDE, str(reason))
+
+    def _take_out(self, group: str, reason: str) -> None:
+        if group == SLOTS:
+            self.standing.stand_aside(State.TAKEN_OUT, reason)
+
+    def _who(self) -> Any:
+        request = self.registry.current()
+        return None if request is None else (request.gauge, id(request))
+
+    def _told(self, status: Status) -> None:
+        self.registry.observer.stands(status)
 
     def _observe(self) -> None:
         observers = self.registry.observer
@@ -222,23 +293,5 @@ class Worker:
             counting = metrics.observer(per_key=self.settings.metrics_per_key)
             if counting is not None:
                 observers.add(counting)
-
-
-def _samples(request: Request) -> bool:
-    """Tell whether a tool of *request*, whose task is another, asks for the model: MCP's ``sampling/createMessage``.
-
-    LiteLLM calls the pre-call hook for it in a task of its MCP client, and no hook when it is over (1.90 - 1.109,
-    mcp_server/sampling_handler.py): a slot of its own would be held until the tool has answered, one for each.
-    A pipelined request inherits the context of a call before it, but not its ASGI task.
-    """
-    return request.calls_tools_in is not None and request.calls_tools_in is asgi_task() and outer_task() is not None
-
-
-def _callbacks() -> list[Any]:
-    return getattr(sys.modules.get("litellm"), "callbacks", [])
-
-
-def _put(callbacks: list[Any] | None) -> None:
-    litellm = sys.modules.get("litellm")
-    if callbacks is not None and litellm is not None:
-        litellm.callbacks = callbacks  # type: ignore[attr-defined]
+            for status in self.board.statuses():
+                self._told(status)

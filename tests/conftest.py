@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.harness.versions import Version
 
 VENVS: pytest.StashKey[dict[Version, Future[Path]]] = pytest.StashKey()
+# What starts proxies for one test alone, several workers, or a server of another kind.
+OF_THEIR_OWN = {"start", "metered", "server", "two_workers", "cluster"}
 LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 
 
@@ -39,9 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--terminal-table", default="", help="write what clients see of failures, without and with the guard"
     )
+    group.addoption("--unforked", action="store_true", help="start each proxy by its own command, from nothing")
     group.addoption("--bare", action="store_true", help="without the guard: shows what LiteLLM alone leaves behind")
     group.addoption("--matrix-json", metavar="FILE", help="write what each cell of the matrix left behind")
+    group.addoption(
+        "--difference-json", metavar="FILE", help="write every difference to bare LiteLLM, and what allows it"
+    )
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
+    group.addoption("--matrix-short", action="store_true", help="each route with its commonest endings")
+    group.addoption("--matrix-workers", type=int, default=1, help="proxies on one Redis, asked in turn")
 
 
 def pytest_configure() -> None:
@@ -56,6 +64,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         except LookupError as missing:
             raise pytest.UsageError(str(missing)) from None
         metafunc.parametrize("litellm_version", asked, ids=str, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if "litellm_version" in fixtures:
+        item.add_marker("litellm")
+        if fixtures & OF_THEIR_OWN:
+            item.add_marker("thorough")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -109,7 +125,7 @@ def proxies(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
         built = pytestconfig.stash.get(VENVS, {}).get(version)
         return built.result() if built else venvs.python_of(version)
 
-    proxies = Proxies(python_of, tmp_path_factory.mktemp)
+    proxies = Proxies(python_of, tmp_path_factory.mktemp, forks=not pytestconfig.getoption("unforked"))
     yield proxies
     proxies.stop()
 

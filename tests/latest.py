@@ -1,35 +1,110 @@
 """Try a LiteLLM that is newer than any tested: `python -m tests.latest [VERSION]`, and say what broke.
 
-Builds an environment for the newest LiteLLM that installs, asks it every fact of limiter/facts.py, and plays the
-whole matrix on it. What it prints tells where to look: an expired fact names the adapter's ground, a cell its exit.
+    python -m tests.latest                          facts, difference to LiteLLM alone, a short matrix on two workers
+    python -m tests.latest 1.110.2 --full           the same with the whole matrix
+    python -m tests.latest --harm                   red only where the guard is worse than LiteLLM alone (CI)
+    python -m tests.latest --proven FILE            and note in FILE what was played and found
+    python -m tests.latest --sweep FILE             the last patch of every minor from 1.80 on, as a table in FILE
+
+What it prints tells where to look: an expired fact names the adapter's ground, a cell its exit, and what the guard
+itself says of that LiteLLM (`litellm-cancel-guard doctor`) what stands aside there.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime as dt
+import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from litellm_cancel_guard.limiter import facts
-from tests.harness import versions
+from litellm_cancel_guard.host import facts
+from tests.harness import config, venvs, versions
+from tests.matrix.play import CAP, Result
 
-SUITES = ("tests/limiter/test_facts.py", "tests/matrix")
+ROOT = Path(__file__).parents[1]
+SUITES = {
+    "facts": "tests/limiter/test_facts.py",
+    "fallbacks": "tests/terminal/test_fallbacks.py",
+    "difference": "tests/difference",
+    "matrix": "tests/matrix",
+}
+# All of their markers: each suite is asked for by its path.
+_ALL_OF_THEM = ("-m", "", "-p", "no:cacheprovider")
+_OLDEST_MINOR = 80
 
 
 @dataclass(frozen=True)
 class Failure:
+    suite: str
     name: str
     why: str
 
 
-def failures(report: Path) -> tuple[int, list[Failure]]:
-    """How many tests ran, and those that failed."""
-    cases = list(ET.parse(report).iter("testcase"))
-    failed = [(case, fault) for case in cases for fault in case if fault.tag in ("failure", "error")]
-    return len(cases), [Failure(case.get("name", ""), fault.get("message", "")[:300]) for case, fault in failed]
+@dataclass
+class Verdict:
+    """What was found on one LiteLLM.
+
+    Attributes:
+        ran: tests by suite.
+        harm: where the guard is worse than LiteLLM alone, a line each.
+        aside: what the guard's own `doctor` says is not in force there.
+        uninstallable: why no environment could be built for it.
+        broken: why nothing could be played.
+    """
+
+    number: str
+    ran: dict[str, int] = field(default_factory=dict)
+    failed: list[Failure] = field(default_factory=list)
+    harm: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+    uninstallable: str = ""
+    broken: str = ""
+
+    @property
+    def result(self) -> str:
+        if not self.ran:
+            return "not played"
+        return "harmful" if self.harm else "in part" if self.failed or self.aside else "whole"
+
+
+def failures(report: Path) -> tuple[dict[str, int], list[Failure]]:
+    """How many tests ran, by suite, and those that failed."""
+    ran: dict[str, int] = {}
+    failed: list[Failure] = []
+    for case in ET.parse(report).iter("testcase"):
+        suite = _suite_of(case.get("classname", ""))
+        ran[suite] = ran.get(suite, 0) + 1
+        faults = [fault for fault in case if fault.tag in ("failure", "error")]
+        failed += [Failure(suite, case.get("name", ""), fault.get("message", "")[:300]) for fault in faults[:1]]
+    return ran, failed
+
+
+def _suite_of(classname: str) -> str:
+    path = classname.replace(".", "/")
+    return next((name for name, where in SUITES.items() if path.startswith(where.removesuffix(".py"))), classname)
+
+
+def worse(cell: str, guarded: Result, bare: Result) -> str:
+    """What the guard does worse in that cell than LiteLLM alone; empty where nothing."""
+    found = [
+        (guarded.fault and not bare.fault, guarded.fault),
+        (abs(guarded.left) > abs(bare.left), f"{guarded.left:+d} left, alone {bare.left:+d}"),
+        (_off(guarded) > _off(bare) and not bare.fault, f"{guarded.admitted} admitted, alone {bare.admitted}"),
+        (len(guarded.lasting) > len(bare.lasting), f"keys that never expire: {guarded.lasting}"),
+        (guarded.held > 0, f"{guarded.held} still in the registry"),
+        (not guarded.seen and bare.seen, f"{guarded.in_redis} slots in Redis while one stream runs"),
+    ]
+    said = "; ".join(str(words) for wrong, words in found if wrong)
+    return f"{cell}: {said}" if said else ""
+
+
+def _off(result: Result) -> int:
+    return abs(result.admitted - CAP)
 
 
 def fact(number: str) -> str:
@@ -38,36 +113,137 @@ def fact(number: str) -> str:
     return " ".join(text.split("\nF")[0].split())
 
 
-def told(number: str, ran: int, failed: list[Failure]) -> str:
+def told(verdict: Verdict) -> str:
     """The report."""
-    expired = sorted({f.name.split("_")[1].upper() for f in failed if f.name.startswith("test_f")})
-    cells = [f for f in failed if f.name.startswith(("test_slots", "test_nothing"))]
-    others = [f for f in failed if f.name.startswith("test_every")]
-    lines = [f"LiteLLM {number}: {ran - len(failed)} of {ran} hold."]
+    if verdict.result == "not played":
+        return f"LiteLLM {verdict.number} could not be played:\n{verdict.uninstallable or verdict.broken}"
+    expired = sorted({f.name.split("_")[1].upper() for f in verdict.failed if f.name.startswith("test_f")})
+    others = [f for f in verdict.failed if not f.name.startswith("test_f")]
+    ran = sum(verdict.ran.values())
+    lines = [f"LiteLLM {verdict.number}: {ran - len(verdict.failed)} of {ran} hold; {verdict.result}."]
+    lines += [f"  harm: {line}" for line in verdict.harm]
+    lines += [f"  stands aside: {line}" for line in verdict.aside]
     lines += [f"  expired {name}: {fact(name)}" for name in expired]
-    lines += [f"  wrong {f.name.partition('[')[2].rstrip(']')}: {f.why}" for f in cells]
-    lines += [f"  {f.name}: {f.why}" for f in others]
-    if not failed and ran:
+    lines += [f"  {f.suite} {f.name}: {f.why}" for f in others]
+    if verdict.result == "whole":
         lines.append(
             "Nothing broke: add it to tests/harness/versions.py, and the README's table follows from the next run."
         )
     return "\n".join(lines)
 
 
-def main(arguments: list[str]) -> int:
-    number = arguments[0] if arguments else versions.newest_on_the_index()
-    print(f"LiteLLM {number}: the newest tested is {versions.VERSIONS[-1]}", flush=True)
+def standing_aside(number: str) -> list[str]:
+    """What the guard finds not in force with that LiteLLM, as its `doctor` says it."""
+    command = [
+        str(venvs.python_of(versions.named(number))),
+        "-m",
+        "litellm_cancel_guard.operator.cli",
+        "doctor",
+        "--json",
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        chosen = ["-m", "matrix or not matrix", "--litellm", number]
-        command = [sys.executable, "-m", "pytest", *SUITES, *chosen, "-q", "--tb=no", f"--junitxml={report}"]
-        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if not report.exists():
-            print(done.stdout[-4000:])
-            return 2
-        ran, failed = failures(report)
-    print(told(number, ran, failed))
-    return 1 if failed or not ran else 0
+        config.link_package(Path(folder))
+        done = subprocess.run(
+            command, cwd=folder, env={"PYTHONPATH": folder}, check=False, capture_output=True, text=True
+        )
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return [f"doctor: {done.stderr.strip()[-300:]}"]
+    return [f"{one['check']}: {one['text']}" for one in found if not one["ok"]]
+
+
+def play(number: str, *, full: bool) -> Verdict:
+    """All suites there are, with the guard; and the matrix without it, to tell harm from what LiteLLM does alone."""
+    verdict = Verdict(number)
+    try:
+        venvs.python_of(versions.named(number))
+    except RuntimeError as fault:
+        verdict.uninstallable = str(fault)[-4000:]
+        return verdict
+    suites = [path for path in SUITES.values() if (ROOT / path).exists()]
+    short = () if full else ("--matrix-short",)
+    with tempfile.TemporaryDirectory() as folder:
+        report, guarded, bare = (Path(folder) / name for name in ("report.xml", "guarded.json", "bare.json"))
+        words = _pytest(number, *suites, *short, "--matrix-json", guarded, f"--junitxml={report}")
+        if not report.exists() or not guarded.exists():
+            verdict.broken = words[-4000:]
+            return verdict
+        verdict.ran, verdict.failed = failures(report)
+        _pytest(number, SUITES["matrix"], *short, "--bare", "--matrix-json", bare)
+        verdict.harm = harm(_cells(guarded, number), _cells(bare, number))
+    verdict.harm += [f"{f.name}: {f.why}" for f in verdict.failed if f.suite in ("difference", "fallbacks")]
+    verdict.aside = standing_aside(number)
+    return verdict
+
+
+def _pytest(number: str, *arguments: str | Path) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=line", *_ALL_OF_THEM, "--litellm", number]
+    command += ["--matrix-workers", "2", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout
+
+
+def _cells(run: Path, number: str) -> dict[str, Result]:
+    played = json.loads(run.read_text())["versions"] if run.exists() else {}
+    return {name: Result(**result) for name, result in played.get(number, {}).items()}
+
+
+def harm(guarded: dict[str, Result], bare: dict[str, Result]) -> list[str]:
+    """A line for each cell in which the guard is worse; one that LiteLLM alone can't play is judged by itself."""
+    alone = {cell: bare.get(cell, Result(admitted=CAP)) for cell in guarded}
+    return [said for cell, result in guarded.items() if (said := worse(cell, result, alone[cell]))]
+
+
+def write_proven(path: Path, verdict: Verdict, *, full: bool) -> None:
+    """Note in a JSON object, by version, the day, the result and how much was played."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    known[verdict.number] = {"date": today, "result": verdict.result, "played": "full" if full else "short"}
+    ordered = sorted(known.items(), key=lambda one: versions.Version(one[0]).release)
+    path.write_text(json.dumps(dict(ordered), indent=1) + "\n")
+
+
+def sweep(path: Path) -> int:
+    """Play the last patch of every minor, and write a row for each as it is done."""
+    columns = list(SUITES)
+    lines = [f"| LiteLLM | {' | '.join(columns)} | result |", f"| --- |{' --- |' * (len(columns) + 1)}"]
+    harmful = 0
+    newest = versions.Version(versions.newest_on_the_index()).release[1]
+    for minor in range(_OLDEST_MINOR, newest + 1):
+        if number := versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}"):
+            verdict = play(number, full=False)
+            print(told(verdict), flush=True)
+            harmful += bool(verdict.harm or not verdict.ran)
+            lines.append(f"| {number} | {' | '.join(_held(verdict, one) for one in columns)} | {verdict.result} |")
+            path.write_text("\n".join(lines) + "\n")
+    return 1 if harmful else 0
+
+
+def _held(verdict: Verdict, suite: str) -> str:
+    ran = verdict.ran.get(suite, 0)
+    return f"{ran - sum(f.suite == suite for f in verdict.failed)}/{ran}" if ran else ""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.latest", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("version", nargs="?", help="another than the newest that installs")
+    parser.add_argument("--full", action="store_true", help="play the whole matrix")
+    parser.add_argument("--harm", action="store_true", help="fail only where the guard is worse than LiteLLM alone")
+    parser.add_argument("--proven", type=Path, metavar="FILE", help="note the verdict there")
+    parser.add_argument("--sweep", type=Path, metavar="FILE", help="the last patch of every minor, as a table")
+    asked = parser.parse_args(arguments)
+    if asked.sweep:
+        return sweep(asked.sweep)
+    number = asked.version or versions.newest_on_the_index()
+    print(f"LiteLLM {number}: the newest tested is {versions.VERSIONS[-1]}", flush=True)
+    verdict = play(number, full=asked.full)
+    print(told(verdict))
+    if asked.proven:
+        write_proven(asked.proven, verdict, full=asked.full)
+    if verdict.result == "not played":
+        return 0 if asked.harm and verdict.uninstallable else 2
+    return 1 if verdict.harm or (not asked.harm and verdict.result != "whole") else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 
 from litellm_cancel_guard.demo.children import DemoError
-from litellm_cancel_guard.setup_files import LiteLLM
+from litellm_cancel_guard.host.setup_files import LiteLLM
 
 _FOR_LITELLM = ("litellm", "fastapi", "uvicorn", "orjson")
 _FOR_REDIS = ("fakeredis", "lupa")

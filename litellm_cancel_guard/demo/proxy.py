@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from litellm_cancel_guard import setup_files
 from litellm_cancel_guard.demo import children
+from litellm_cancel_guard.host import setup_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.demo import children, venvs
 from litellm_cancel_guard.demo.proxy import Proxy, Surroundings
-from litellm_cancel_guard.setup_files import LiteLLM
+from litellm_cancel_guard.host.setup_files import LiteLLM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,16 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.demo import children
+from litellm_cancel_guard.demo import children, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from litellm_cancel_guard.demo.screen import Screen
 
-# LiteLLM pins these two exactly, some releases to versions that the index doesn't have; the demo needs neither in
-# one version (the first is for its database).
-_PINNED_TO_NOTHING = "litellm-proxy-extras\ncertifi\n"
 _REPORT_SECONDS = 15.0
 
 
@@ -67,11 +64,13 @@ class _Building:
             await self._run(*uv, "venv", "--python", sys.executable, str(self.venv))
         else:
             await self._run(sys.executable, "-m", "venv", str(self.venv))
-        plain = [*uv, "pip", "install", "--python", self._python] if uv else [self._python, "-m", "pip", "install"]
-        try:
-            await self._run(*plain, requirement)
-        except children.DemoError:
-            await self._install_without_pins(uv, requirement)
+            try:
+                await self._run(self._python, "-m", "pip", "install", requirement)
+                return
+            except children.DemoError:  # pip can't override what a package requires
+                await self._run(self._python, "-m", "pip", "install", "uv")
+                uv = [self._python, "-m", "uv"]
+        await self._install_around_pins(uv, requirement)
 
     def give(self, folder: Path) -> None:
         try:
@@ -80,13 +79,19 @@ class _Building:
             if not folder.exists():  # it does if another demo was faster
                 raise
 
-    async def _install_without_pins(self, uv: Sequence[str], requirement: str) -> None:
-        if not uv:  # pip can't override what a package requires
-            await self._run(self._python, "-m", "pip", "install", "uv")
-            uv = [self._python, "-m", "uv"]
-        overrides = self._scratch / "overrides.txt"
-        overrides.write_text(_PINNED_TO_NOTHING)
-        await self._run(*uv, "pip", "install", "--python", self._python, "--overrides", str(overrides), requirement)
+    async def _install_around_pins(self, uv: Sequence[str], requirement: str) -> None:
+        path = self._scratch / "overrides.txt"
+        passed_over: list[str] = []
+        while True:
+            path.write_text("\n".join(passed_over))
+            try:
+                await self._run(*uv, "pip", "install", "--python", self._python, "--overrides", str(path), requirement)
+                return
+            except children.DemoError as failure:
+                more = [line for line in overrides.named_by(str(failure)) if line not in passed_over]
+                if not more:
+                    raise
+                passed_over += more
 
     async def _run(self, *argv: str) -> None:
         log = self._scratch / "build.log"

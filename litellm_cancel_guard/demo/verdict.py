@@ -8,7 +8,7 @@ from litellm_cancel_guard.demo.proxy import CAP, WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.demo.screen import Outcome
-    from litellm_cancel_guard.setup_files import LiteLLM
+    from litellm_cancel_guard.host.setup_files import LiteLLM
 
 _FOOTNOTE = (
     f"Both proxies ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60): no reset of a\n"

@@ -1,4 +1,9 @@
-"""The record of the slots in flight: in Redis, or in the process where LiteLLM runs without Redis."""
+"""The record of the slots in flight: in Redis, or in the process where LiteLLM runs without Redis.
+
+Every call is one atomic step, a Lua script where it is in Redis. Knows Redis and how slots lie in it; may import lease,
+settings and aio.
+Never here: a request, a retry that nobody has bounded, a key without an expiry.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from litellm_cancel_guard.lease import Admission, FollowUp, Lease
+    from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
 
 
 class GaugeUnavailableError(Exception):

@@ -10,7 +10,7 @@ from litellm_cancel_guard.gauge.scripts import load_together
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from litellm_cancel_guard.lease import Lease
+    from litellm_cancel_guard.lease.lease import Lease
 
     Share = tuple[str, list[str]]
     Wanted = tuple[Lease, int]

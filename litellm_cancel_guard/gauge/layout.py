@@ -12,7 +12,7 @@ from litellm_cancel_guard.gauge.scripts import Script, load, load_followed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from litellm_cancel_guard.lease import FollowUp, Lease
+    from litellm_cancel_guard.lease.lease import FollowUp, Lease
 
 # LiteLLM's PARALLEL_REQUEST_SLOT_TTL_SECONDS and LITELLM_RATE_LIMIT_WINDOW_SIZE.
 HORIZON_SECONDS = 3600.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.lease import Admission
+from litellm_cancel_guard.lease.lease import Admission
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from litellm_cancel_guard.lease import FollowUp, Lease
+    from litellm_cancel_guard.lease.lease import FollowUp, Lease
 
 
 class LocalGauge:

@@ -25,10 +25,11 @@ def is_cluster(client: Any) -> bool:
 def crosses_hash_slots(answer: object) -> bool:
     """Tell whether *answer* is a cluster's refusal of one command about keys of several hash slots.
 
-    redis-py 8 takes Redis' word for it out of the text and puts it into the type, for a plain client too.
+    redis-py 8 takes Redis' word for it out of the text and puts it into the type, for a plain client too; the Rust
+    client of LiteLLM 1.110 writes it ``CrossSlot`` into the text of its one type.
     """
     return isinstance(answer, Exception) and (
-        type(answer).__name__ == "ClusterCrossSlotError" or "CROSSSLOT" in str(answer)
+        type(answer).__name__ == "ClusterCrossSlotError" or "CROSSSLOT" in str(answer).upper()
     )
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from litellm_cancel_guard.deadline import Deadline
+from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.gauge.batches import batches, notable, pipelines, together
 from litellm_cancel_guard.gauge.layout import NOT_OURS, followed
 from litellm_cancel_guard.gauge.nodes import ask, ask_anew, crosses_hash_slots, is_cluster, node_of
-from litellm_cancel_guard.gauge.records import Aside
-from litellm_cancel_guard.gauge.sending import command_of, is_unknown_script, pipelined, wants_text
-from litellm_cancel_guard.keyname import without_key
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.gauge.sending import (
+    command_of,
+    is_unknown_script,
+    pipelined,
+    text_of,
+    wants_text,
+    what_of,
+)
+from litellm_cancel_guard.lease.keyname import without_key
+from litellm_cancel_guard.lease.lease import Admission, Lease
+from litellm_cancel_guard.lease.records import Aside
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -23,11 +30,9 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.batches import Share, Wanted
     from litellm_cancel_guard.gauge.layout import Call, Layout
     from litellm_cancel_guard.gauge.sending import Command
-    from litellm_cancel_guard.lease import FollowUp
+    from litellm_cancel_guard.lease.lease import FollowUp
 
 T = TypeVar("T")
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class RedisGauge:
@@ -127,7 +132,7 @@ class RedisGauge:
             self._tell(answer[2])
             return bool(answer[0] == 1)
         if "WRONGTYPE" not in str(answer):
-            raise GaugeUnavailableError(_what(answer)) from answer
+            raise GaugeUnavailableError(what_of(answer)) from answer
         return None
 
     async def count(self, gauge: str) -> int:
@@ -155,7 +160,16 @@ class RedisGauge:
         """
         found = await self._run(self._layout.listing(gauge))
         pairs = zip(found[::2], found[1::2], strict=True)
-        return [(_text(name), milliseconds / 1000) for name, milliseconds in pairs]
+        return [(text_of(name), milliseconds / 1000) for name, milliseconds in pairs]
+
+    async def forget(self, gauge: str) -> None:
+        """Delete all keys of *gauge*, whatever is held: a made-up one, to be left without a trace.
+
+        Raises:
+            Exception: Redis' own, where it could not be asked.
+        """
+        keys = self._layout.keys_of(gauge)
+        await ask(self._client(), keys[0], "DEL", *keys)
 
     def _tell(self, lapsed: int) -> None:
         if lapsed > 0:
@@ -223,7 +237,7 @@ class RedisGauge:
             async with Deadline(self._timeout_seconds):
                 return await self._answers(self._client(), batch, call_of, beside)
         except Exception as exc:
-            raise GaugeUnavailableError(_what(exc)) from exc
+            raise GaugeUnavailableError(what_of(exc)) from exc
 
     async def _answers(
         self, client: Any, batch: list[T], call_of: Callable[[T], Call], beside: Command | None
@@ -263,34 +277,25 @@ class RedisGauge:
         if refusal and self._by_sha and not is_unknown_script(refusal):
             self._by_sha = False
             log.warning(
-                "cancel_guard: Redis refuses EVALSHA (%s); its scripts are sent whole from now on", _what(refusal)
+                "cancel_guard: Redis refuses EVALSHA (%s); its scripts are sent whole from now on", what_of(refusal)
             )
 
     async def _fault(self, exc: Exception, call: Call) -> GaugeUnavailableError | GaugeCorruptError:
         """Return what to raise for *exc*, asking Redis which key is to blame for a wrong type."""
         if "WRONGTYPE" not in str(exc):
-            return GaugeUnavailableError(_what(exc))
+            return GaugeUnavailableError(what_of(exc))
         try:
             async with Deadline(self._timeout_seconds):
                 return GaugeCorruptError(await self._diagnosis(exc, call))
         except Exception as asking:
-            return GaugeUnavailableError(f"{_what(exc)}, and then {_what(asking)}")
+            return GaugeUnavailableError(f"{what_of(exc)}, and then {what_of(asking)}")
 
     async def _diagnosis(self, exc: Exception, call: Call) -> str:
         client = self._client()
         for key, kind in zip(call.keys, self._layout.kinds, strict=False):
             if kind.content and f"{key} holds no {kind.content}" in str(exc):
                 return f"Redis key {key} holds no {kind.content}. {NOT_OURS}"
-            found = _text(await client.type(key))
+            found = text_of(await client.type(key))
             if found not in {kind.expected, "none"}:
                 return f"Redis key {key} is of type {found}, not {kind.expected}. {kind.remedy(found)}"
         return f"One of the Redis keys {', '.join(call.keys)} held another type a moment ago, and no longer does."
-
-
-def _what(exc: BaseException) -> str:
-    # A pipeline's error begins with the command, which may be a whole script; the reason comes last.
-    return f"{type(exc).__name__}: {str(exc)[-200:]}"
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -42,3 +42,13 @@ def wants_text(answer: object) -> bool:
     from redis.exceptions import NoPermissionError, NoScriptError
 
     return isinstance(answer, (NoScriptError, NoPermissionError)) or "unknown command" in str(answer).lower()
+
+
+def what_of(exc: BaseException) -> str:
+    """Return what *exc* is and says, at the end: a pipeline's error begins with the command, perhaps a whole script."""
+    return f"{type(exc).__name__}: {str(exc)[-200:]}"
+
+
+def text_of(value: bytes | str) -> str:
+    """Return what Redis answered, whichever way its client decodes."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -7,21 +7,21 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard import slotname
-from litellm_cancel_guard.gauge import GaugeUnavailableError, records
+from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.nodes import ask
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.keyname import key_of
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease import records, slotname
+from litellm_cancel_guard.lease.keyname import key_of
+from litellm_cancel_guard.lease.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litellm_cancel_guard.gauge.local import LocalGauge
-    from litellm_cancel_guard.gauge.records import Record, Seen
-    from litellm_cancel_guard.slotname import SlotName
+    from litellm_cancel_guard.lease.records import Record, Seen
+    from litellm_cancel_guard.lease.slotname import SlotName
 
 _OURS = re.compile(r"^(?P<prefix>.*)\{(?P<gauge>api_key:.+)\}:(?P<what>max_parallel_requests|cancel_guard:slots)$")
 

@@ -1,5 +1,6 @@
-"""A stream that fails ends in an error that its client's SDK raises on: found, worded, framed and handed on here.
+"""How a stream ends: a failed one in an error that its client's SDK raises on, found, read, worded and framed here.
 
-`terminals` is what the guard asks, once for each request; `outcome` is one stream. Below them: what a chunk means
-(`reading`), what really failed (`failure`, `wording`), the last event in each protocol (`events`), and the mends.
+`outcome` is one stream; below it: what a chunk means (`reading`), what really failed (`failure`, `wording`) and the
+last event in each protocol (`events`). Knows the protocols. May import the ledger's observer, lease, settings and aio.
+Never here: a call into LiteLLM (`host.terminals` hands in what it takes), a word to a client that was not cleaned.
 """

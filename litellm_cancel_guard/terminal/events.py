@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.terminal import wording
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -102,7 +104,8 @@ def _chat(failure: Failure) -> str:
 
 
 def _openai_error(failure: Failure) -> Json:
-    kind = failure.code if failure.code in _TYPED else _OPENAI_TYPES.get(failure.status, "server_error")
+    # OpenAI gives these codes as the type, too; there a client finds them where LiteLLM wants a number for the code.
+    kind = failure.code if failure.code in wording.BEYOND_WAITING else _OPENAI_TYPES.get(failure.status, "server_error")
     return {"message": _with_delay(failure), "type": kind, "param": None, "code": str(failure.status)}
 
 
@@ -173,8 +176,6 @@ def _frame(data: Json, event: str = "") -> str:
 
 
 _OPENAI_RATE_LIMIT = 429
-# Codes that OpenAI gives as the type, too; there a client finds them where LiteLLM wants a number for the code.
-_TYPED = ("insufficient_quota", "usage_not_included")
 _EVENTS: dict[Protocol, Callable[[Failure], str]] = {
     Protocol.CHAT: _chat,
     Protocol.MESSAGES: _messages,

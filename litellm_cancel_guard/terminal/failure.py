@@ -78,7 +78,7 @@ def failure_of(error: BaseException) -> Failure:
     LiteLLM 1.83 - 1.109: litellm_core_utils/streaming_handler.py `_handle_stream_fallback_error`, router.py.
     """
     chain = list(_chain(error))
-    noted = next((found for link in chain if (found := _noted(link)) is not None), None)
+    noted = _first_noted(chain)
     if isinstance(noted, ProviderStreamError):
         return noted.failure
     told = _told(chain)
@@ -87,6 +87,15 @@ def failure_of(error: BaseException) -> Failure:
     if noted is not None and noted.status == told.status:
         return replace(told, code=told.code or noted.code)
     return told
+
+
+def is_of_a_stream(error: BaseException) -> bool:
+    """Tell whether *error* ends a stream that had itself reported its failure: the provider had begun an answer."""
+    return _first_noted(list(_chain(error))) is not None
+
+
+def _first_noted(chain: list[BaseException]) -> ProviderStreamError | Failure | None:
+    return next((found for link in chain if (found := _noted(link)) is not None), None)
 
 
 def _noted(link: BaseException) -> ProviderStreamError | Failure | None:
@@ -101,7 +110,7 @@ def _told(chain: list[BaseException]) -> Failure:
     texts = [wording.text_of(link) for link in chain]
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
-    code = next((code for body in bodies if (code := wording.responses_code(body.get("code")))), None)
+    code = next((code for body in bodies if (code := _code(body))), None)
     return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts), code)
 
 
@@ -116,7 +125,7 @@ def failure_in(event: Any) -> Failure | None:
     status = _status_of_body(error) or wording.status_in(text) or BAD_GATEWAY
     message = error.get("message")
     cleaned = wording.cleaned(message if isinstance(message, str) else "", status)
-    return Failure(status, cleaned, wording.delay_in(text), wording.responses_code(error.get("code")))
+    return Failure(status, cleaned, wording.delay_in(text), _code(error))
 
 
 def failure_in_text(text: str) -> Failure:
@@ -153,6 +162,10 @@ def _attribute(holder: Any, name: str) -> Any:
         return getattr(holder, name, None)
     except Exception:
         return None
+
+
+def _code(error: Mapping[str, Any]) -> str | None:
+    return wording.responses_code(error.get("code"), error.get("type"))
 
 
 def _number(value: Any) -> int | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.observer import Observer
-from litellm_cancel_guard.terminal import upstream_errors
+from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import RATE_LIMITED, Failure, ProviderStreamError, failure_of
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
+from litellm_cancel_guard.terminal.sighting import delay_before
 from litellm_cancel_guard.terminal.sorting import Sorter
 
 if TYPE_CHECKING:
@@ -28,7 +28,12 @@ _ANSWERED_BY_LITELLM = ("HTTPException", "ModifyResponseException", "GuardrailRa
 
 
 class Outcome:
-    """A stream of one route; `chunks` hands on what is healthy and raises whatever kind of failure ends it."""
+    """A stream of one route; `chunks` hands on what is healthy and raises whatever kind of failure ends it.
+
+    Attributes:
+        observer: is told of the failure.
+        answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
+    """
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class Outcome:
         self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
         self._begun = False
         self.observer = Observer()
+        self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
 
     async def chunks(self, response: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Yield the chunks of *response*, the very objects, until it ends or fails.
@@ -81,9 +87,9 @@ class Outcome:
             return None
         if type(error).__name__ in _ANSWERED_BY_LITELLM:
             return error
-        if self._protocol is Protocol.MESSAGES and upstream_errors.answers_in_anthropics_protocol():
+        if self._protocol is Protocol.MESSAGES and self.answered_in_anthropics_protocol():
             failure = self._failure(error)
-            self._sighting.retry_after = failure.retry_after
+            self._sighting.retry_after = self._delay_before(failure)
             return ProviderStreamError(failure)
         return None
 
@@ -91,7 +97,7 @@ class Outcome:
         """Return the event that ends the stream which *error* has ended, once LiteLLM has been told of the failure."""
         replaced = await self._report(error)
         failure = self._failure(error if replaced is None else replaced)
-        self._sighting.retry_after = failure.retry_after
+        self._sighting.retry_after = self._delay_before(failure)
         if self._begun:
             return terminal_error(self._protocol, failure, self._sorter.begun)
         return opening_error(self._protocol, failure)
@@ -113,12 +119,19 @@ class Outcome:
             return held + self._sorter.end(), True
         return held, False
 
+    def _delay_before(self, failure: Failure) -> float | None:
+        return delay_before(failure, responses=self._protocol is Protocol.RESPONSES, in_band=True)
+
     def _failure(self, error: Exception) -> Failure:
         failure = failure_of(error)
         if failure.retry_after is None and failure.status == RATE_LIMITED:
             failure = replace(failure, retry_after=self._sighting.delay)
         self.observer.stream_failed(self._protocol.value, failure.status)
         return failure
+
+
+def _is_not() -> bool:
+    return False
 
 
 def _may_hold(held: list[Any]) -> bool:

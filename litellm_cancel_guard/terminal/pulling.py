@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from litellm_cancel_guard.completion import begin_now, finish
+from litellm_cancel_guard.aio.completion import begin_now, finish
 from litellm_cancel_guard.terminal.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
 
-    from litellm_cancel_guard.completion import Work
+    from litellm_cancel_guard.aio.completion import Work
 
 # How long a pull that nobody waits for any more may take to notice that it was cancelled.
 _CANCEL_SECONDS = 1.0

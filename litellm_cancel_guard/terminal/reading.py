@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.routes import last_messages_frame
+from litellm_cancel_guard.lease.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
 
@@ -119,7 +119,7 @@ class MessagesReading(Reading):
         if not self.content and b"content_block_delta" in raw:
             self.content = True
         if self.whole and b"event: message_start" in raw:
-            # A callback has LiteLLM ask again, and a second answer follows the first: see `routes.goes_on`.
+            # A callback has LiteLLM ask again, and a second answer follows the first: see `host.going_on`.
             self.whole = False
         if last_messages_frame(raw):
             self.whole = self.content = True

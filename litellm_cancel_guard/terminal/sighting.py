@@ -9,10 +9,18 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.terminal.failure import RATE_LIMITED
+from litellm_cancel_guard.terminal.wording import BEYOND_WAITING
+
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
 
 _current: ContextVar[Sighting | None] = ContextVar("litellm_cancel_guard_sighting", default=None)
+
+
+# What a client of the Responses API is told to wait where a provider is at its limit and did not say for how long.
+# Codex ends a session at a 429 without whole seconds (0.171), where it asks again after the same event in a stream.
+_A_WHILE = 6.0
 
 
 class Sighting:
@@ -57,3 +65,15 @@ def route_read(call_type: str, path: str | None) -> str:
 def current() -> Sighting | None:
     """Return the sighting of the request that this code runs for."""
     return _current.get()
+
+
+def delay_before(failure: Failure, *, responses: bool, in_band: bool) -> float | None:
+    """Return the seconds that the header of an answer should name, before the client asks again; None: no header.
+
+    *responses* tells an answer of the Responses API, *in_band* that the provider had begun one when it failed.
+    """
+    if not responses or failure.status != RATE_LIMITED:
+        return failure.retry_after
+    if failure.code in BEYOND_WAITING:
+        return None
+    return _A_WHILE if in_band and failure.retry_after is None else failure.retry_after

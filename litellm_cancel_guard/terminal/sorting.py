@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
 from litellm_cancel_guard.terminal.frames import Frames, before_error
 from litellm_cancel_guard.terminal.reading import reading_of
 from litellm_cancel_guard.terminal.wording import default_message
-
-log = logging.getLogger("LiteLLM Proxy")
 
 
 class Sorter:

@@ -8,6 +8,8 @@ import math
 import re
 from typing import Any
 
+from litellm_cancel_guard.redaction import bounded, for_client
+
 # Lower case. Where a provider has no number in a stream, the word is all there is (OpenAI, Anthropic, Bedrock, Google).
 WORDS: dict[str, int] = {
     "rate_limit_exceeded": 429,
@@ -23,6 +25,8 @@ WORDS: dict[str, int] = {
     "toomanyrequestsexception": 429,
     "insufficient_quota": 429,
     "usage_not_included": 429,
+    "billing_not_active": 429,
+    "exceeded_current_quota_error": 429,
     "overloaded_error": 529,
     "overloaded": 529,
     "unavailable": 503,
@@ -49,6 +53,15 @@ WORDS: dict[str, int] = {
     "not_found": 404,
 }
 
+# Codes of a refusal that no waiting cures: what is missing is money, or a right (OpenAI's and Moonshot's lists of error
+# codes; codex-rs). Some say it by the type alone.
+BEYOND_WAITING = frozenset(
+    {
+        *("insufficient_quota", "usage_not_included", "billing_not_active", "billing_hard_limit_reached"),
+        "exceeded_current_quota_error",
+    }
+)
+
 # The codes of the Responses API for requests that will never be served (openai 3.54, `ResponseError`; codex-rs).
 _REFUSED = (
     *("context_length_exceeded", "invalid_prompt", "cyber_policy", "bio_policy", "data_residency_mismatch"),
@@ -60,8 +73,8 @@ _REFUSED = (
 WORDS |= dict.fromkeys(_REFUSED, 400)
 _RESPONSES_CODES = {
     *_REFUSED,
-    *("insufficient_quota", "usage_not_included", "server_is_overloaded", "slow_down", "vector_store_timeout"),
-    *("rate_limit_exceeded", "server_error"),
+    *BEYOND_WAITING,
+    *("server_is_overloaded", "slow_down", "vector_store_timeout", "rate_limit_exceeded", "server_error"),
 }
 
 _MESSAGES = {
@@ -77,6 +90,7 @@ _LONGEST = 2000
 _SEEN = 20_000
 _SEEN_OF_MESSAGE = 2 * _LONGEST
 
+_DECODER = json.JSONDecoder()
 _FIELD = re.compile(r"""["'](?:type|code|status)["']\s*:\s*["']?(\w+)""")
 _BARE = re.compile(
     r"\b(rate_limit_exceeded|rate_limit_error|RESOURCE_EXHAUSTED|overloaded_error|throttlingException)\b"
@@ -99,12 +113,7 @@ _TAIL = re.compile(
 )
 _NAME = r"[\w.-]*(?:Error|Exception|Timeout)"
 _PREFIX = re.compile(rf"^\s*(?:{_NAME}\s+){{0,3}}{_NAME}\s*[:-]\s+")
-_FRAME = re.compile(r'File "[^"]*", line \d+(?:, in \S+)?')
-# Folders without a file are matched, too, and put back as the group: else each slash of "/+/+/+" is a beginning to try.
-_FOLDERS = r"/(?:[\w.@+~-]+/)+"
-_PATH = re.compile(rf"(?<![\w:/])(?:{_FOLDERS}[\w.@+~-]*\.\w+(?::\d+)?|({_FOLDERS}))")
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")
-_SECRET = re.compile(r"([?&](?:key|api_key|access_token)=)[^&\s\"']+|\b(sk-)[\w-]{8,}")
 
 
 def text_of(error: BaseException) -> str:
@@ -118,9 +127,11 @@ def text_of(error: BaseException) -> str:
         return ""
 
 
-def responses_code(value: Any) -> str | None:
-    """Return *value* if it is a code that the Responses API has, else None."""
-    return value if isinstance(value, str) and value in _RESPONSES_CODES else None
+def responses_code(code: Any, kind: Any) -> str | None:
+    """Return what a client of the Responses API decides by: an error's *code*, or its *kind* where no waiting helps."""
+    if isinstance(code, str) and code in _RESPONSES_CODES:
+        return code
+    return kind if isinstance(kind, str) and kind in BEYOND_WAITING else None
 
 
 def status_in(text: str) -> int | None:
@@ -156,7 +167,10 @@ def seconds(value: Any) -> float | None:
 
 
 def embedded_json(text: str) -> Any:
-    """Return the JSON that is wrapped in *text*, as in `OpenAIException - {...}` or `b'{...}'`; else None."""
+    """Return the JSON that is wrapped in *text*, as in `OpenAIException - {...}` or `b'{...}'`; else None.
+
+    LiteLLM may add its advice about fallbacks behind it, which has braces of its own (1.83, router.py).
+    """
     starts = [at for mark in "[{" if (at := text.find(mark)) >= 0]
     for start in sorted(starts):
         end = max(text.rfind("]"), text.rfind("}")) + 1
@@ -167,7 +181,17 @@ def embedded_json(text: str) -> Any:
                 return json.loads(reading)
             except (ValueError, RecursionError):
                 continue
+        if (first := _value_at(text, start)) is not None:
+            return first
     return None
+
+
+def _value_at(text: str, start: int) -> Any:
+    """Read the JSON that begins there, whatever is behind it."""
+    try:
+        return _DECODER.raw_decode(text[start : start + _SEEN])[0]
+    except (ValueError, RecursionError):
+        return None
 
 
 def _unescaped(text: str, start: int, end: int) -> str | None:
@@ -189,12 +213,10 @@ def default_message(status: int) -> str:
 
 def cleaned(message: str, status: int) -> str:
     """Return *message* without LiteLLM's internal names, tracebacks, server paths and secrets; never empty."""
-    text = _TAIL.sub("", message[:_SEEN_OF_MESSAGE])
+    text = _TAIL.sub("", bounded(message, _SEEN_OF_MESSAGE))
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
-    text = _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
-    text = _PATH.sub(r"\1", _FRAME.sub("", text))
-    text = _INTERNAL.sub("", text)
+    text = _INTERNAL.sub("", for_client(text))
     # A lone surrogate is no text: it would make a frame that cannot be encoded.
     text = text.encode("utf-8", errors="replace").decode()
     return text.strip()[:_LONGEST].strip() or default_message(status)

@@ -30,6 +30,7 @@ after
 """
 
 
+@pytest.mark.thorough
 def test_the_command_measures_and_writes_what_it_found(tmp_path: Path) -> None:
     """In this process against a real Redis: what it takes for proxies is what the other tests start."""
     require_redis_server()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-COMMAND = (sys.executable, "-m", "litellm_cancel_guard.cli")
+COMMAND = (sys.executable, "-m", "litellm_cancel_guard.operator.cli")
 Finished = subprocess.CompletedProcess[str]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.connect import Target

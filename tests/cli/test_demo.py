@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 linux_only = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> None:
     done = guard("demo", "--turns", "6", env={"TMPDIR": str(tmp_path)}, timeout=230)
@@ -37,7 +37,7 @@ def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> N
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("moment", "number"),
@@ -61,7 +61,7 @@ def test_a_signal_leaves_no_process_and_no_file_behind(moment: str, number: sign
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
     with playing(tmp_path) as (demo, seen):
@@ -75,7 +75,7 @@ def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_served_it_answers_the_curl_line_until_it_is_ended(tmp_path: Path) -> None:
     with playing(tmp_path, "--turns", "1", "--serve") as (demo, seen):
@@ -106,7 +106,8 @@ def test_a_redis_that_does_not_answer_gets_one_message_without_its_password(url:
 
 @pytest.mark.parametrize("missing", ["fakeredis", "lupa", "fastapi"])
 def test_a_missing_extra_gets_one_message_that_says_how_to_install_it(missing: str, tmp_path: Path) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None\nfrom litellm_cancel_guard.cli import main; main(['demo'])"
+    start = "from litellm_cancel_guard.operator.cli import main; main(['demo'])"
+    code = f"import sys; sys.modules[{missing!r}] = None\n{start}"
     assert_one_clear_message(python(code, cwd=tmp_path), "pip install 'litellm-cancel-guard[demo]'")
 
 
@@ -118,7 +119,7 @@ def test_the_help_is_quick_and_names_the_exit_codes() -> None:
     began = time.monotonic()
     assert "130, 143  ended by SIGINT (Ctrl-C), SIGTERM" in guard("demo", "--help").stdout
     assert time.monotonic() - began < 5
-    heavy = "import sys, litellm_cancel_guard.cli; assert not {'litellm', 'redis', 'httpx'} & set(sys.modules)"
+    heavy = "import sys, litellm_cancel_guard.operator.cli; assert not {'litellm', 'redis', 'httpx'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
 
 

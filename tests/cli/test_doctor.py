@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from litellm_cancel_guard.host.setup_files import CALLBACK, SHIM_NAME
 from litellm_cancel_guard.settings import Settings
-from litellm_cancel_guard.setup_files import CALLBACK, SHIM_NAME
 from tests.cli.command import assert_one_clear_message, guard, pretend_litellm
 from tests.harness.process import LOOPBACK
 

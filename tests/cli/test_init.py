@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from litellm_cancel_guard import setup_files
+from litellm_cancel_guard.host import setup_files
 from tests.cli.command import assert_one_clear_message, guard, pretend_litellm
 
 if TYPE_CHECKING:

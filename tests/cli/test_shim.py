@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard import setup_files
+from litellm_cancel_guard.host import setup_files
 from tests.cli.command import python
 
 if TYPE_CHECKING:

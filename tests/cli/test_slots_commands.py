@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from litellm_cancel_guard.gauge.connect import Target, target_of
+from litellm_cancel_guard.gauge.connect import Target
 from litellm_cancel_guard.gauge.layout import slots_layout
-from litellm_cancel_guard.gauge.records import Aside, Record
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease import Lease
-from litellm_cancel_guard.slotname import worker_name
+from litellm_cancel_guard.host.redis_settings import target_of
+from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.lease.records import Aside, Record
+from litellm_cancel_guard.lease.slotname import worker_name
 from tests.cli.command import Watching, asked, assert_one_clear_message, guard
 from tests.cli.store import Store
 from tests.gauge.stores import start_cluster_node

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry
 from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import ScriptedGauge
 

@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission, FollowUp, Lease
-from litellm_cancel_guard.registry import Request
+from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
+from litellm_cancel_guard.ledger.registry import Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from litellm_cancel_guard.ledger import Ledger
+    from litellm_cancel_guard.ledger.ledger import Ledger
 
 KEY = "api_key:k"
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending
 from tests.core.scripted import KEY, ScriptedGauge, opened
 
 if TYPE_CHECKING:
-    from litellm_cancel_guard.ledger import Ledger
+    from litellm_cancel_guard.ledger.ledger import Ledger
 
 
 async def cancelled(*_: object) -> None:

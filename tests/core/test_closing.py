@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from litellm_cancel_guard.closing import Closer, spare_for_the_bill
+from litellm_cancel_guard.host.closing import Closer, spare_for_the_bill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from litellm_cancel_guard.completion import Mark, begin, begin_now, finish
+from litellm_cancel_guard.aio.completion import Mark, begin, begin_now, finish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from litellm_cancel_guard import completion
+    from litellm_cancel_guard.aio import completion
 
 
 class Work:

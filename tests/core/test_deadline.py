@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from litellm_cancel_guard.completion import Mark
-from litellm_cancel_guard.deadline import LAST_LOOK_SECONDS, Deadline
+from litellm_cancel_guard.aio.completion import Mark
+from litellm_cancel_guard.aio.deadline import LAST_LOOK_SECONDS, Deadline
 
 
 async def test_silence_is_ended_when_the_time_is_up() -> None:

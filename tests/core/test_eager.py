@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 
-from litellm_cancel_guard import eager
+from litellm_cancel_guard.aio import eager
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 has no task that begins at once")
 

@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.heartbeat import Heartbeat
-from litellm_cancel_guard.observer import Observer
+from litellm_cancel_guard.ledger.heartbeat import Heartbeat
+from litellm_cancel_guard.ledger.observer import Observer
 
 if TYPE_CHECKING:
     import pytest

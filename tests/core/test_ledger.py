@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from litellm_cancel_guard.lease import Admission, Ending
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.lease.lease import Admission, Ending
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
 from tests.core.stepping import cancelled_at

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.lease import CountUnknownError, Ending, Lease
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry
+from litellm_cancel_guard.lease.lease import CountUnknownError, Ending, Lease
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry
 from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
 

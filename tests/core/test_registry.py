@@ -7,8 +7,8 @@ import contextvars
 
 import pytest
 
-from litellm_cancel_guard.lease import Ending, Lease
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.lease.lease import Ending, Lease
+from litellm_cancel_guard.ledger.registry import Registry, Request
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.routes import LAST_FRAME
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.routes import LAST_FRAME
 from litellm_cancel_guard.stream import guarded
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.lease import Ending, Lease
+from litellm_cancel_guard.lease.lease import Ending, Lease
 from tests.core.scripted import KEY, ScriptedGauge, opened, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from litellm_cancel_guard.ledger import Ledger
-    from litellm_cancel_guard.registry import Request
+    from litellm_cancel_guard.ledger.ledger import Ledger
+    from litellm_cancel_guard.ledger.registry import Request
 
 AWAY = GaugeUnavailableError("away")
 

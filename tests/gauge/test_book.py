@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.lease import Admission, Lease
 from tests.gauge.stores import GAUGE, LAYOUTS, LEASE_SECONDS, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from litellm_cancel_guard.gauge.connect import NoRedisError, target_of
+from litellm_cancel_guard.gauge.connect import NoRedisError
+from litellm_cancel_guard.host.redis_settings import target_of
 
 
 def test_a_url_in_the_config_goes_before_host_and_password() -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.gauge.records import Aside, Record
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.lease import Admission, Lease
+from litellm_cancel_guard.lease.records import Aside, Record
 from tests.gauge.stores import GAUGE, LAYOUTS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeCorruptError
-from litellm_cancel_guard.keyname import shown
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease.keyname import shown
+from litellm_cancel_guard.lease.lease import Lease
 from tests.gauge.stores import GAUGE, LIMITER_KEY, MIRROR_KEY, SLOTS_KEY
 
 if TYPE_CHECKING:

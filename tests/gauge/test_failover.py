@@ -12,8 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.gauge.stores import LAYOUTS
 from tests.harness.process import LOOPBACK

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ResponseError
 
-from litellm_cancel_guard.lease import Admission, FollowUp, Lease
+from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
 from tests.gauge.stores import GAUGE, REQUESTS_KEY, WINDOW_KEY
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import fakeredis
 import pytest
 
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.lease import Admission, Lease
 from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, WINDOW_KEY
 
 if TYPE_CHECKING:

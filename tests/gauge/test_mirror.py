@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.lease import Admission, Lease
 from tests.gauge.stores import GAUGE, LIMITER_KEY, MIRROR_KEY, REQUESTS_KEY, SLOTS_KEY, TOKENS_KEY, WINDOW_KEY
 
 if TYPE_CHECKING:

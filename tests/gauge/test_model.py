@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from litellm_cancel_guard.gauge.local import LocalGauge
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.lease import Admission, Lease
 from tests.gauge.stores import GAUGE, LEASE_SECONDS, LIMITER_KEY, Store
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis.asyncio as aioredis
 
-from litellm_cancel_guard.gauge.records import Aside, Record
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.lease.records import Aside, Record
 from tests.gauge.stores import LAYOUTS, Store
 from tests.harness.process import LOOPBACK
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.gauge.records import Aside
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.lease.records import Aside
 from tests.gauge.stores import GAUGE, LAYOUTS, LEASE_SECONDS
 
 if TYPE_CHECKING:

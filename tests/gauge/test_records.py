@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litellm_cancel_guard import slotname
-from litellm_cancel_guard.gauge import records
-from litellm_cancel_guard.gauge.records import Aside, Record
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.gauge.survey import Survey
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease import records, slotname
+from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.lease.records import Aside, Record
 from tests.gauge.stores import GAUGE, LAYOUTS, TIMEOUT_SECONDS
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease import Admission, Lease
+from litellm_cancel_guard.lease.lease import Admission, Lease
 from tests.gauge.stores import GAUGE, LAYOUTS, LIMITER_KEY, Store
 from tests.harness.process import LOOPBACK, free_port
 

@@ -9,7 +9,7 @@ import pytest
 
 from litellm_cancel_guard.gauge.layout import Call, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.scripts import load
-from litellm_cancel_guard.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease
 
 TEXTS = {
     file.name.removesuffix(".lua"): file.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -74,13 +75,19 @@ class OpenStream:
 
 
 class Caller:
-    """A user of one proxy, who can see what the provider counts."""
+    """A user of one proxy, or of several like it in turn, who can see what the provider counts."""
 
-    def __init__(self, proxy: Proxy, provider: Control, http: httpx.AsyncClient) -> None:
+    def __init__(self, proxy: Proxy, provider: Control, http: httpx.AsyncClient, *like_it: Proxy) -> None:
         self.proxy = proxy
+        self._proxies = (proxy, *like_it)
+        self._turn = itertools.cycle(self._proxies)
         self.provider = provider
         self._http = http
         self._runs: list[str] = []
+
+    def url(self) -> str:
+        """Of the proxy whose turn it is."""
+        return next(self._turn).url
 
     def script(self) -> Script:
         """A script whose run is counted apart, and released when the test is over."""
@@ -109,7 +116,7 @@ class Caller:
     async def opened(self, route: Route, key: Key, script: Script, *, stream: bool = True) -> AsyncIterator[OpenStream]:
         """A stream to read bit by bit; leaving the block hangs up."""
         path, body, headers = route.request(key, str(script), stream=stream)
-        async with self._http.stream("POST", f"{self.proxy.url}{path}", json=body, headers=headers) as response:
+        async with self._http.stream("POST", f"{self.url()}{path}", json=body, headers=headers) as response:
             yield OpenStream(response, script.run)
 
     async def hang_up_mid(self, route: Route, key: Key, after: int = 2) -> str:
@@ -141,9 +148,12 @@ class Caller:
 
     async def probed(self) -> dict[str, Any]:
         """What the worker itself says it holds; the proxy needs `beside/probe.py` beside its config."""
-        answer = await self._http.get(f"{self.proxy.url}/_probe")
-        found: dict[str, Any] = answer.json()
-        return found
+        return (await self.all_probed())[0]
+
+    async def all_probed(self) -> list[dict[str, Any]]:
+        """The same of each proxy."""
+        answers = [await self._http.get(f"{proxy.url}/_probe") for proxy in self._proxies]
+        return [answer.json() for answer in answers]
 
     async def ordered(self, path: str) -> None:
         """Ask for what a file beside the config does when it is posted to."""
@@ -193,7 +203,7 @@ class Caller:
         path, body, headers = route.request(key, str(script or self.script()), stream=stream)
         if body.get("server_id") == SERVER_ID:
             body["server_id"] = tools_id(self.proxy.setup)
-        async with self._http.stream("POST", f"{self.proxy.url}{path}", json=body, headers=headers) as response:
+        async with self._http.stream("POST", f"{self.url()}{path}", json=body, headers=headers) as response:
             answer = Answer(response.status_code, "", dict(response.headers))
             try:
                 async for piece in response.aiter_text():

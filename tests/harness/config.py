@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from litellm_cancel_guard.setup_files import SHIM
+from litellm_cancel_guard.host.setup_files import SHIM
 from tests.harness.keys import CUSTOM_AUTH, MASTER_KEY
 from tests.harness.process import LOOPBACK
 
@@ -53,6 +53,8 @@ class Setup:
     """More of them, after the guard's."""
     beside: tuple[str, ...] = ()
     """Files of harness/beside to lay beside the config."""
+    number: int = 0
+    """Tells one proxy from another that is like it and shared, too."""
     warm: bool = True
     """Whether it has served a request before it is handed out."""
 
@@ -157,11 +159,15 @@ def _pass_through(setup: Setup) -> Settings:
     return endpoint
 
 
-def _open_the_door(version: Version, folder: Path) -> None:
-    # A path with nothing else on it: what the proxy imports is the package under test, source or wheel.
+def link_package(folder: Path) -> None:
+    """Lay the package under test, source or wheel, into a folder that has nothing else for a Python to import."""
     spec = importlib.util.find_spec("litellm_cancel_guard")
     assert spec is not None, "litellm_cancel_guard is not importable here"
     assert spec.submodule_search_locations
-    (folder / "path" / "litellm_cancel_guard").symlink_to(Path(spec.submodule_search_locations[0]).resolve())
+    (folder / "litellm_cancel_guard").symlink_to(Path(spec.submodule_search_locations[0]).resolve())
+
+
+def _open_the_door(version: Version, folder: Path) -> None:
+    link_package(folder / "path")
     if not version.loads_packages:
         (folder / "litellm_cancel_guard.py").write_text(SHIM)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tests.harness.forking import Seedling
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -41,11 +43,29 @@ class Process:
 
     running: list[Process] = []  # noqa: RUF012 -- shared on purpose: reports show every log, exit ends every process
 
-    def __init__(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        folder: Path,
+        seedling: Seedling | None = None,
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        self._child = (
+            seedling.fork(argv[1:], env=env, folder=folder, log=self.log)
+            if seedling
+            else self._start(argv, env, folder)
+        )
+        self.pid = self._child.pid
+        Process.running.append(self)
+        _tell_the_reaper(f"+{self.pid}")
+
+    def _start(self, argv: Sequence[str], env: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 list(argv),
                 env=dict(env),
                 cwd=folder,
@@ -54,9 +74,6 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid = self._child.pid
-        Process.running.append(self)
-        _tell_the_reaper(f"+{self.pid}")
 
     @property
     def alive(self) -> bool:
@@ -89,6 +106,7 @@ class Process:
         return self._forget()
 
     def _forget(self) -> int:
+        assert self._child.returncode is not None
         # A worker that outlived its master would hold the port and the memory of the next proxy.
         self.signal(signal.SIGKILL)
         _tell_the_reaper(f"-{self.pid}")

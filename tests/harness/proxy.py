@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.harness import config
+from tests.harness.forking import Seedbed
 from tests.harness.keys import MASTER_KEY
 from tests.harness.process import LOOPBACK, Process, free_port
 
@@ -31,7 +32,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Proxy:
     """`litellm --config …` of one version; if it is to be warm, it has served a request once it is constructed."""
 
-    def __init__(self, setup: Setup, python: Path, folder: Path) -> None:
+    def __init__(self, setup: Setup, python: Path, folder: Path, seedbed: Seedbed | None = None) -> None:
         self.setup = setup
         self.port = free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
@@ -40,7 +41,11 @@ class Proxy:
         command = [str(python), str(python.with_name("litellm")), "--config", str(path), "--telemetry", "False"]
         command += ["--host", LOOPBACK, "--port", str(self.port), "--num_workers", str(setup.workers)]
         command += setup.arguments
-        self._process = Process(name, command, env=config.environment(setup, folder), folder=folder)
+        env = config.environment(setup, folder)
+        # With a server's own arguments its processes are started as that server does it.
+        forks = seedbed is not None and setup.workers == 1 and not setup.arguments
+        seedling = seedbed.of(str(python), env, setup.libraries, folder) if seedbed and forks else None
+        self._process = Process(name, command, env=env, folder=folder, seedling=seedling)
         self.log = self._process.log
         self._process.wait_ready(self._ready, within=90)
         if setup.warm:
@@ -127,11 +132,14 @@ def _command_line(pid: int) -> bytes:
 
 
 class Proxies:
-    """The proxies of a session: started when first asked for, the longest unused one stopped for a fourth."""
+    """The proxies of a session: started when first asked for, the longest unused one stopped for a fifth."""
 
-    AT_ONCE = 3
+    AT_ONCE = 4
 
-    def __init__(self, python_of: Callable[[Version], Path], folder_of: Callable[[str], Path]) -> None:
+    def __init__(
+        self, python_of: Callable[[Version], Path], folder_of: Callable[[str], Path], *, forks: bool = False
+    ) -> None:
+        self._seedbed = Seedbed() if forks else None
         self._python_of = python_of
         self._folder_of = folder_of
         self._numbers = itertools.count(1)
@@ -153,7 +161,7 @@ class Proxies:
     def start(self, setup: Setup) -> Proxy:
         """A proxy for the caller alone, who stops it."""
         python = self._python_of(setup.version)
-        return Proxy(setup, python, self._folder_of(f"proxy-{next(self._numbers)}"))
+        return Proxy(setup, python, self._folder_of(f"proxy-{next(self._numbers)}"), self._seedbed)
 
     def _start_another(self, setup: Setup) -> Proxy:
         # A proxy that can't start says so to every test that asks, but takes its time only once.
@@ -183,3 +191,5 @@ class Proxies:
     def stop(self) -> None:
         while self._shared:
             self._shared.popitem()[1].stop()
+        if self._seedbed:
+            self._seedbed.end()

@@ -84,7 +84,7 @@ async def session(
     caller: Caller, route: SocketRoute, key: Key, *, model: str = "", ordered: str = ""
 ) -> AsyncIterator[Session]:
     """A session; leaving the block closes it as a polite client does. *ordered*: what the proxy shall do to it."""
-    url = f"{caller.proxy.url}{route.path}?model={model or route.model}"
+    url = f"{caller.url()}{route.path}?model={model or route.model}"
     headers = {"Authorization": f"Bearer {key.secret}", "x-ordered": ordered}
     async with aiohttp.ClientSession() as client, client.ws_connect(url, headers=headers) as socket:
         yield Session(route, socket)

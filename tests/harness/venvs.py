@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.demo import overrides
 from tests.harness.versions import Version, chosen, installed
 
 if TYPE_CHECKING:
@@ -77,12 +78,23 @@ def _name(version: Version) -> str:
 def _build(version: Version, venv: Path) -> None:
     _run(_uv(), "venv", "--python", sys.executable, str(venv))
     python = venv / "bin" / "python"
-    overrides = venv / "overrides.txt"
-    overrides.write_text("\n".join(version.overrides))
-    wanted = f"litellm[proxy]=={version.number}"
-    _run(_uv(), "pip", "install", "--python", str(python), "--override", str(overrides), wanted)
+    _install(f"litellm[proxy]=={version.number}", python, list(version.overrides))
     # Some releases install and don't import; told here, it is not taken for a fault of the proxy's config.
     _run(str(python), "-c", "import litellm.proxy.proxy_server", LITELLM_LOCAL_MODEL_COST_MAP="True")
+
+
+def _install(wanted: str, python: Path, lines: list[str]) -> None:
+    path = python.parents[1] / "overrides.txt"
+    while True:
+        path.write_text("\n".join(lines))
+        try:
+            _run(_uv(), "pip", "install", "--python", str(python), "--override", str(path), wanted)
+            return
+        except RuntimeError as failure:
+            more = [line for line in overrides.named_by(str(failure)) if line not in lines]
+            if not more:
+                raise
+            lines += more
 
 
 def _uv() -> str:

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
+
+from litellm_cancel_guard.host.setup_files import LiteLLM
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,17 @@ VERSIONS = (
 
 def installed() -> Version | None:
     """The version in the running interpreter's environment, if there is one."""
-    try:
-        return named(metadata.version("litellm"))
-    except metadata.PackageNotFoundError:
-        return None
+    here = LiteLLM.installed().version
+    return named(here) if here else None
 
 
 def named(number: str) -> Version:
-    """The version of that number; one that is not listed yet is tried with what the newest listed one needs."""
-    newest = VERSIONS[-1]
-    unlisted = Version(number, newest.overrides if Version(number).release > newest.release else ())
-    return next((version for version in VERSIONS if version.number == number), unlisted)
+    """The version of that number; what one that is not listed needs is asked of its failing installation."""
+    return next((version for version in VERSIONS if version.number == number), Version(number))
 
 
-def newest_on_the_index() -> str:
-    """The number of the newest release that this Python can install."""
+def newest_on_the_index(within: str = "") -> str:
+    """The number of the newest release that this Python can install; empty if there is none *within* a range."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or "uv"
     command = [
         uv,
@@ -153,7 +150,7 @@ def newest_on_the_index() -> str:
         sys.executable,
         "-",
     ]
-    done = subprocess.run(command, input="litellm", capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=f"litellm{within}", capture_output=True, text=True, check=not within)
     return done.stdout.strip().removeprefix("litellm==")
 
 

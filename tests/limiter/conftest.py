@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from litellm_cancel_guard.configured import Configured
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def _remembered(look_up: Callable[[], Any]) -> Callable[[], Any]:
     return init_async_client
 
 
-def new_limiter(redis_port: int | None = None) -> Any:
+def new_limiter(redis_port: int | None = None, db: int = 0) -> Any:
     """Return a limiter as the proxy builds it, counting in Redis or in its process."""
     from litellm.caching.caching import DualCache, RedisCache
     from litellm.proxy.hooks.parallel_request_limiter_v3 import _PROXY_MaxParallelRequestsHandler_v3
     from litellm.proxy.utils import InternalUsageCache
 
-    redis_cache = None if redis_port is None else RedisCache(host="127.0.0.1", port=redis_port)
+    redis_cache = None if redis_port is None else RedisCache(host="127.0.0.1", port=redis_port, db=db)
     if redis_cache is not None:
         redis_cache.init_async_client = _remembered(redis_cache.init_async_client)
     return _PROXY_MaxParallelRequestsHandler_v3(InternalUsageCache(DualCache(redis_cache=redis_cache)))
@@ -127,7 +127,7 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Worker]:
     """Return a function that gives a limiter a worker of its own."""
 
     def attach(limiter: Any) -> Worker:
-        monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: limiter)
+        monkeypatch.setattr("litellm_cancel_guard.worker.host.find_limiter", lambda: limiter)
         worker = Worker(Configured())
         worker.open("acompletion", guard=None)
         assert worker.ledger is not None

@@ -95,7 +95,7 @@ async def f6() -> Any:
     def watch(owner: Any, name: str, parameter: str) -> None:
         async def increment(*args: Any, **kwargs: Any) -> Any:
             operations = args[0] if args else kwargs[parameter]
-            counts = [one for one in operations if str(one["key"]).endswith(":max_parallel_requests")]
+            counts = [one for one in operations if str(said(one, "key")).endswith(":max_parallel_requests")]
             seen.extend([name, one["increment_value"]] for one in counts)
 
         if hasattr(owner, name):
@@ -108,6 +108,10 @@ async def f6() -> Any:
     await of.async_log_success_event(event, None, None, None)
     await of.async_log_failure_event(event, None, None, None)
     return seen
+
+
+def said(increment: Any, name: str) -> Any:
+    return increment[name] if isinstance(increment, dict) else getattr(increment, name, None)
 
 
 async def f7() -> Any:
@@ -143,7 +147,9 @@ async def f10() -> Any:
     name = f"{{api_key:{auth.api_key}}}:max_parallel_requests"
     await pre_call(of, auth)
     slot = STORE.zrange(name, 0, -1)[0]
-    await release({"slot_id": slot, "counter_keys": [name]})
+    scope = getattr(module, "RateLimitScope", None)
+    gauges = (scope("api_key", auth.api_key),) if scope else ()
+    await release({"slot_id": slot, "counter_keys": [name], "gauges": gauges})
     parameters = list(inspect.signature(release).parameters)
     deferred = getattr(of, "_defer_parallel_slot_release", None)
     also = list(inspect.signature(deferred).parameters) if deferred else None
@@ -198,13 +204,67 @@ async def f13() -> Any:
     return {"text": known, "ends": ends}
 
 
+async def f15() -> Any:
+    """What a success adds to the tokens of its key: the shape, by the names of its fields."""
+    of, auth, seen = limiter(), key(tpm_limit=1000), []
+
+    async def increment(pipeline_operations: Any, *args: Any, **kwargs: Any) -> None:
+        seen.extend(pipeline_operations)
+
+    of.async_increment_tokens_with_ttl_preservation = increment
+    of.tpm_reservation_enabled = False
+    metadata = {"user_api_key_hash": auth.api_key, "user_api_key": auth.api_key, "user_api_key_auth": auth}
+    event = {"standard_logging_object": {"metadata": metadata}, "litellm_params": {"metadata": metadata}}
+    from litellm import ModelResponse, Usage
+
+    answer = ModelResponse(usage=Usage(prompt_tokens=1, completion_tokens=2, total_tokens=3))
+    await of.async_log_success_event(event, answer, None, None)
+    tokens = [one for one in seen if not isinstance(one, dict) or one["key"].endswith(":tokens")]
+    if not tokens:
+        return None
+    one = tokens[0]
+    fields = one if isinstance(one, dict) else dict.fromkeys(type(one).__dataclass_fields__)
+    suffix = one["key"].split(":")[-1] if isinstance(one, dict) else one.counter.suffix
+    return {"fields": sorted(set(fields) & {"key", "increment_value", "ttl", "counter", "amount"}), "suffix": suffix}
+
+
+async def f16() -> Any:
+    """Whether the limiter says that it counts in Redis, with one and without."""
+    without = module._PROXY_MaxParallelRequestsHandler_v3(InternalUsageCache(DualCache()))
+    slots = "parallel_slot_id" in inspect.signature(without.should_rate_limit).parameters
+    script = "parallel_acquire_script" if slots else "batch_rate_limiter_script"
+
+    def says(of: Any) -> Any:
+        if hasattr(of, "rate_limits"):
+            return of.rate_limits.has_redis
+        return getattr(of, script) is not None if hasattr(of, script) else "does not say"
+
+    return [says(limiter()), says(without)]
+
+
+async def f17() -> Any:
+    """Whether there is an early look, and how it asks: by the instance's attribute, reading only."""
+    of, seen = limiter(), []
+    look = getattr(of, "raise_if_over_limit_before_body", None)
+    if look is None:
+        return None
+
+    async def should_rate_limit(*args: Any, **kwargs: Any) -> Any:
+        seen.append([kwargs.get("read_only"), len(kwargs.get("descriptors") or args[0])])
+        return {"overall_code": "OK", "statuses": []}
+
+    of.should_rate_limit = should_rate_limit
+    await look(key())
+    return seen
+
+
 class Leaves(BaseException):
     """What is no Exception."""
 
 
 async def main() -> None:
     seen: dict[str, Any] = {}
-    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12, f13):
+    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12, f13, f15, f16, f17):
         try:
             seen[fact.__name__.upper()] = await fact()
         except Exception as fault:

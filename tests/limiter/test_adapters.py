@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import HTTPException
 
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending
 from tests.limiter.conftest import Client, new_limiter
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Each fact of limiter/facts.py, asked of the real LiteLLM of each version: one that expires says so here."""
+"""Each fact of host/facts.py, asked of the real LiteLLM of each version: one that expires says so here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from litellm_cancel_guard.limiter import facts
+from litellm_cancel_guard.host import facts
 from tests.harness import venvs
 
 if TYPE_CHECKING:
@@ -128,3 +128,16 @@ def test_f14_a_guardrail_stands_between_the_guard_and_the_limiter(proxies: Proxi
     names = httpx.get(f"{proxy.url}/_probe", trust_env=False).json()["callbacks"]
     known = ("_PROXY_CancelGuard", "Tolerant", "_PROXY_CancelGuardsEnd", "_PROXY_MaxParallelRequestsHandler_v3")
     assert [name for name in names if name in known] == list(known)
+
+
+def test_f15_what_a_success_adds_has_a_known_shape(seen: dict[str, Any], litellm_version: Version) -> None:
+    fields = ["amount", "counter", "ttl"] if litellm_version.at_least(1, 110) else ["increment_value", "key", "ttl"]
+    assert seen["F15"] == {"fields": fields, "suffix": "tokens"}
+
+
+def test_f16_the_limiter_says_whether_it_counts_in_redis(seen: dict[str, Any]) -> None:
+    assert seen["F16"] == [True, False]
+
+
+def test_f17_an_early_look_asks_the_instance_and_reads_only(seen: dict[str, Any], litellm_version: Version) -> None:
+    assert seen["F17"] == ([[True, 1]] if litellm_version.release >= (1, 109, 2) else None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.limiter import gauges
-from litellm_cancel_guard.limiter.gauges import LookedUp
+from litellm_cancel_guard.host.limiter import gauges
+from litellm_cancel_guard.host.limiter.gauges import LookedUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,14 +11,14 @@ import pytest
 from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 
-from litellm_cancel_guard import limiter as upstream
-from litellm_cancel_guard.configured import Configured
 from litellm_cancel_guard.entry import handler
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.limiter import enclose, precede
+from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.host.limiter import enclose, precede
+from litellm_cancel_guard.host.setup_files import LiteLLM
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.settings import load_settings
-from litellm_cancel_guard.setup_files import LiteLLM
 from litellm_cancel_guard.worker import Worker
 from tests.limiter.conftest import Client, new_limiter
 
@@ -90,8 +90,8 @@ def test_a_limiter_that_no_adapter_fits_is_refused_by_name(
 ) -> None:
     monkeypatch.setattr(LiteLLM, "installed", lambda: LiteLLM(version))
 
-    with pytest.raises(upstream.UnknownLimiterError, match=why) as refused:
-        upstream.recognise(limiter or new_limiter())
+    with pytest.raises(host.UnknownLimiterError, match=why) as refused:
+        host.recognise(limiter or new_limiter())
     assert version in str(refused.value)
 
 
@@ -99,7 +99,7 @@ async def test_it_warns_once_and_holds_back_from_an_unknown_limiter(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     legacy = Legacy()
-    monkeypatch.setattr("litellm_cancel_guard.worker.upstream.find_limiter", lambda: legacy)
+    monkeypatch.setattr("litellm_cancel_guard.worker.host.find_limiter", lambda: legacy)
     worker = Worker(Configured())
     with caplog.at_level(logging.WARNING):
         worker.open("acompletion", handler)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.routes import NESTED_ROUTE
-from litellm_cancel_guard.serving import Noted
+from litellm_cancel_guard.host.serving import Noted
+from litellm_cancel_guard.lease.routes import NESTED_ROUTE
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from litellm_cancel_guard.registry import Request
+    from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.worker import Worker
 
 POST = {"type": "http", "method": "POST"}

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import redis.asyncio as aioredis
 
-from litellm_cancel_guard.limiter.tokens import TokenCounts, gather
+from litellm_cancel_guard.host.grafting import Touch
+from litellm_cancel_guard.host.limiter.tokens import TokenCounts, gather, send_apart_where_asked
+from litellm_cancel_guard.lease.graft import Graft
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 def increment(key: str, by: float, ttl: int | None = 60) -> dict[str, Any]:
     return {"key": key, "increment_value": by, "ttl": ttl}
+
+
+def touch() -> Touch:
+    return Touch(Graft("tokens", "tokens", "more round trips"))
 
 
 class Limiter:
@@ -109,7 +115,7 @@ async def test_nothing_to_count_sends_nothing_and_a_failure_is_logged(caplog: py
 
 async def test_an_increment_that_is_no_number_goes_out_as_it_is_and_the_next_ones_are_counted() -> None:
     limiter = Limiter()
-    gather(limiter)
+    gather(limiter, touch())
     await limiter.async_log_success_event("12")
     assert limiter.sent == [[increment("{api_key:a}:tokens", 1), increment("{user:u}:tokens", "12")]]  # type: ignore[arg-type]
 
@@ -165,7 +171,8 @@ async def test_where_redis_keeps_to_hash_slots_the_tokens_of_each_tag_are_counte
 ) -> None:
     """Refused together, LiteLLM would set each key's TTL anew: the tokens of a busy key never left their minute."""
     limiter = new_limiter(one_shard)
-    gather(limiter)
+    gather(limiter, touch())
+    send_apart_where_asked(limiter, touch())
     keys = ["{api_key:a}:tokens", "{api_key:b}:tokens", "{api_key:a}:of_another_model"]
     async with aioredis.Redis(port=one_shard, decode_responses=True) as witness:
         await witness.set(keys[0], 5, ex=20)

@@ -138,6 +138,20 @@ def exists(cell: Cell, version: Version) -> bool:
 
 ALL = _all()
 
+_SHORT = (*((route, ending) for route in STREAMING for ending in ("complete", "cancel_mid", "mid429", "http429")),)
+_SHORT += tuple((route, "refused") for route in (*CHAT, *AGENT, "embed"))
+_SHORT += tuple((route, "plain") for route in (*AGENT, "pass_custom", "embed", *TOOLS))
+_SHORT += tuple((route, ending) for route in SESSIONS for ending in ("complete", "cancel_mid"))
+_SHORT += (("responses_tools", "tool_called"), ("fallback", "fell_back"), ("chat", "cancelled_in_redis"))
+SHORT = frozenset(Cell(route, ending) for route, ending in _SHORT)
+"""A few minutes of it: each route, and each way that a slot comes back by."""
+assert set(ALL) >= SHORT
+
+
+def streamed(cell: Cell, version: Version) -> bool:
+    """Whether it is about a stream for which a slot is held."""
+    return cell.route in STREAMING and cell.ending in STREAM_ENDINGS and (cell.route != "genai" or version.hooks_genai)
+
 
 def differing(cell: Cell, version: Version) -> bool:
     """Whether LiteLLM alone leaves something else there than it does in the next older or newer version.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.harness.config import Setup
-from tests.matrix.cells import ALL, Cell, differing, exists
+from tests.matrix.cells import ALL, SHORT, Cell, differing, exists
 from tests.matrix.play import Result, Table
 
 if TYPE_CHECKING:
@@ -36,18 +36,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what a version can't do, and, with --matrix-differing, what it does as its neighbours do."""
-    unwanted = [item for item in items if not _wanted(item, differing_only=config.getoption("matrix_differing"))]
+    unwanted = [item for item in items if not _wanted(item, config)]
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
 
 
-def _wanted(item: pytest.Item, *, differing_only: bool) -> bool:
+def _wanted(item: pytest.Item, config: pytest.Config) -> bool:
     params = getattr(getattr(item, "callspec", None), "params", {})
     if "cell" not in params:
         return True
     cell, version = params["cell"], params["litellm_version"]
-    return exists(cell, version) and (not differing_only or differing(cell, version))
+    if config.getoption("matrix_short") and cell not in SHORT:
+        return False
+    return exists(cell, version) and (not config.getoption("matrix_differing") or differing(cell, version))
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +74,8 @@ def played(
             )
             specs = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
             asked = [params["cell"] for params in specs if "cell" in params and params["litellm_version"] == version]
-            table = Table(usual, proxies, provider, redis_server)
+            workers = pytestconfig.getoption("matrix_workers")
+            table = Table(usual, proxies, provider, redis_server, workers=workers)
             try:
                 done[version] = Played(*asyncio.run(table.play(asked)))
             except Exception as fault:

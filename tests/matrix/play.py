@@ -16,6 +16,7 @@ from tests.harness.keys import fresh_key
 from tests.harness.provider.handle import Control
 from tests.harness.routes import ROUTES, SOCKETS
 from tests.harness.witness import gauge, lasting, settled, wait_until
+from tests.matrix.cells import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,17 +50,27 @@ _CANCELLING = "general_settings: {cancel_on_disconnect: true}\n"
 
 @dataclass
 class Result:
-    """What a cell left behind; `fault` says that the request could not be made to end that way."""
+    """What a cell left behind; `fault` says that the request could not be made to end that way.
+
+    Attributes:
+        in_redis: the slots that Redis held while a stream of that route ran; None where none was looked for.
+    """
 
     left: int = 0
     admitted: int = 0
     held: int = 0
     lasting: list[str] = field(default_factory=list)
     fault: str = ""
+    in_redis: int | None = None
 
     @property
     def balanced(self) -> bool:
-        return self == Result(admitted=CAP)
+        return replace(self, in_redis=None) == Result(admitted=CAP)
+
+    @property
+    def seen(self) -> bool:
+        """Whether a stream's one slot lay in Redis, where that was asked."""
+        return self.in_redis in (None, 1)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,8 +87,11 @@ def setup_of(usual: Setup, *, cancelling: bool) -> Setup:
 class Table:
     """Plays cells side by side on the proxies of one version."""
 
-    def __init__(self, usual: Setup, proxies: Proxies, provider: Provider, redis_server: RedisServer) -> None:
+    def __init__(
+        self, usual: Setup, proxies: Proxies, provider: Provider, redis_server: RedisServer, *, workers: int = 1
+    ) -> None:
         self._usual = usual
+        self._workers = workers
         self._proxies = proxies
         self._provider = provider
         self._store = redis_server.client
@@ -91,30 +105,44 @@ class Table:
         for cancelling in (False, True):
             chosen = [cell for cell in cells if cell.cancelling is cancelling]
             if chosen:
-                proxy = self._proxies.shared(setup_of(self._usual, cancelling=cancelling))
-                results |= await self._on(proxy, chosen)
-                remains |= await self._at_rest(proxy)
+                setup = setup_of(self._usual, cancelling=cancelling)
+                # Workers of one server are asked as chance has it; proxies on one Redis in turn.
+                alike = [self._proxies.shared(replace(setup, number=at)) for at in range(self._workers)]
+                results |= await self._on(alike, chosen)
+                remains |= await self._at_rest(alike)
         return results, remains
 
-    async def _on(self, proxy: Proxy, cells: list[Cell]) -> dict[Cell, Result]:
+    async def _on(self, alike: list[Proxy], cells: list[Cell]) -> dict[Cell, Result]:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, verify=False) as http:
-            callers = [Caller(proxy, Control(self._provider, http), http) for _ in cells]
+            provider = Control(self._provider, http)
+            callers = [Caller(alike[0], provider, http, *alike[1:]) for _ in cells]
             # LiteLLM starts its MCP sessions in the first call, and loses others that come meanwhile (1.94, 1.103).
-            await Caller(proxy, Control(self._provider, http), http).plain(ROUTES["mcp"], fresh_key(cap=None))
+            for proxy in alike:
+                await Caller(proxy, provider, http).plain(ROUTES["mcp"], fresh_key(cap=None))
             played = [self._cell(caller, cell) for caller, cell in zip(callers, cells, strict=True)]
             return dict(zip(cells, await asyncio.gather(*played), strict=True))
 
     async def _cell(self, caller: Caller, cell: Cell) -> Result:
         async with self._gate:
             key, result = fresh_key(cap=CAP), Result()
-            for step in (self._end, self._measure):
+            for step in (self._see, self._end, self._measure):
                 try:
                     await asyncio.wait_for(step(caller, cell, key, result), STEP_SECONDS)
                 except _FAULTS as fault:
                     result.fault = result.fault or f"{type(fault).__name__}: {str(fault)[:600]}"
                 await caller.let_go()
             return result
+
+    async def _see(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
+        """A guard that counts in its process alone balances every cell, and no other worker knows of its slots."""
+        if not streamed(cell, self._usual.version):
+            return
+        script, other = replace(caller.script(), stall="2"), fresh_key(cap=CAP)
+        async with caller.opened(ROUTES[cell.route], other, script) as stream:
+            await stream.read_chunks(2)
+            result.in_redis = gauge(self._store, other)
+        await caller.left(script.run)
 
     async def _end(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
         for _ in range(REQUESTS):
@@ -125,19 +153,19 @@ class Table:
 
     async def _measure(self, caller: Caller, cell: Cell, key: Key, result: Result) -> None:
         result.left = await settled(lambda: gauge(self._store, key), 0, within=SETTLE_SECONDS)
-        result.held = (await caller.probed())["held"].get(f"api_key:{key.name}", 0)
+        result.held = sum(one["held"].get(f"api_key:{key.name}", 0) for one in await caller.all_probed())
         result.admitted = (await caller.admitted_at_once(key, cap=CAP)).admitted
         result.left = result.left or await settled(lambda: gauge(self._store, key), 0)
         result.lasting = lasting(self._store, key)
 
-    async def _at_rest(self, proxy: Proxy) -> dict[str, Any]:
+    async def _at_rest(self, alike: list[Proxy]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=False) as http:
-            caller = Caller(proxy, Control(self._provider, http), http)
+            caller = Caller(alike[0], Control(self._provider, http), http, *alike[1:])
 
             async def rests() -> bool:
-                found.update(await caller.probed())
-                return (found["requests"], found["at_work"], found["held"]) == (0, 0, {})
+                found["workers"] = await caller.all_probed()
+                return all((one["requests"], one["at_work"], one["held"]) == (0, 0, {}) for one in found["workers"])
 
             try:
                 await wait_until(rests, "nothing is left in the registry")

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import yaml
 
-from litellm_cancel_guard import metrics
+from litellm_cancel_guard.host.setup_files import SHIM_NAME, read_config
+from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.settings import load_settings
-from litellm_cancel_guard.setup_files import SHIM_NAME, read_config
 from tests.cli.command import environ
 from tests.harness.keys import fresh_key
 from tests.harness.process import Process, free_port

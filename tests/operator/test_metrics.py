@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard import metrics
-from litellm_cancel_guard.leaks import Leaks
-from litellm_cancel_guard.lease import Ending, Lease
-from litellm_cancel_guard.observer import Observer, Observers
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.lease.lease import Ending, Lease
+from litellm_cancel_guard.ledger.observer import Observed, Observer, Observers
+from litellm_cancel_guard.ledger.registry import Registry, Request
+from litellm_cancel_guard.operator import metrics
+from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
@@ -129,10 +130,9 @@ def test_every_protocol_of_a_terminal_error_is_a_label() -> None:
 def test_every_fault_that_the_guard_logs_is_counted_once_for_all_instances() -> None:
     counting(), counting()
     before = value("faults_total")
-    log = logging.getLogger("LiteLLM Proxy")
     fault = RuntimeError("a fault")
     log.error("cancel_guard: something of ours failed", exc_info=fault)
-    log.error("something of LiteLLM's failed", exc_info=fault)
+    logging.getLogger("LiteLLM Proxy").error("something of LiteLLM's failed", exc_info=fault)
     log.warning("cancel_guard: a remark")
     assert value("faults_total") == before + 1
 
@@ -158,7 +158,7 @@ def test_a_registry_that_cannot_be_used_is_told_and_breaks_nothing(
 
 def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Observer):
-        def gave_back(self, request: Request, held_for: float) -> None:
+        def gave_back(self, request: Observed, held_for: float) -> None:
             raise RuntimeError("broken")
 
     registry = Registry()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from litellm_cancel_guard.reload import AT_THE_START
+from litellm_cancel_guard.operator.reload import AT_THE_START
 from litellm_cancel_guard.settings import Settings
 
 README = Path(__file__).parents[2] / "README.md"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from litellm_cancel_guard.reload import ConfigWatch, InForce
+from litellm_cancel_guard.operator.reload import ConfigWatch, InForce
 from litellm_cancel_guard.settings import Settings
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
@@ -120,7 +120,7 @@ def test_the_environment_goes_before_a_changed_block(config: Config, monkeypatch
 
 
 async def test_it_looks_again_and_again(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("litellm_cancel_guard.reload.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("litellm_cancel_guard.operator.reload.POLL_SECONDS", 0.01)
     config.write({"lease_seconds": 60})
     watch = config.watched({"lease_seconds": 60})
     watch.look()
@@ -138,7 +138,7 @@ async def test_it_looks_again_and_again(config: Config, monkeypatch: pytest.Monk
 
 
 async def test_it_keeps_nothing_of_the_request_that_started_it(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("litellm_cancel_guard.reload.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("litellm_cancel_guard.operator.reload.POLL_SECONDS", 0.01)
     served, seen = ContextVar("served", default="nothing"), asyncio.Queue[str]()
     config.write({"lease_seconds": 60})
     watch = ConfigWatch(config.path, None, lambda _: seen.put_nowait(served.get()))

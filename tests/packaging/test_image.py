@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.setup_files import SHIM, SHIM_NAME
+from litellm_cancel_guard.host.setup_files import SHIM, SHIM_NAME
 from tests.harness import venvs
 from tests.packaging.test_wheel import run, wheel  # noqa: F401 - a fixture
 
@@ -38,6 +38,7 @@ def image(litellm_version: Version, tmp_path: Path) -> Path:
     return tmp_path / "image"
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_its_steps_add_the_guard_and_change_no_version_of_anything_else(
     image: Path,

@@ -73,6 +73,7 @@ def test_a_wrong_attribute_is_answered_with_the_line_to_write() -> None:
         _ = litellm_cancel_guard.hander
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_installing_it_changes_no_version_beside_it(wheel: Path, litellm_version: Version, tmp_path: Path) -> None:
     """LiteLLM's images pin what they ship: a plugin that moves a version breaks them."""

@@ -10,7 +10,7 @@ import pytest
 import redis
 import yaml
 
-from litellm_cancel_guard.slotname import read
+from litellm_cancel_guard.lease.slotname import read
 from tests.cli.command import guard
 from tests.faults.open_streams import LEASE_SECONDS, SHORT_LEASE, held
 from tests.harness.clients import Admission

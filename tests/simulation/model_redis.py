@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.lease import Admission
+from litellm_cancel_guard.lease.lease import Admission
 
 if TYPE_CHECKING:
     import asyncio
     import random
     from collections.abc import Callable, Collection, Sequence
 
-    from litellm_cancel_guard.lease import FollowUp, Lease
+    from litellm_cancel_guard.lease.lease import FollowUp, Lease
     from tests.simulation.world import WorkerLoop, World
 
 

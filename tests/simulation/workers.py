@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard import ledger as ledger_module
-from litellm_cancel_guard import outage as outage_module
-from litellm_cancel_guard import registry as registry_module
-from litellm_cancel_guard import renewals as renewals_module
-from litellm_cancel_guard.heartbeat import Heartbeat
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.ledger import Ledger
-from litellm_cancel_guard.registry import Registry, Request
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.ledger import ledger as ledger_module
+from litellm_cancel_guard.ledger import outage as outage_module
+from litellm_cancel_guard.ledger import registry as registry_module
+from litellm_cancel_guard.ledger import renewals as renewals_module
+from litellm_cancel_guard.ledger.heartbeat import Heartbeat
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.simulation.model_redis import ModelGauge, ModelRedis, Network
 from tests.simulation.world import World

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.stream import guarded
 from litellm_cancel_guard.terminal.events import Protocol

@@ -9,9 +9,11 @@ import litellm
 import pytest
 from litellm.proxy._types import ProxyException
 
+from litellm_cancel_guard.host.mends import answers as mended
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import answers, sighting
-from litellm_cancel_guard.terminal.mends import answers as mended
+from litellm_cancel_guard.terminal.failure import Failure, note_on
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ STREAM = {"stream": True}
 @pytest.fixture(autouse=True)
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProxyException, "__init__", ProxyException.__init__)
-    assert mended.mend(Settings())
+    assert mended.mend(Settings(), touch())
 
 
 def limited(retry_after: str | None = "7") -> Exception:
@@ -48,6 +50,16 @@ async def test_it_has_the_providers_words_and_its_retry_after() -> None:
 
 async def test_it_has_no_retry_after_where_the_provider_sent_none() -> None:
     assert answered(limited(None)) == ("slow down", {"x-mine": "1"})
+
+
+async def test_one_that_was_limited_within_a_stream_of_the_responses_api_says_for_how_long_to_wait() -> None:
+    """LiteLLM itself may read a stream's first event, and raise what it says."""
+    sighting.begin("aresponses")
+    error = limited(None)
+    note_on(error, Failure(429, "slow down"))
+    answers.note(error, STREAM)
+    answer = ProxyException(message="", type="None", param="None", code=429)
+    assert answer.headers == {"retry-after": "6"}
 
 
 def refused() -> Exception:
@@ -83,3 +95,25 @@ async def test_the_next_request_has_its_own_answer() -> None:
 async def test_a_fault_in_it_leaves_the_answer_to_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mended, "_is_about", lambda *_: 1 / 0)
     assert answered(error := limited()) == (str(error), {"x-mine": "1"})
+
+
+async def test_a_plain_requests_answer_in_litellms_words_has_no_secret() -> None:
+    token = "sk" + "-" + "aB3" * 16
+    sighting.begin("acompletion")
+    fields = {"error": {"said": [f"Bearer {token}", 3, None]}}
+    answer = ProxyException(
+        message=f"OpenAIException - {token}",
+        type="None",
+        param=f"key {token}",
+        code=401,
+        provider_specific_fields=fields,
+    )
+    assert token not in str(answer.to_dict())
+    assert answer.to_dict()["provider_specific_fields"]["error"]["said"][1:] == [3, None]
+    assert fields == {"error": {"said": [f"Bearer {token}", 3, None]}}
+
+
+async def test_an_answer_to_what_the_guard_does_not_serve_is_left_alone() -> None:
+    sighting._current.set(None)
+    answer = ProxyException(message="no such team: team_id=abc", type="None", param="None", code=404)
+    assert answer.message == "no such team: team_id=abc"

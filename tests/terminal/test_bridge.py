@@ -12,9 +12,10 @@ from litellm.completion_extras.litellm_responses_transformation.transformation i
 )
 from litellm.types.llms.openai import ResponsesAPIStreamEvents
 
+from litellm_cancel_guard.host.mends import bridge
+from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
-from litellm_cancel_guard.terminal.mends import bridge
-from litellm_cancel_guard.terminal.mends.source import watched
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +32,7 @@ class Bridge(OpenAiResponsesToChatCompletionStreamIterator):  # type: ignore[mis
         return chunk
 
 
-bridge._note_the_end(Bridge)
+bridge._note_the_end(Bridge, touch())
 
 
 async def lines(*kinds: str) -> AsyncIterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -15,6 +16,8 @@ from tests.terminal.sdks import frames
 from tests.terminal.sse import parse
 
 if TYPE_CHECKING:
+    import httpx
+
     from tests.harness.proxy import Proxy
 
 # Each with the status of a request that fails so before anything has been said.
@@ -52,3 +55,36 @@ async def test_a_refusal_before_the_first_word_has_its_status(failing_proxy: Pro
     error = await told(failing_proxy, asks(code, 0))
     assert (error.status_code, f"scripted {code}" in error.message) == (CODES[code], True)
     assert (error.type == code) == (code == "insufficient_quota")
+
+
+def failed(code: str) -> Script:
+    return Script("", only="first-gpt", error_step=0, error_as=f"{FAILED}{code}")
+
+
+# What a provider says of its limit before the first word, and the seconds that its client is told to wait.
+GPT, CLAUDE, FLASH = (
+    ("openai", Script("", only="first-gpt", error_step=0)),
+    ("anthropic", Script("", only="claude-3-5-haiku-20241022", error_step=0)),
+    ("gemini", Script("", only="gemini-2.0-flash", error_step=0)),
+)
+LIMITS: dict[str, tuple[str, Script, str | None]] = {
+    "OpenAI's event": (*GPT, "6"),
+    "OpenAI's rate_limit_exceeded": ("openai", failed("rate_limit_exceeded"), "6"),
+    "OpenAI's insufficient_quota": ("openai", failed("insufficient_quota"), None),
+    "OpenAI's usage_not_included": ("openai", failed("usage_not_included"), None),
+    "a gateway's billing_not_active": ("openai", failed("billing_not_active"), None),
+    "Anthropic's event": (*CLAUDE, "6"),
+    "Google's event": (*FLASH, "6"),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_a_limit_before_the_first_word_says_for_how_long_to_wait(
+    failing_proxy: Proxy, http: httpx.AsyncClient, limit: str
+) -> None:
+    """Codex ends its session at a 429 without whole seconds, where it asks again after the event of bare LiteLLM."""
+    model, script, seconds = LIMITS[limit]
+    body = {"model": model, "input": str(replace(script, run=secrets.token_hex(6))), "stream": True}
+    headers = {"Authorization": f"Bearer {fresh_key(cap=2).secret}"}
+    answer = await http.post(f"{failing_proxy.url}/v1/responses", json=body, headers=headers)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (429, seconds), answer.text

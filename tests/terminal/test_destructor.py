@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litellm.litellm_core_utils import streaming_handler
 
+from litellm_cancel_guard.host.mends import destructor
 from litellm_cancel_guard.settings import Settings
-from litellm_cancel_guard.terminal.mends import destructor
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ class Closing(Restoring):
 def mended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], bool]:
     def mend(wrapper: Any) -> bool:
         monkeypatch.setattr(streaming_handler, "CustomStreamWrapper", wrapper)
-        return destructor.mend(Settings())
+        return destructor.mend(Settings(), touch())
 
     return mend
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,12 +117,12 @@ MESSAGES = {
     LEAKY: "slow down",
     "litellm.APIError: AnthropicException - Overloaded. Handle with `litellm.InternalServerError`.": "Overloaded",
     'list index\n\nTraceback (most recent call last):\n  File "/usr/lib/x.py", line 3, in y\nIndexError': "list index",
-    "cannot open /usr/lib/python3.11/site-packages/litellm/router.py:1805 today": "cannot open  today",
-    "cannot open ./src/app/x.py:3, ~/app/y.py or ../z.py": "cannot open ., ~ or ../z.py",
-    "cannot open /usr/lib/a.py/ or /usr/lib/ or /+/+//a/b.py": "cannot open / or /usr/lib/ or /+/+//a/b.py",
+    "cannot open /usr/lib/python3.11/site-packages/litellm/router.py:1805 today": "cannot open REDACTED today",
+    "cannot open ./src/app/x.py:3, ~/app/y.py or ../z.py": "cannot open REDACTED, REDACTED or ../z.py",
+    "cannot open /usr/lib/a.py/ or /usr/lib/ or /+/+//a/b.py": "cannot open REDACTED or REDACTED or /+/+//a/b.py",
     "see https://provider.example/docs/limits.html": "see https://provider.example/docs/limits.html",
-    "GET /v1/x?key=AIzaSecret failed": "GET /v1/x?key=*** failed",
-    "key sk-abcdefghijklmnop is wrong": "key sk-*** is wrong",
+    "GET /v1/x?key=AIzaSecret failed": "GET /v1/x?key=REDACTED failed",
+    "key sk-abcdefghijklmnop is wrong": "key REDACTED is wrong",
     "Vertex_ai_betaException InternalServerError - INTERNAL - slow down": "INTERNAL - slow down",
     "slow down. No fallback model group found for original model_group=gpt. Fallbacks=[]": "slow down.",
     "slow down .  Received Model Group=gpt": "slow down",
@@ -232,3 +233,12 @@ def test_text_that_no_parser_understood_is_a_429_where_it_says_so(text: str, sta
 def test_no_event_is_too_odd_to_be_read(event: Any) -> None:
     found = failure_in(event)
     assert found is None or (400 <= found.status < 600 and found.message)
+
+
+def test_advice_about_fallbacks_does_not_hide_what_the_provider_said() -> None:
+    """LiteLLM 1.83 writes it behind the provider's body; next is httpx's error, which names an address."""
+    said = json.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}})
+    advice = "No fallback model group found for original model_group=claude. Fallbacks=[{'first': ['second']}]"
+    error = Error(f"{said}{advice}", status_code=429)
+    limited = caused(error, Error("Client error '429' for url 'http://provider/v1/messages'", status_code=429))
+    assert failure_of(limited).message == "slow down"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.terminal import frames, outcome, reading, sorting
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.terminal.scripted import PROTOCOLS, LimitedError, Provider, Reader, begun, whole

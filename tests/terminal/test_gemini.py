@@ -10,9 +10,10 @@ from unittest.mock import MagicMock
 import pytest
 from litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini import ModelResponseIterator
 
+from litellm_cancel_guard.host.mends import gemini
+from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.terminal.failure import failure_of
-from litellm_cancel_guard.terminal.mends import gemini
-from litellm_cancel_guard.terminal.mends.source import watched
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,8 +34,8 @@ class Iterator(ModelResponseIterator):  # type: ignore[misc]
         return chunk
 
 
-gemini._mend_buffer(Iterator)
-gemini._mend_parser(Iterator)
+gemini._mend_buffer(Iterator, touch())
+gemini._mend_parser(Iterator, touch())
 
 
 async def read(*said: Any) -> list[Any]:
@@ -79,3 +80,11 @@ def test_the_fields_of_an_event_are_not_what_its_provider_said() -> None:
     for line in ("id: 429", ": 429", "event: x", "retry: 429", '{"cut'):
         stream.handle_accumulated_json_chunk(line)
     assert stream.guard_last_text == '{"cut'
+
+
+def test_a_failure_is_no_failure_of_the_bill_that_is_made_behind_it() -> None:
+    """LiteLLM parses a stream that has passed by again: raised there, its spend and its tokens would be lost."""
+    bill = Iterator(streaming_response=None, sync_stream=False, logging_obj=MagicMock(optional_params={}))
+    assert [bill.chunk_parser(chunk) for chunk in (WORD, LIMITED)] == [WORD, LIMITED]
+    for left in ('{"cut', "", "<html>429</html>", ""):
+        assert bill.handle_accumulated_json_chunk(left) is None

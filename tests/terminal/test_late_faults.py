@@ -13,8 +13,9 @@ from fastapi import HTTPException
 from fastapi.responses import JSONResponse, StreamingResponse
 from litellm.proxy import common_request_processing as processing
 
+from litellm_cancel_guard.host.mends import late
 from litellm_cancel_guard.terminal import sighting
-from litellm_cancel_guard.terminal.mends import late
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +30,7 @@ PING = ": ping\n\n"
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     # LiteLLM's own: where a guard has been mounted in this process before, it would be mended twice.
     monkeypatch.setattr(processing, "open_sse_before_first_byte", inspect.unwrap(processing.open_sse_before_first_byte))
-    assert late.mend()
+    assert late.mend(touch())
 
 
 class Request:

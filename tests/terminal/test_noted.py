@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from litellm_cancel_guard.host.mends import messages, responses
 from litellm_cancel_guard.terminal.failure import Failure, failure_of
-from litellm_cancel_guard.terminal.mends import messages, responses
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,10 +90,10 @@ class Fixed(Bridge):
     said = ({"type": "error", "error": {"type": "rate_limit_error", "message": "in LiteLLM's words"}},)
 
 
-responses._see_events(Stream)
-responses._see_failures(Stream)
+responses._see_events(Stream, touch())
+responses._see_failures(Stream, touch())
 for kind in (Bridge, Fixed):
-    messages._tell_failures(kind)
+    messages._tell_failures(kind, touch())
 
 
 async def told(stream: Any, bridge: Any = Bridge) -> list[Any]:

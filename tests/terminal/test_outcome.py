@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litellm_cancel_guard.lease import Ending
-from litellm_cancel_guard.terminal import upstream_errors
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.terminal.events import Protocol
-from litellm_cancel_guard.terminal.failure import ProviderStreamError
+from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.wire import Anthropic
 from tests.terminal.scripted import PROTOCOLS, LimitedError, Provider, Reader, begun, chunks_of, opening, whole
@@ -28,10 +27,7 @@ async def test_a_healthy_stream_passes_as_the_objects_it_is(protocol: Protocol) 
 
 
 @PROTOCOLS
-async def test_nothing_but_the_error_goes_out_before_the_first_content(
-    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(upstream_errors, "answers_in_anthropics_protocol", lambda: False)
+async def test_nothing_but_the_error_goes_out_before_the_first_content(protocol: Protocol) -> None:
     reader = Reader(protocol)
     (frame,) = await reader.read(Provider(*opening(protocol), 0.01, LimitedError()))
     error = parse(frame)[0].data["error"]
@@ -124,9 +120,9 @@ async def test_what_a_guardrail_says_before_the_stream_has_begun_is_for_litellm_
     assert reader.log == [Ending.PROVIDER_FAILED]
 
 
-async def test_where_litellm_answers_in_anthropics_protocol_it_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream_errors, "answers_in_anthropics_protocol", lambda: True)
+async def test_where_litellm_answers_in_anthropics_protocol_it_is_left_to_it() -> None:
     reader = Reader(Protocol.MESSAGES)
+    reader.outcome.answered_in_anthropics_protocol = lambda: True
     with pytest.raises(ProviderStreamError) as raised:
         await reader.read(Provider(*opening(Protocol.MESSAGES), LimitedError()))
     assert raised.value.status_code == 429
@@ -138,3 +134,28 @@ async def test_a_delay_that_stood_in_a_header_is_told_where_only_words_arrive() 
     out = await reader.read(Provider(*begun(Protocol.CHAT), LimitedError()))
     assert "Please try again in 7s." in out[-1]
     assert reader.sighting.retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "failure", "seconds"),
+    [
+        pytest.param(Protocol.RESPONSES, Failure(429, "slow down"), 6.0, id="not said for how long"),
+        pytest.param(Protocol.RESPONSES, Failure(429, "slow down", 2.5), 2.5, id="said"),
+        pytest.param(Protocol.RESPONSES, Failure(429, "no", 2.5, "insufficient_quota"), None, id="beyond waiting"),
+        pytest.param(Protocol.RESPONSES, Failure(503, "busy"), None, id="another status"),
+        pytest.param(Protocol.CHAT, Failure(429, "slow down"), None, id="chat"),
+        pytest.param(Protocol.CHAT, Failure(429, "no", 2.5, "insufficient_quota"), 2.5, id="chat, said"),
+    ],
+)
+async def test_the_header_of_an_answer_names_a_delay_that_its_clients_obey(
+    protocol: Protocol, failure: Failure, seconds: float | None
+) -> None:
+    reader = Reader(protocol)
+    await reader.read(Provider(*opening(protocol), ProviderStreamError(failure)))
+    assert reader.sighting.retry_after == seconds
+
+
+@pytest.mark.parametrize("error", [{"code": "insufficient_quota"}, {"type": "insufficient_quota", "code": "429"}])
+def test_what_no_waiting_cures_may_stand_in_the_type_alone(error: dict[str, str]) -> None:
+    found = failure_in({"type": "error", "error": {"message": "no", **error}})
+    assert found == Failure(429, "no", None, "insufficient_quota")

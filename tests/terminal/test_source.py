@@ -12,9 +12,10 @@ import pytest
 from litellm import CustomStreamWrapper
 from openai import AsyncStream
 
+from litellm_cancel_guard.host.mends import source as mends_source
+from litellm_cancel_guard.host.mends.source import Source, watched
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
-from litellm_cancel_guard.terminal.mends import source as mends_source
-from litellm_cancel_guard.terminal.mends.source import Source, watched
+from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -274,7 +275,7 @@ async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure(stuck:
 
     for name in ("__init__", "fetch_stream"):
         setattr(Mended, name, getattr(CustomStreamWrapper, name))
-    mends_source._watch_init(Mended, tell_truncation=True)
+    mends_source._watch_init(Mended, touch(), tell_truncation=True)
     log = MagicMock(model_call_details={}, completion_start_time=None, _on_deferred_stream_complete=None)
     log.dispatch_attempt_failure_handlers = log.dispatch_failure_handlers = AsyncMock()
     stream = Mended(completion_stream=stuck(), model="m", custom_llm_provider="openai", logging_obj=log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litellm_cancel_guard.terminal.mends.source import watched
+from litellm_cancel_guard.host.mends.source import watched
 from tests.terminal.test_source import Stuck, Wrapper
 
 

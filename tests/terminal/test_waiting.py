@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from litellm_cancel_guard.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.terminal import outcome as outcomes
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.terminal.scripted import PROTOCOLS, Provider, Reader, begun, opening, whole

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from litellm_cancel_guard import watchdog
+from litellm_cancel_guard.aio import watchdog
 
 ROOT = Path(__file__).parents[2]
 STALL = """
 import asyncio, time
-from litellm_cancel_guard import watchdog
+from litellm_cancel_guard.aio import watchdog
 
 async def main():
     watchdog.watch(0.2, {action!r})

@@ -8,8 +8,8 @@ from itertools import chain
 
 import pytest
 
-from litellm_cancel_guard import routes
-from litellm_cancel_guard.limiter import refusal
+from litellm_cancel_guard.host.limiter import refusal
+from litellm_cancel_guard.lease import routes
 from litellm_cancel_guard.terminal import frames, reading, wording
 
 READ_FOREIGN_TEXT = (wording, frames, reading, routes, refusal)

@@ -8,7 +8,7 @@ from typing import Any
 from litellm.integrations.custom_logger import CustomLogger
 
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
-from litellm_cancel_guard.ledger import Ledger
+from litellm_cancel_guard.ledger.ledger import Ledger
 from litellm_cancel_guard.worker import Worker
 
 OPENING, ADMITTING = 7, 8

@@ -48,6 +48,9 @@ class Script:
     event that names its status by `words` alone, or, behind a stream's opening, an event (`opened`), or, behind a
     response's, `failed-` and its code."""
 
+    says: int = -1
+    """Say that group of `sentences` in every error, instead of the usual words."""
+
     break_step: int = -1
     """Break the stream off at this step."""
     break_by: Literal["reset", "cut", "end"] = "reset"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import struct
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
-from tests.harness.provider import mcp, misshapen, shapes, sockets
+from tests.harness.provider import mcp, misshapen, sentences, shapes, sockets
 from tests.harness.provider import script as scripts
 from tests.harness.provider.responses import FAILED, Responses, ToolCalling
 from tests.harness.provider.runs import Run
@@ -40,6 +41,7 @@ _WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]]
 _CALLING = {"calls_tool": "", "calls_unknown_tool": "nobody-s"}
 # Stands in a request that brings the result of a tool.
 FOLLOW_UP = '"function_call_output"'
+_USUAL_WORDS = re.compile(rb"scripted \d{3}")
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 RUNS: dict[str, Run] = defaultdict(Run)
@@ -107,7 +109,15 @@ class _Act:
 
     def _refusal(self) -> web.Response:
         after = {"Retry-After": str(self._script.retry_after)} if self._script.retry_after else {}
-        return web.json_response(self._wire.failure(self._script.status), status=self._script.status, headers=after)
+        failure = self._worded(json.dumps(self._wire.failure(self._script.status)).encode())
+        return web.Response(body=failure, status=self._script.status, headers=after, content_type="application/json")
+
+    def _worded(self, error: bytes) -> bytes:
+        """An error in the words of the script."""
+        if self._script.says < 0:
+            return error
+        words = json.dumps(sentences.said(self._script.says))[1:-1].encode()
+        return _USUAL_WORDS.sub(lambda _: words, error)
 
     async def _plain(self) -> web.StreamResponse:
         if self._script.stall not in ("", "headers"):
@@ -116,9 +126,10 @@ class _Act:
         if self._script.break_step >= 0:
             self._drop()
         script, wire = self._script, self._wire
-        return web.json_response(
-            wire.failure(script.error_status) if script.error_step == 0 else wire.plain(script.chunks)
-        )
+        if script.error_step != 0:
+            return web.json_response(wire.plain(script.chunks))
+        error = self._worded(json.dumps(wire.failure(script.error_status)).encode())
+        return web.Response(body=error, content_type="application/json")
 
     async def _stream(self) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
@@ -142,7 +153,7 @@ class _Act:
 
     async def _mishap(self, step: int, response: web.StreamResponse) -> bool:
         if step == self._script.error_step:
-            await response.write(self._error(step))
+            await response.write(self._worded(self._error(step)))
         elif step != self._script.break_step:
             return False
         self.done = True

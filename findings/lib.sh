@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# What the findings share: a temp folder that goes away, 90 seconds at most, pinned packages, a scripted provider on
+# loopback, and the comparison that fails once the outside world behaves differently. Sourced, not run.
+set -euo pipefail
+
+# The whole run, installs included, is one process group that `timeout` ends: nothing outlives a finding. A machine that
+# is busy with other things may need FINDING_SECONDS=300.
+# The folder is the outer shell's, so that it goes away even when the inner one has to be killed.
+if [ -z "${FINDING_WORK:-}" ]; then
+  FINDING_WORK="$(mktemp -d)"
+  export FINDING_WORK
+  trap 'rm -rf "$FINDING_WORK"' EXIT
+  outcome=0
+  timeout --kill-after=3 "${FINDING_SECONDS:-90}" bash "$0" "$@" || outcome=$?
+  exit "$outcome"
+fi
+
+FINDINGS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+WORK="$FINDING_WORK"
+CHANGED=0
+STARTED=()
+export PYTHONPATH="$FINDINGS" PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore PYTHONUNBUFFERED=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+tidy() {
+  local pid
+  for pid in ${STARTED[@]+"${STARTED[@]}"}; do
+    kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
+  done
+}
+trap tidy EXIT
+trap 'exit 124' TERM INT
+
+needs() { command -v "$1" >/dev/null || { echo "needs $1, which is not here: nothing was measured" >&2; exit 2; }; }
+
+# python_packages SPEC...: a venv of its own; `$PY` runs in it.
+python_packages() {
+  if command -v uv >/dev/null; then
+    uv venv -q "$WORK/venv"
+    uv pip install -q --python "$WORK/venv/bin/python" "$@"
+  else
+    python3 -m venv "$WORK/venv"
+    "$WORK/venv/bin/pip" install -q "$@"
+  fi
+  PY="$WORK/venv/bin/python"
+  echo "installed: $*"
+}
+
+# node_packages SPEC...: a folder of its own; `node_run` runs a module from standard input in it.
+node_packages() {
+  needs node
+  needs npm
+  (cd "$WORK" && echo '{"private": true}' >package.json && npm install --silent --prefer-offline --ignore-scripts --no-audit --no-fund --no-save "$@" >/dev/null)
+  echo "installed: $* (node $(node --version))"
+}
+node_run() {
+  { echo 'globalThis.AI_SDK_LOG_WARNINGS = false;' && cat; } >"$WORK/main.mjs"
+  (cd "$WORK" && node main.mjs 2>/dev/null)
+}
+
+# debian_packages SPEC...: unpacked below $WORK/root, not installed.
+debian_packages() {
+  needs apt-get
+  needs dpkg
+  mkdir -p "$WORK/debs" "$WORK/root"
+  (cd "$WORK/debs" && apt-get download -q "$@" >/dev/null 2>&1) ||
+    { echo "cannot download $* (Debian 12, after apt-get update): nothing was measured" >&2; exit 2; }
+  local deb
+  for deb in "$WORK"/debs/*.deb; do dpkg -x "$deb" "$WORK/root"; done
+  export LD_LIBRARY_PATH="$WORK/root/usr/lib/x86_64-linux-gnu"
+  echo "unpacked: $*"
+}
+
+# provider: starts the scripted provider with the ANSWERS from standard input; sets $PROVIDER to its address.
+provider() {
+  cat >"$WORK/answers.py"
+  : >"$WORK/log"
+  "${PY:-python3}" "$FINDINGS/provider.py" "$WORK" &
+  STARTED+=("$!")
+  await_file "$WORK/port"
+  PROVIDER="http://127.0.0.1:$(cat "$WORK/port")"
+  export PROVIDER
+}
+await_file() {
+  local tries=0
+  until [ -s "$1" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || { echo "$1 never came: nothing was measured" >&2; exit 2; }
+    sleep 0.05
+  done
+}
+# provider_log: what the provider saw since the last call, one line each.
+provider_log() { cat "$WORK/log" 2>/dev/null || true; : >"$WORK/log"; }
+
+# measured WHAT GUESS RECORDED SEEN: says all three, and remembers when the seen is not the recorded.
+measured() {
+  printf '%s\n  one would expect: %s\n  seen:             %s\n' "$1" "$2" "$4"
+  if [ "$3" != "$4" ]; then
+    printf '  CHANGED, recorded was: %s\n' "$3"
+    CHANGED=1
+  fi
+}
+finish() {
+  if [ "$CHANGED" = 0 ]; then echo "as recorded"; else echo "the behaviour has changed: rewrite or drop this finding"; exit 1; fi
+}

@@ -1,0 +1,96 @@
+"""Which gauge a recognised limiter's slots are counted in: where LiteLLM itself counts them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.host.limiter.detection import litellm_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.gauge.layout import Layout
+    from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
+    from litellm_cancel_guard.host.limiter.detection import Recognised
+    from litellm_cancel_guard.lease.records import Aside, Record
+    from litellm_cancel_guard.settings import Settings
+
+
+# LiteLLM forgets a client after an hour and makes another; this much longer the guard may go on with the one before.
+_LOOKED_UP_SECONDS = 1.0
+
+
+def gauge_for(recognised: Recognised, settings: Settings, aside: Aside) -> Gauge:
+    """Return the gauge for *recognised*: in LiteLLM's Redis, by its own client, or in this process."""
+    if recognised.redis_cache is None:
+        from litellm_cancel_guard.gauge.local import LocalGauge
+
+        return LocalGauge()
+    from litellm_cancel_guard.gauge.redis import RedisGauge
+
+    return RedisGauge(
+        LookedUp(recognised.redis_cache.init_async_client),
+        _layout(recognised),
+        lease_seconds=settings.lease_seconds,
+        timeout_seconds=settings.redis_timeout,
+        aside=aside,
+    )
+
+
+class LookedUp:
+    """LiteLLM's Redis client of the running event loop, looked up once a second.
+
+    LiteLLM makes a JSON text of all its Redis settings to find it (1.80 - 1.109, caching/redis_cache.py
+    `_get_async_client_cache_key`): a hundredth of what it spends on a whole request.
+    """
+
+    def __init__(self, look_up: Callable[[], Any]) -> None:
+        self._look_up = look_up
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Any = None
+        self._until = 0.0
+
+    def __call__(self) -> Any:
+        """Return the client; raise what LiteLLM raises."""
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        if loop is not self._loop or now >= self._until:
+            self._client = self._look_up()
+            self._loop, self._until = loop, now + _LOOKED_UP_SECONDS
+        return self._client
+
+
+def survey_of(recognised: Recognised, gauge: Any, record: Callable[[], Record]) -> Survey | LocalSurvey:
+    """Return what an operator may look at and do by hand where *gauge* counts, for *recognised*."""
+    from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
+
+    cache = recognised.redis_cache
+    if cache is None:
+        return LocalSurvey(gauge, record)
+    namespace = getattr(cache, "namespace", None) or ""
+    return Survey(cache.init_async_client(), namespace=namespace, window_seconds=recognised.window_seconds)
+
+
+def describe(recognised: Recognised, settings: Settings) -> str:
+    """Return the line that says what the guard has attached itself to."""
+    where = "in process" if recognised.redis_cache is None else "in Redis"
+    return (
+        f"guards the {recognised.shape} limiter of LiteLLM {litellm_version()}, slots {where}, "
+        f"lease {settings.lease_seconds:g} s"
+    )
+
+
+def _layout(recognised: Recognised) -> Layout:
+    from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
+
+    if recognised.shape == "slots":
+        return slots_layout(horizon_seconds=recognised.horizon_seconds, namespaced=namespacing(recognised))
+    return counted_layout(window_seconds=recognised.window_seconds, namespaced=namespacing(recognised))
+
+
+def namespacing(recognised: Recognised) -> Callable[[str], str]:
+    """Return what the limiter's scripts do to their keys (F7)."""
+    fix: Any = getattr(recognised.redis_cache, "check_and_fix_namespace", None)
+    return fix if recognised.namespaced and fix is not None else str

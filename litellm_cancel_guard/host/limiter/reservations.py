@@ -1,0 +1,112 @@
+"""What LiteLLM reserves of a key's tokens for a request is settled once, whichever of its callbacks come, and when.
+
+A stream that fails comes to two of them: its log event, and the failure hook, which LiteLLM calls on some routes and
+the guard on all. Each gives the reservation back: the failure event and the hook look whether the other has, wait for
+Redis, and say so only then (1.86 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
+a stream that failed in the middle, does not look at all (1.86 - 1.109). Given back twice, a key whose streams fail
+could use more than its `tpm_limit` (measured on 1.109.1: 72 reserved, 8 used, -64 counted).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from litellm_cancel_guard.host.grafting import Touch
+
+_SUCCEEDED = "async_log_success_event"
+_SETTLING = ("async_post_call_failure_hook", "async_log_failure_event", _SUCCEEDED)
+_RESERVED = ("reserved_tokens", "itpm_reserved_tokens", "otpm_reserved_tokens")
+
+_READ, _RELEASED = "_get_reserved_tokens_from_kwargs", "_is_reservation_released"
+_MARK_RELEASED = "_mark_reservation_released"
+
+# One for each request, kept by the lock that LiteLLM has for its slot: what a request reserved takes no reference.
+_turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
+
+
+def keeps_reservations(limiter: Any) -> bool:
+    """Tell whether *limiter* keeps a book of what a request reserved; up to 1.83 it reserves nothing."""
+    return _book_of(limiter) is not None or _keeps_marks(limiter)
+
+
+def settle_once(limiter: Any, touch: Touch) -> None:
+    """Have *limiter*, which keeps reservations, settle one by one callback alone.
+
+    Raises:
+        NotFoundError: it settles in another way.
+    """
+    if _keeps_marks(limiter):
+        _by_marks(limiter, touch)
+    reserved_now = _book_of(limiter)
+    if reserved_now is None:
+        return
+    for name in _SETTLING:
+        if hasattr(limiter, name):
+            touch.replace(limiter, name, _one_at_a_time(reserved_now, succeeds=name == _SUCCEEDED))
+
+
+def _book_of(limiter: Any) -> Any:
+    return getattr(sys.modules.get(type(limiter).__module__), "get_request_stash", None)
+
+
+def _one_at_a_time(reserved_now: Callable[[], Any], *, succeeds: bool) -> Callable[..., Awaitable[Any]]:
+    async def settle(original: Any, *args: Any, **kwargs: Any) -> Any:
+        book = reserved_now()
+        if not any(getattr(book, name, 0) for name in _RESERVED):
+            return await original(*args, **kwargs)
+        async with _turn(book):
+            if succeeds and book.reservation_released:
+                _forget(book)
+            answer = await original(*args, **kwargs)
+            if succeeds and _is_about(book, args, kwargs):
+                _forget(book)
+            return answer
+
+    return settle
+
+
+def _turn(book: Any) -> AbstractAsyncContextManager[Any]:
+    lock = getattr(book, "parallel_slot_release_lock", None)
+    return nullcontext() if lock is None else _turns.setdefault(lock, asyncio.Lock())
+
+
+def _is_about(book: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Tell whether an event is the request's own: a call that a guardrail makes of a model has an id of its own."""
+    told = kwargs.get("kwargs") or (args[0] if args else None)
+    call = told.get("litellm_call_id") if isinstance(told, dict) else None
+    return call is None or book.owner_litellm_call_id in (None, call)
+
+
+def _forget(book: Any) -> None:
+    """What has been given back is no longer reserved: whoever counts next counts what was used."""
+    book.reserved_tokens = 0
+    if hasattr(book, "ptu_reserved_tokens"):
+        book.ptu_reserved_tokens = 0
+
+
+def _keeps_marks(limiter: Any) -> bool:
+    return all(callable(getattr(limiter, name, None)) for name in (_READ, _RELEASED, _MARK_RELEASED))
+
+
+def _by_marks(limiter: Any, touch: Touch) -> None:
+    """Where the book is kept in the request's metadata (1.86 - 1.94), have the success event read it and write it."""
+    released, mark = getattr(limiter, _RELEASED), getattr(limiter, _MARK_RELEASED)
+
+    def still_reserved(original: Any, *args: Any, **kwargs: Any) -> Any:
+        return 0 if released(*args, **kwargs) else original(*args, **kwargs)
+
+    async def log_success(original: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = await original(*args, **kwargs)
+        mark(kwargs.get("kwargs") or (args[0] if args else None))
+        return answer
+
+    touch.replace(limiter, _READ, still_reserved)
+    touch.replace(limiter, _SUCCEEDED, log_success)

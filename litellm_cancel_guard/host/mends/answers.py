@@ -1,0 +1,79 @@
+"""The provider's own words, and its Retry-After, in an answer that is an error before any stream exists; no secrets.
+
+Every route makes its answer of a `ProxyException`, after the failure hook (1.80 - 1.109, proxy/_types.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.redaction import for_client
+from litellm_cancel_guard.redaction.records import log
+from litellm_cancel_guard.terminal import sighting
+from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.settings import Settings
+    from litellm_cancel_guard.terminal.failure import Failure
+    from litellm_cancel_guard.terminal.sighting import Sighting
+
+
+# A body that is nested deeper says nothing to anybody.
+_DEEPEST = 16
+
+
+def mend(_settings: Settings, touch: Touch) -> bool:
+    """Mend the exception of which LiteLLM makes its answers."""
+    answer = class_with("proxy._types", "ProxyException", "to_dict")
+    if answer is None:
+        return False
+    original = answer.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        seen = sighting.current()
+        if seen is None:
+            return
+        try:
+            _redact(self)
+            _say(self, seen)
+        except Exception:
+            log.exception("cancel_guard: an answer stays in LiteLLM's words")
+
+    touch.put(answer, "__init__", init)
+    return True
+
+
+def _redact(answer: Any) -> None:
+    """Redact all that goes out of an answer, whoever's words they are: a plain request's error is LiteLLM's."""
+    answer.message = for_client(answer.message)
+    answer.param = _redacted(answer.param)
+    answer.provider_specific_fields = _redacted(getattr(answer, "provider_specific_fields", None))
+
+
+def _redacted(said: Any, depth: int = 0) -> Any:
+    if isinstance(said, str):
+        return for_client(said)
+    if isinstance(said, dict):
+        return {name: _redacted(value, depth + 1) for name, value in said.items()} if depth < _DEEPEST else {}
+    if isinstance(said, list | tuple):
+        return [_redacted(value, depth + 1) for value in said] if depth < _DEEPEST else []
+    return said
+
+
+def _say(answer: Any, seen: Sighting) -> None:
+    if seen.answer is None or not _is_about(str(answer.code), seen.answer):
+        return
+    answer.message = seen.answer.message
+    if seen.retry_after is not None:
+        answer.headers.setdefault("retry-after", str(math.ceil(seen.retry_after)))
+
+
+def _is_about(code: str, failure: Failure) -> bool:
+    """Tell whether an answer of that status is the one to the noted failure; LiteLLM has a 500 for many others."""
+    return code.isdigit() and (int(code) == failure.status or min(int(code), failure.status) >= FIRST_SERVER_ERROR)

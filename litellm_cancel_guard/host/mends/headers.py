@@ -1,0 +1,43 @@
+"""Retry-After on an answer that is an error before its stream has begun.
+
+LiteLLM makes that answer itself, from the stream's first frame, with the headers it had before the provider was asked
+(1.80 - 1.109, proxy/common_request_processing.py `create_response`): no hook can add to them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.terminal import sighting
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.settings import Settings
+
+_MODULES = ("litellm.proxy.common_request_processing", "litellm.proxy.anthropic_endpoints.endpoints")
+_FIRST_ERROR = 400
+
+
+def mend(_settings: Settings, touch: Touch) -> bool:
+    """Wrap `create_response` wherever it is called by its global name."""
+    module = sys.modules.get(_MODULES[0])
+    original = getattr(module, "create_response", None)
+    if original is None:
+        return False
+
+    @functools.wraps(original)
+    async def create_response(*args: Any, **kwargs: Any) -> Any:
+        answer = await original(*args, **kwargs)
+        seen = sighting.current()
+        if seen is not None and seen.retry_after is not None and answer.status_code >= _FIRST_ERROR:
+            answer.headers.setdefault("retry-after", str(math.ceil(seen.retry_after)))
+        return answer
+
+    for name in _MODULES:
+        holder = sys.modules.get(name)
+        if getattr(holder, "create_response", None) is original:
+            touch.put(holder, "create_response", create_response)
+    return True

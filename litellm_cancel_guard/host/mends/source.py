@@ -1,0 +1,237 @@
+"""The general guard at a chat stream's source: it can't spin, and a cut stream is not a finished one.
+
+`CustomStreamWrapper.__anext__` pulls `async for chunk in self.completion_stream: if chunk is None: continue`. An
+iterator that returns None for ever without suspending keeps the event loop there for good: no timeout, no
+cancellation and no signal is served (#26015; 1.80 - 1.94, litellm_core_utils/streaming_handler.py).
+And where the source ends without a finish_reason, LiteLLM invents `stop` (up to 1.109, `finish_reason_handler`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text, failure_of
+from litellm_cancel_guard.terminal.sighting import current
+from litellm_cancel_guard.terminal.wording import default_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.settings import Settings
+
+# The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many that said nothing and
+# of which none suspended. Real ones come in network reads, which do.
+_PULLS_PER_TURN = 64
+_SAID_NOTHING = 16_384
+# Providers whose whole streams were seen to end with a finish_reason, or with [DONE] (tests/terminal), and where the
+# classes are that read them. What LiteLLM makes up by itself bears the same names, and tells its end to nobody: a
+# `mock_response` (utils.py), the words of a custom endpoint and of an agent (llms/vertex_ai; 1.80 - 1.109).
+_TELL_THEIR_END = frozenset(
+    {"openai", "azure", "anthropic", "gemini", "vertex_ai", "vertex_ai_beta", "text-completion-openai"}
+)
+# Chat bridged to the Responses API, whose events say how they end whoever answers. Of these, those of
+# `/cursor/chat/completions` bear no provider's name at all (1.80 - 1.109, proxy/response_api_endpoints/endpoints.py).
+_BRIDGE = frozenset({"litellm.completion_extras.litellm_responses_transformation.transformation"})
+_READ_THE_END = frozenset(
+    {
+        *("openai", "openai._streaming"),
+        "litellm.llms.anthropic.chat.handler",
+        "litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini",
+        "litellm.llms.openai.chat.gpt_transformation",
+        *_BRIDGE,
+    }
+)
+
+
+def mend(settings: Settings, touch: Touch) -> bool:
+    """Wrap the source of every chat stream. A wrapper that a router puts around another is left alone."""
+    from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+    _watch_init(CustomStreamWrapper, touch, tell_truncation=settings.on_truncation == "error")
+    _watch_fetch(CustomStreamWrapper, touch, tell_truncation=settings.on_truncation == "error")
+    return True
+
+
+def _watch_init(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
+    original = wrapper_class.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if type(self) is wrapper_class:
+            self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
+
+    touch.put(wrapper_class, "__init__", init)
+
+
+def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
+    """Watch a source that is only made when the first chunk is asked for (Gemini, Vertex, Bedrock)."""
+    original = wrapper_class.fetch_stream
+
+    @functools.wraps(original)
+    async def fetch_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            fetched = await original(self, *args, **kwargs)
+        except Exception as error:
+            # 1.103 makes an event of it on `/v1/messages`, which has no place for a header.
+            seen = current()
+            if seen is not None:
+                seen.delay = failure_of(error).retry_after
+            raise
+        self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
+        return fetched
+
+    touch.put(wrapper_class, "fetch_stream", fetch_stream)
+
+
+def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
+    """Return *stream* as a source that can't spin, or as it is where it is pulled in another way."""
+    # LiteLLM asks for the type of an answer that it replays as a stream, which can neither spin nor be cut.
+    if isinstance(stream, Source | Steps) or type(stream).__name__ == "MockResponseIterator":
+        return stream
+    if not hasattr(stream, "__aiter__"):
+        return Steps(stream) if hasattr(stream, "__next__") else stream
+    provider = getattr(wrapper, "custom_llm_provider", None)
+    readers = _BRIDGE if provider is None else _READ_THE_END if provider in _TELL_THEIR_END else frozenset()
+    tells = any(kind.__module__ in readers for kind in type(stream).__mro__)
+    return Source(stream, wrapper, _note_done(stream) if tell_truncation and tells else None)
+
+
+class Source:
+    """A stream's source; whatever else is asked of it is answered by the stream itself.
+
+    LiteLLM begins a new `async for` for each chunk that goes out and leaves it there. Of the openai SDK's stream that
+    makes a new generator each time, and a task to close the one before: here they share one iterator.
+    """
+
+    def __init__(self, stream: Any, wrapper: Any, done: Callable[[], bool] | None) -> None:
+        self._stream = stream
+        # A cycle would keep the provider's connection until it is collected.
+        self._wrapper = weakref.ref(wrapper)
+        self._done = done
+        self._iterator: AsyncIterator[Any] | None = None
+        self._pulls = 0
+        self._said_nothing = 0
+        self._suspended = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __aiter__(self) -> Source:
+        self._pulls = self._said_nothing = 0
+        self._suspended = True
+        return self
+
+    def __iter__(self) -> Source:
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next chunk to `litellm.completion(stream=True)`; LiteLLM's iterators are read both ways."""
+        return next(self._stream)
+
+    def __anext__(self) -> Awaitable[Any]:
+        self._pulls += 1
+        if self._pulls % _PULLS_PER_TURN == 0:
+            return self._after_a_turn()
+        return self._pull()
+
+    async def _pull(self) -> Any:
+        if self._iterator is None:
+            self._iterator = self._stream.__aiter__()
+        try:
+            chunk = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            failure = self._cut()
+            if failure is None:
+                raise
+            raise ProviderStreamError(failure) from None
+        self._said_nothing = self._said_nothing + 1 if chunk is None else 0
+        return chunk
+
+    async def _after_a_turn(self) -> Any:
+        """Let the loop serve others; and end a source which never let it do so by itself."""
+        if self._suspended:
+            self._said_nothing = 0
+        if self._said_nothing > _SAID_NOTHING:
+            raise _no_progress()
+        await asyncio.sleep(0)
+        self._suspended = False
+        asyncio.get_running_loop().call_soon(self._mark_suspended)
+        return await self._pull()
+
+    def _mark_suspended(self) -> None:
+        self._suspended = True
+
+    def _cut(self) -> Failure | None:
+        """Return the failure of a source that ends now, if it had not said that it would."""
+        wrapper = self._wrapper()
+        if self._done is None or wrapper is None or self._done():
+            return None
+        if getattr(self._stream, "guard_finished", _has_finished(wrapper)):
+            return None
+        noted = getattr(self._stream, "guard_failure", None)
+        if isinstance(noted, Failure):
+            return noted
+        last = getattr(self._stream, "guard_last_text", "")
+        return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+
+
+class Steps:
+    """A source that is no async one (boto3's): LiteLLM pulls it in a thread, 1.80 on the loop itself.
+
+    `CustomStreamWrapper.__anext__` asks again for as long as it says nothing: on the loop nobody else is served then,
+    in a thread the request never ends. boto3's own wait for the network and never say nothing.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._said_nothing = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Any:
+        chunk = next(self._stream)
+        nothing = chunk is None or (isinstance(chunk, bytes) and not chunk)
+        self._said_nothing = self._said_nothing + 1 if nothing else 0
+        if self._said_nothing > _SAID_NOTHING:
+            raise _no_progress()
+        return chunk
+
+
+def _no_progress() -> ProviderStreamError:
+    return ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
+
+
+def _has_finished(wrapper: Any) -> bool:
+    names = ("received_finish_reason", "intermittent_finish_reason", "sent_last_chunk", "received_any_finish_reason")
+    return any(getattr(wrapper, name, None) for name in names)
+
+
+def _note_done(stream: Any) -> Callable[[], bool]:
+    """Return whether the openai SDK's stream has read [DONE], which it keeps to itself (openai/_streaming.py).
+
+    A server that speaks its protocol may end a whole answer with no more than that.
+    """
+    events = getattr(type(stream), "_iter_events", None)
+    seen = [False]
+    if events is None:
+        return lambda: seen[0]
+    # Weakly: the stream holds what it is given here, and would live until it is collected.
+    known = weakref.ref(stream)
+
+    async def noted() -> AsyncIterator[Any]:
+        async for event in events(known()):
+            if getattr(event, "data", "").startswith("[DONE]"):
+                seen[0] = True
+            yield event
+
+    stream._iter_events = noted
+    return lambda: seen[0]

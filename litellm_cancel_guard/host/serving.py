@@ -1,0 +1,230 @@
+"""What serves a request: its ASGI task, those of LiteLLM's own in which hooks and streams run, and its server's wire.
+
+With ``sse_keepalive_ping_interval_seconds`` (1.103 - 1.109, proxy/common_request_processing.py
+`open_sse_before_first_byte`) the hooks run in a task that is done as soon as there is a stream: by its end a slot would
+be given back, and a pass-through stream closed, before the client has read a byte.
+
+A task may also never be done: under hypercorn over HTTP/2 a ``send()`` of the last message may never return, and then
+the slot would be renewed for as long as the worker lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
+from litellm_cancel_guard.redaction.records import log
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from weakref import ReferenceType
+
+    from litellm_cancel_guard.ledger.registry import Request
+
+    App = Callable[..., Awaitable[None]]
+
+
+_RETRY_AFTER = b"retry-after"
+
+
+class Served:
+    """One HTTP request as its server sees it, known to every task that serves it. Times are on the monotonic clock.
+
+    It is kept in the context, and those of tasks that go on for as long as the worker does: it holds its task weakly,
+    and nothing of the connection.
+
+    Attributes:
+        task: its ASGI task.
+        posted: whether what its tasks make belongs to it. Only to a POST: a task made by the GET of an MCP session over
+            SSE would hold what it serves until the session ends.
+        sent_at: when its last body message was handed to the server, which may never say that it is out.
+        gone_at: when the server said that the client is gone, if that was before.
+        polled: whether LiteLLM works on it when it has been answered: its client asks for the rest by an id.
+        refusal: status and seconds of a refusal of the guard's, which LiteLLM is about to answer with.
+    """
+
+    __slots__ = ("gone_at", "polled", "posted", "refusal", "sent_at", "task")
+
+    def __init__(self, task: ReferenceType[asyncio.Task[Any]], *, posted: bool) -> None:
+        self.task = task
+        self.posted = posted
+        self.sent_at: float | None = None
+        self.gone_at: float | None = None
+        self.polled = False
+        self.refusal: tuple[int, int] | None = None
+
+    def is_over(self, lease_seconds: float, tasks: int) -> bool:
+        """Tell whether what is held for it has been held for long enough, whether or not its *tasks* end.
+
+        That is one lease after its last message, where only the ASGI task is left: the provider's answer is complete.
+        Where the client is gone before, or another task goes on, LiteLLM may still ask the provider, for as long as it
+        is told to wait for one at most.
+        """
+        if self.polled or (self.sent_at is None and self.gone_at is None):
+            return False
+        now = time.monotonic()
+        if self.sent_at is not None and self._is_waited_for():
+            if tasks == 1:
+                return now - self.sent_at >= lease_seconds
+            return _outlasts_a_call(now - self.sent_at, lease_seconds)
+        return self.gone_at is not None and _outlasts_a_call(now - self.gone_at, lease_seconds)
+
+    def _is_waited_for(self) -> bool:
+        task = self.task()
+        return task is not None and not task.done()
+
+
+def _outlasts_a_call(seconds: float, lease_seconds: float) -> bool:
+    # Not asked before it may matter: it looks at every deployment, for each request and each beat.
+    return seconds >= max(lease_seconds, PASS_THROUGH_SECONDS) and seconds >= longest_call()
+
+
+_served: ContextVar[Served | None] = ContextVar("litellm_cancel_guard_served", default=None)
+
+
+class Noted:
+    """An ASGI app whose HTTP requests know what serves them, and so does every task that they make."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Note the running task, and return what serves the request."""
+        task = asyncio.current_task() if scope.get("type") == "http" else None
+        if task is None:
+            _served.set(None)
+            return self.app(scope, receive, send)
+        served = Served(ref(task), posted=scope.get("method") == "POST")
+        _served.set(served)
+        wire = _Wire(served, receive, send)
+        return self.app(scope, wire.receive, wire.send)
+
+
+class _Wire:
+    """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await."""
+
+    __slots__ = ("_receive", "_send", "_served")
+
+    def __init__(self, served: Served, receive: Any, send: Any) -> None:
+        self._served = served
+        self._receive = receive
+        self._send = send
+
+    def send(self, message: Any) -> Any:
+        """Hand *message* on. A chunk in the middle of a stream costs one look."""
+        if not message.get("more_body"):
+            message = self._first_or_last(message)
+        return self._send(message)
+
+    async def receive(self) -> Any:
+        """Return what comes from the client."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._served.sent_at is None and self._served.gone_at is None:
+            self._served.gone_at = time.monotonic()
+        return message
+
+    def _first_or_last(self, message: Any) -> Any:
+        if message["type"] == "http.response.body":
+            self._served.sent_at = time.monotonic()
+        elif message["type"] == "http.response.start" and self._served.refusal is not None:
+            try:
+                return _with_delay(message, *self._served.refusal)
+            except Exception:
+                log.exception("cancel_guard: a refusal goes out without retry-after")
+        return message
+
+
+def _with_delay(message: Any, status: int, seconds: int) -> Any:
+    headers = list(message.get("headers", ()))
+    if message["status"] != status or any(name.lower() == _RETRY_AFTER for name, _ in headers):
+        return message
+    return {**message, "headers": [*headers, (_RETRY_AFTER, str(seconds).encode())]}
+
+
+def note_tasks(app: Any) -> None:
+    """Have *app*, a Starlette application, note what serves each request, once however often it is called."""
+    stack = app.middleware_stack
+    if stack is None:
+        build = app.build_middleware_stack
+        app.build_middleware_stack = lambda: Noted(build())
+    elif not isinstance(stack, Noted):
+        app.middleware_stack = Noted(stack)
+
+
+def forget_tasks(app: Any) -> None:
+    """Have *app* be served as it was before `note_tasks`; requests that are being served are known to their end."""
+    vars(app).pop("build_middleware_stack", None)
+    if isinstance(app.middleware_stack, Noted):
+        app.middleware_stack = app.middleware_stack.app
+
+
+def refused(status: int, seconds: int) -> None:
+    """See to it that the answer of *status* to the request that is served now tells its client to wait for *seconds*.
+
+    Many routes make their answer of a refusal without its headers: text completions, `/v1/messages`, pass-through and
+    Gemini's (1.80 - 1.110, `raise ProxyException(…)` behind each route's own ``except``).
+    """
+    if (served := _served.get()) is not None:
+        served.refusal = (status, seconds)
+
+
+def admitted() -> None:
+    """Forget the refusal of the request that is served now: it was asked for once more, for a fallback."""
+    if (served := _served.get()) is not None:
+        served.refusal = None
+
+
+def goes_on_alone() -> None:
+    """Note that LiteLLM works on for the request that is served now when its client has been answered."""
+    if (served := _served.get()) is not None:
+        served.polled = True
+
+
+def served_now() -> Served | None:
+    """Return what serves the request of this code; None where its server has no more to tell of it."""
+    served = _served.get()
+    if served is None or served.sent_at is not None:
+        return None
+    task = served.task()
+    belongs = task is asyncio.current_task() or (served.posted and task is not None and not task.done())
+    return served if belongs else None
+
+
+def asgi_task() -> ReferenceType[asyncio.Task[Any]] | None:
+    """Return a reference to the ASGI task of the POST that is served now; None where none was noted."""
+    served = _served.get()
+    return served.task if served is not None and served.posted else None
+
+
+def outer_task() -> asyncio.Task[Any] | None:
+    """Return the ASGI task, if it still runs, and this code runs in another."""
+    noted = asgi_task()
+    task = None if noted is None else noted()
+    return None if task is None or task.done() or task is asyncio.current_task() else task
+
+
+def when_served(act: Callable[[], object]) -> None:
+    """Call *act* when the running task is done, and the ASGI task too."""
+    tasks = {task for task in (asyncio.current_task(), outer_task()) if task is not None}
+
+    def done(task: asyncio.Task[Any]) -> None:
+        tasks.discard(task)
+        if not tasks:
+            act()
+
+    for task in list(tasks):
+        task.add_done_callback(done)
+
+
+def asks_for_the_model(request: Request) -> bool:
+    """Tell whether a tool of *request*, whose task is another, asks for the model: MCP's ``sampling/createMessage``.
+
+    LiteLLM calls the pre-call hook for it in a task of its MCP client, and no hook when it is over (1.90 - 1.109,
+    mcp_server/sampling_handler.py): a slot of its own would be held until the tool has answered, one for each.
+    A pipelined request inherits the context of a call before it, but not its ASGI task.
+    """
+    return request.calls_tools_in is not None and request.calls_tools_in is asgi_task() and outer_task() is not None

@@ -1,0 +1,127 @@
+"""Whether the guard counts in this worker: put into LiteLLM's limiter, proven there, switched off, or taken out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from typing import TYPE_CHECKING
+
+from litellm_cancel_guard.host.limiter.canary import Verdict
+from litellm_cancel_guard.lease.graft import State
+from litellm_cancel_guard.redaction.records import log
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litellm_cancel_guard.host.grafting import Board, Touch
+    from litellm_cancel_guard.host.limiter.canary import Proof
+    from litellm_cancel_guard.ledger.registry import Registry
+
+
+SLOTS = "slots"
+
+# LiteLLM's log events of a request come this long after its end, and up to 1.93 count it down once more.
+_LATE_EVENTS_SECONDS = 5.0
+_UNDECIDED_SECONDS, _DISPROVEN_SECONDS = 5.0, 60.0
+
+
+class Standing:
+    """What is held is renewed and released in any case; what changes is whether new requests are the guard's.
+
+    Attributes:
+        counts: whether requests that begin now are counted by the guard.
+        when_out: called when the guard has been switched off and nothing is held any more.
+    """
+
+    def __init__(self, board: Board, registry: Registry) -> None:
+        self._board = board
+        self._registry = registry
+        self._touches: list[Touch] = []
+        self._put_in: Callable[[], list[Touch]] = list
+        self._canary: Callable[[], Awaitable[Proof]] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._decided = False
+        self._off = False
+        self.counts = False
+        self.when_out: Callable[[], None] = lambda: None
+        registry.when_idle = self._soon_out
+
+    def attach(self, put_in: Callable[[], list[Touch]], canary: Callable[[], Awaitable[Proof]]) -> None:
+        """Be in force by what *put_in* puts into the limiter; *canary* is asked whether that is right.
+
+        Raises:
+            NotFoundError: it can't be put in.
+        """
+        self._put_in, self._canary, self._decided = put_in, canary, False
+        self.come_back()
+
+    def come_back(self) -> None:
+        """Be in force again.
+
+        Raises:
+            NotFoundError: LiteLLM's limiter has changed meanwhile.
+        """
+        self._off = False
+        if not self._touches:
+            self._touches = self._put_in()
+        self.counts = True
+
+    async def decided(self) -> None:
+        """Wait until the canary has been asked once: no request is counted before."""
+        if self._decided or self._canary is None:
+            return
+        if self._asking is None or self._asking.done():
+            # Not in the request's context, which the task would keep, nor ended with it: others wait for it, too.
+            self._asking = Context().run(asyncio.get_running_loop().create_task, self._ask())
+        await asyncio.wait((self._asking,))
+
+    def switch_off(self) -> None:
+        """Leave all to LiteLLM: new requests from now on, and its objects once the last slot is back."""
+        self._off = True
+        self.stand_aside(State.STANDS_ASIDE, "switched off by its settings")
+
+    def stand_aside(self, state: State, reason: str) -> None:
+        """Leave the count of new requests to LiteLLM, and its limiter as it was once the last slot is back."""
+        self.counts = False
+        self._board.note_group(SLOTS, state, reason)
+        if self._registry.idle:
+            self._soon_out()
+
+    def _soon_out(self) -> None:
+        if self.counts or not (self._touches or self._off):
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._out()
+        else:
+            loop.call_later(_LATE_EVENTS_SECONDS, self._out, context=Context())
+
+    def _out(self) -> None:
+        if self.counts or not self._registry.idle:
+            return
+        for touch in reversed(self._touches):
+            touch.take_out()
+        self._touches = []
+        if self._off:
+            self.when_out()
+
+    async def _ask(self) -> None:
+        if self._canary is None or self._off:
+            return
+        proof = await self._canary()
+        self._decided = True
+        if proof.verdict is Verdict.PROVEN:
+            if not self.counts:
+                self.come_back()
+                log.warning("cancel_guard: LiteLLM counts where the guard does now; its slots are guarded from here on")
+            return
+        if proof.verdict is Verdict.DISPROVEN and self.counts:
+            self.stand_aside(State.STANDS_ASIDE, proof.reason)
+        if proof.verdict is Verdict.UNDECIDED:
+            log.info("cancel_guard: not known yet whether LiteLLM counts where the guard does: %s", proof.reason)
+        later = _UNDECIDED_SECONDS if proof.verdict is Verdict.UNDECIDED else _DISPROVEN_SECONDS
+        asyncio.get_running_loop().call_later(later, self._ask_again, context=Context())
+
+    def _ask_again(self) -> None:
+        self._asking = asyncio.get_running_loop().create_task(self._ask())

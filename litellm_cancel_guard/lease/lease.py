@@ -1,0 +1,73 @@
+"""What is held and why it ended: data and closed sets, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from litellm_cancel_guard.lease.slotname import new_slot_id
+
+
+class Ending(str, Enum):
+    """Why a request ended; return value, log field and metric label alike."""
+
+    COMPLETED = "completed"
+    CLIENT_LEFT = "client_left"
+    PROVIDER_FAILED = "provider_failed"
+    REFUSED = "refused"
+    TASK_ENDED = "task_ended"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A hold on one slot of one gauge, for as long as it is renewed.
+
+    Attributes:
+        gauge: what is limited, as LiteLLM writes it between the braces of its
+            Redis keys: ``api_key:<hash>``.
+        id: names this hold and no other, in every worker; made before the first await of an acquire.
+    """
+
+    gauge: str
+    id: str = field(default_factory=new_slot_id)
+
+    @classmethod
+    def new(cls, gauge: str, route: str) -> Lease:
+        """Return a lease whose id says *route* too."""
+        return cls(gauge, new_slot_id(route))
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A script that Redis runs in the same call as an acquire, if that gives the slot.
+
+    Attributes:
+        text: what EVAL takes.
+        keys: as Redis has them, all in the hash slot of the gauge.
+        args: its arguments.
+    """
+
+    text: str
+    keys: tuple[str, ...]
+    args: tuple[str | int | float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer to an acquire.
+
+    Attributes:
+        admitted: whether the lease now holds a slot.
+        in_flight: slots held after the answer, this one included if admitted.
+        followed: what its follow-up answered, or the error that it met; None where it did not run.
+    """
+
+    admitted: bool
+    in_flight: int
+    followed: Any = None
+
+
+class CountUnknownError(Exception):
+    """The slots in flight could not be counted, and the operator chose ``on_redis_error: closed``."""

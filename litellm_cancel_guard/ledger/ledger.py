@@ -1,0 +1,213 @@
+"""Admits requests and gives their slots back: what the registry decides, done in the gauge.
+
+A slot is released at its request's ending; if that call is lost, it is tried again until Redis confirms it; if this
+worker dies, the heartbeat stops and the lease lapses in Redis. Each of the three is the backstop of the one before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.aio.completion import Mark, begin_now, reached
+from litellm_cancel_guard.aio.deadline import LAST_LOOK_SECONDS
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease.keyname import without_key
+from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease
+from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
+from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
+from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
+from litellm_cancel_guard.ledger.renewals import Renewals
+from litellm_cancel_guard.redaction.records import log
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.lease.lease import FollowUp
+    from litellm_cancel_guard.ledger.registry import Registry, Request
+    from litellm_cancel_guard.settings import Settings
+
+
+# A request task ends within this time of its last byte, on a busy worker too.
+_ELSEWHERE_SECONDS = 0.05
+
+# How often Redis is asked during an outage, at most.
+_PROBE_SECONDS = 1.0
+
+
+class Ledger:
+    """One per worker and limiter: holds the registry and the gauge together.
+
+    Attributes:
+        outage: whether Redis is away, as far as this worker knows.
+    """
+
+    def __init__(self, registry: Registry, gauge: Gauge, settings: Settings) -> None:
+        self.registry = registry
+        self.gauge = gauge
+        self.settings = settings
+        self.outage = Outage(settings.on_redis_error, gauge.node)
+        self._releases = Releases(registry, gauge, settings, self.outage)
+        self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
+        self._corrupt: set[str] = set()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def admit(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None) -> Admission:
+        """Acquire a slot of *gauge* for *request*, or refuse; Redis is asked twice where a slot is about to come free.
+
+        Each time has ``redis_timeout`` seconds from its turn on: of many at once, a few ask. A request that holds a
+        slot already goes on with it. *follow_up* runs in the same call as the acquire, unless the admission says that
+        it did not.
+
+        Raises:
+            CountUnknownError: Redis could not be asked, and ``on_redis_error`` is ``closed``.
+            asyncio.CancelledError: the caller was cancelled; the acquire was completed, and the request's ending
+                gives the slot back.
+        """
+        if request.lease is not None:
+            return Admission(admitted=True, in_flight=self.registry.held(gauge))
+        try:
+            freed = self._releases.freed(gauge)
+            admission = await self._acquire(request, gauge, limit, follow_up)
+            if (
+                not admission.admitted
+                and (
+                    self._releases.freed(gauge) != freed
+                    or await self._releases.came_free(gauge)
+                    or await self._may_be_free_elsewhere(request, gauge, admission)
+                )
+                # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
+                and request.ending is None
+            ):
+                admission = await self._acquire(request, gauge, limit, follow_up)
+            if admission.admitted:
+                self.registry.observer.acquired(request)
+            return admission
+        finally:
+            self._releases.tidy(gauge)
+
+    async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:
+        """Give another worker a moment to free the slot whose request this client has just seen end.
+
+        Only on the routes where no release is awaited before the last byte: a client of theirs that goes on at once
+        with another worker would otherwise be refused because of its own request.
+        """
+        if request.route not in UNHOOKED_ROUTES or refused.in_flight <= self.registry.held(gauge):
+            return False
+        await asyncio.sleep(_ELSEWHERE_SECONDS)
+        return True
+
+    async def end(self, request: Request, ending: Ending) -> None:
+        """End *request* and wait, within ``redis_timeout`` seconds, until its slot is free.
+
+        Raises:
+            asyncio.CancelledError: the caller was cancelled meanwhile; the release goes on.
+        """
+        asked = self.end_soon(request, ending)
+        if asked is not None:
+            await reached(asked, within=self.settings.redis_timeout)
+
+    def end_soon(self, request: Request, ending: Ending) -> Mark | None:
+        """End *request*; return what is set once Redis was asked to free its slot, or None if it holds none there."""
+        lease = self.registry.end(request, ending)
+        if lease is None:
+            return None
+        unwritten = self._renewals.forget(lease)
+        if unwritten or self.outage.of(lease.gauge):
+            self._releases.locally_freed(lease.gauge)
+        return None if unwritten else self._releases.begin(lease)
+
+    async def give_back(self) -> None:
+        """Release every slot held here, within ``redis_timeout`` seconds: the server or its event loop is to end."""
+        for _, request in list(self.registry.leases()):
+            self.end_soon(request, Ending.TASK_ENDED)
+        await self._releases.wait_for_all(within=self.settings.redis_timeout)
+
+    def pace(self) -> float:
+        """Return the seconds between two beats as things are."""
+        beat = self.settings.heartbeat_seconds
+        return min(beat, _PROBE_SECONDS) if self.outage.on else beat
+
+    async def renew(self) -> None:
+        """Renew every lease held here, and settle those that Redis has lost; `outage` shows whether it answered.
+
+        Those of requests that are over, but for a server that never says so, are given back instead.
+        """
+        self._let_lapse(self.registry.overdue(self.settings.lease_seconds))
+        await self._renewals.renew()
+
+    def _let_lapse(self, overdue: list[Request]) -> None:
+        holding = sum(request.ending is None and request.lease is not None for request in overdue)
+        for request in overdue:
+            self.end_soon(request, Ending.LAPSED)
+            self.registry.abandon(request)
+        if holding:
+            log.warning(
+                "cancel_guard: the web server never ended %d requests whose answer is out or whose client is gone; "
+                "their slots are given back",
+                holding,
+            )
+
+    async def _acquire(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None) -> Admission:
+        lease = Lease.new(gauge, request.route)
+        # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
+        # tied to the request first and the acquire finished, so that the release can only come after it.
+        self.registry.hold(request, lease, limit)
+        if self.outage.of(gauge):
+            return self._without_redis(request, lease, asked=False)
+        self._renewals.asking.add(lease)
+        try:
+            async with self._turns:
+                if self.outage.of(gauge):
+                    return self._without_redis(request, lease, asked=False)
+                if request.ending is not None:
+                    # Its release has been asked for already: nobody would give back what it took now.
+                    return Admission(admitted=False, in_flight=self.registry.held(gauge))
+                admission = await self._answer(lease, limit, follow_up)
+        except GaugeUnavailableError as error:
+            self.outage.begin(gauge, error)
+            return self._without_redis(request, lease, asked=True)
+        except GaugeCorruptError as error:
+            self._complain(gauge, error)
+            return self._without_redis(request, lease, asked=False)
+        finally:
+            self._renewals.asking.discard(lease)
+        self._corrupt.discard(gauge)
+        if not admission.admitted:
+            self.registry.drop(request)
+        return admission
+
+    async def _answer(self, lease: Lease, limit: int, follow_up: FollowUp | None) -> Admission:
+        patience = self.settings.redis_timeout
+        deadline = time.monotonic() + patience
+        acquire = begin_now(insisted, patience, self.gauge.acquire, lease, limit, follow_up)
+        done = await reached(acquire, within=patience)
+        if not done:
+            # Where the loop stood still, the acquire may be asking once more; else it is taking its last look, and what
+            # it sees comes here some turns later.
+            done = await reached(acquire, within=patience if stood_still(deadline, patience) else 5 * LAST_LOOK_SECONDS)
+        if not done:
+            raise GaugeUnavailableError("no answer in time")
+        if acquire.cancelled:
+            # By whom it asked, and not by this request's own cancellation, which is raised above.
+            raise GaugeUnavailableError("CancelledError while Redis was asked")
+        return acquire.result()
+
+    def _without_redis(self, request: Request, lease: Lease, *, asked: bool) -> Admission:
+        """Decide as the operator chose; *asked* in vain, Redis may have carried it out and must be told in any case."""
+        held, choice = self.registry.held(lease.gauge), self.settings.on_redis_error
+        admitted = choice == "open" or (choice == "local" and held <= request.limit)
+        if not admitted:
+            self.registry.drop(request)
+            if asked:
+                self._releases.begin(lease)
+        else:
+            (self._renewals.unsure if asked else self._renewals.unwritten).add(lease)
+        if choice == "closed":
+            raise CountUnknownError(lease.gauge)
+        return Admission(admitted=admitted, in_flight=held if admitted else held - 1)
+
+    def _complain(self, gauge: str, error: Any) -> None:
+        if gauge not in self._corrupt:
+            self._corrupt.add(gauge)
+            log.warning("cancel_guard: cannot count slots (%s)", without_key(error, gauge))

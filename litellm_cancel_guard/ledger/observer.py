@@ -1,0 +1,119 @@
+"""What happens to requests and their slots, told to whoever counts or logs it. A fault there breaks no request."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.redaction.records import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.lease.graft import Status
+
+
+class Observed(Protocol):
+    """What is told of a request: `registry.Request` is one, and its attributes are described there."""
+
+    route: str
+    gauge: str
+    limit: int
+    held_since: float | None
+    ending: Ending | None
+
+
+class Observer:
+    """Is told, and makes nothing of it. All times are in seconds."""
+
+    def acquired(self, request: Observed) -> None:
+        """*request* holds a slot from now on."""
+
+    def refused(self, request: Observed) -> None:
+        """*request* got no slot."""
+
+    def gave_back(self, request: Observed, held_for: float) -> None:
+        """*request* has ended, or its slot has lapsed under it: see its ending."""
+
+    def released(self, seconds: float) -> None:
+        """Redis has confirmed a release after *seconds*."""
+
+    def reclaimed(self, slots: int) -> None:
+        """So many slots of other workers had lapsed and were dropped: those workers were killed, or cut off."""
+
+    def stream_failed(self, route: str, status: int) -> None:
+        """A stream has ended in an error in the protocol of *route*, with this HTTP status or what would be it."""
+
+    def beat(self, late: float) -> None:
+        """The heartbeat beats, *late* seconds after it was due."""
+
+    def degraded(self, on: bool) -> None:
+        """Redis can't be asked from now on, or it can again."""
+
+    def stands(self, status: Status) -> None:
+        """A graft stands so from now on."""
+
+    def known(self, *, proven: bool) -> None:
+        """Whether the installed LiteLLM is one that the guard was proven on."""
+
+
+class Observers(Observer):
+    """Tells each of several, and lets none of them raise."""
+
+    def __init__(self) -> None:
+        self._all: list[Observer] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is told yet."""
+        return not self._all
+
+    def add(self, observer: Observer) -> None:
+        """Tell *observer* too, of what happens from now on."""
+        self._all.append(observer)
+
+    def acquired(self, request: Observed) -> None:  # noqa: D102 - as in Observer
+        # One that was cancelled meanwhile has ended already, and was told to hold nothing.
+        if request.held_since is None and request.ending is None:
+            request.held_since = time.monotonic()
+            self._tell(lambda observer: observer.acquired(request))
+
+    def refused(self, request: Observed) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.refused(request))
+
+    def ended(self, request: Observed) -> None:
+        """Tell what the ending of *request*, which is told once, means for its slot."""
+        if request.held_since is not None:
+            held_for = time.monotonic() - request.held_since
+            self._tell(lambda observer: observer.gave_back(request, held_for))
+        elif request.ending is Ending.REFUSED:
+            self.refused(request)
+
+    def released(self, seconds: float) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.released(seconds))
+
+    def reclaimed(self, slots: int) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.reclaimed(slots))
+
+    def stream_failed(self, route: str, status: int) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.stream_failed(route, status))
+
+    def beat(self, late: float) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.beat(late))
+
+    def degraded(self, on: bool) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.degraded(on))
+
+    def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.stands(status))
+
+    def known(self, *, proven: bool) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.known(proven=proven))
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        for observer in self._all:
+            try:
+                tell(observer)
+            except Exception:
+                log.exception("cancel_guard: a metric or a log line was lost")

@@ -1,0 +1,218 @@
+"""This worker's requests in flight, each with its lease: the context registry.
+
+Every decision here is made without awaiting; what follows from it in Redis is the ledger's work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
+from litellm_cancel_guard.ledger.observer import Observers
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from weakref import ReferenceType
+
+    from litellm_cancel_guard.host.serving import Served
+    from litellm_cancel_guard.lease.lease import Ending, Lease
+
+_current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
+
+
+def _ignore(request: Request) -> None:
+    """Make nothing of the end of a task."""
+
+
+class Request:
+    """One client request in flight.
+
+    Attributes:
+        route: LiteLLM's call type, for logs and metrics.
+        lease: the slot it holds or is about to hold; None while it holds none.
+        gauge: what its slot is counted in; empty until it asked for one.
+        limit: the cap it was or is to be admitted under.
+        held_since: when it was given its slot, in seconds on the monotonic clock; None if it never was.
+        ending: why it ended; None while it is in flight.
+        opened_at: seconds on the monotonic clock.
+        streaming: whether its stream is guarded already: a callback may be listed twice.
+        tasks: how many that it lasts as long as are not done yet.
+        closer: what closes its stream, while that is read.
+        served: what its server tells of it; None where that tells nothing.
+        calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
+    """
+
+    __slots__ = (
+        *("calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
+        *("opened_at", "route", "served", "streaming", "tasks"),
+    )
+
+    def __init__(self, route: str) -> None:
+        self.route = route
+        self.lease: Lease | None = None
+        self.gauge = ""
+        self.limit = 0
+        self.held_since: float | None = None
+        self.ending: Ending | None = None
+        self.opened_at = time.monotonic()
+        self.streaming = False
+        self.tasks = 1
+        self.closer: Any = None
+        self.served: Served | None = None
+        self.calls_tools_in: ReferenceType[asyncio.Task[object]] | None = None
+
+    def __repr__(self) -> str:
+        state = self.ending.value if self.ending else "in flight"
+        return f"<Request {self.route} {state} {self.lease or 'no slot'}>"
+
+
+class Registry:
+    """Requests by the ASGI task that serves them, never by an id that a client may choose and repeat.
+
+    Args:
+        on_task_end: called with a request when every task that serves it is done.
+
+    Attributes:
+        when_idle: called when the last slot that is held here has come back.
+    """
+
+    def __init__(self, on_task_end: Callable[[Request], None] = _ignore) -> None:
+        self._on_task_end = on_task_end
+        # One for all: what is alive for each request at once brings on Python's garbage collections.
+        self._when_done = self._task_ended
+        self.observer = Observers()
+        self._by_task: dict[asyncio.Task[object], Request] = {}
+        self._held: dict[str, dict[Lease, Request]] = {}
+        self.when_idle: Callable[[], object] = lambda: None
+
+    def open(self, task: asyncio.Task[object], route: str, outer: asyncio.Task[object] | None = None) -> Request:
+        """Open a request for *task*, or join the one it is already serving; it lasts as long as *outer*, too.
+
+        The pre-call chain runs again for the same HTTP request when a fallback follows LiteLLM's own 429
+        (1.93, common_request_processing.py) and when the callback is listed twice: still one request.
+        """
+        request = self._by_task.get(task)
+        if request is None or request.ending is not None:
+            request = Request(route)
+            if task not in self._by_task:
+                task.add_done_callback(self._when_done)
+            self._by_task[task] = request
+            self.last(request, outer)
+        _current.set(request)
+        return request
+
+    def last(self, request: Request, task: asyncio.Task[object] | None) -> None:
+        """Have *request* last until *task*, if there is one, is done, where that is later than its end without."""
+        if task is not None and request.tasks and self._by_task.get(task) is not request:
+            request.tasks += 1
+            task.add_done_callback(lambda _: self._one_done(request))
+
+    def current(self) -> Request | None:
+        """Return the request that this code runs for, in whatever task or copy of its context."""
+        return _current.get()
+
+    def leave_context(self) -> None:
+        """Forget the request of this context.
+
+        uvicorn starts a pipelined request from inside the task of the one before it, whose context it inherits: its
+        stream would end a request that is not its own.
+        """
+        if _current.get() is not None:
+            _current.set(None)
+
+    def hold(self, request: Request, lease: Lease, limit: int) -> None:
+        """Tie *lease* to *request* before Redis is asked, so that every ending from now on gives it back."""
+        request.lease, request.gauge, request.limit = lease, lease.gauge, limit
+        self._held.setdefault(lease.gauge, {})[lease] = request
+
+    def drop(self, request: Request) -> None:
+        """Untie the lease of *request*, which goes on without one: the acquire was refused."""
+        lease, request.lease = request.lease, None
+        if lease is not None:
+            self._forget(lease)
+
+    def end(self, request: Request, ending: Ending) -> Lease | None:
+        """End *request*, once; return the lease that is now to be released, to the first caller only."""
+        if request.ending is not None:
+            return None
+        request.ending = ending
+        if request.lease is not None:
+            self._forget(request.lease)
+        self.observer.ended(request)
+        return request.lease
+
+    def held(self, gauge: str) -> int:
+        """Return how many slots of *gauge* this worker holds."""
+        return len(self._held.get(gauge, ()))
+
+    def limits(self, most: int) -> list[tuple[str, int]]:
+        """Return the cap last enforced on each of *most* gauges that this worker holds slots of."""
+        held = itertools.islice(self._held.items(), most)
+        return [(gauge, next(reversed(requests.values())).limit) for gauge, requests in held]
+
+    def holds_unhooked(self, gauge: str) -> bool:
+        """Tell whether a slot of *gauge* is held by a request whose client may have seen its end already."""
+        return any(map(_is_unhooked, self._held.get(gauge, {}).values()))
+
+    def leases(self) -> Iterator[tuple[Lease, Request]]:
+        """Yield every lease held here, with its request; none may begin or end meanwhile."""
+        for held in self._held.values():
+            yield from held.items()
+
+    def overdue(self, lease_seconds: float) -> list[Request]:
+        """Return those that are over as far as their server tells, although their tasks may never end.
+
+        One that only waits for its server is over a lease after its last message; see `Served.is_over`. Of one that has
+        given its slot back, the task is all that is kept.
+        """
+        requests = dict.fromkeys((*self._by_task.values(), *(request for _, request in self.leases())))
+        return [
+            request
+            for request in requests
+            if request.served is not None and request.served.is_over(lease_seconds, request.tasks)
+        ]
+
+    def abandon(self, request: Request) -> None:
+        """Let go of the tasks of *request*, which has ended, as if they were done.
+
+        They may never be, and a task that nothing will ever wake is collected, but where it is held.
+        """
+        for task in [task for task, served in self._by_task.items() if served is request]:
+            del self._by_task[task]
+        request.tasks = 0
+        self._on_task_end(request)
+
+    def __len__(self) -> int:
+        return len(self._by_task)
+
+    def _forget(self, lease: Lease) -> None:
+        held = self._held.get(lease.gauge)
+        if held is not None:
+            held.pop(lease, None)
+            if not held:
+                del self._held[lease.gauge]
+                if not self._held:
+                    self.when_idle()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no slot is held here."""
+        return not self._held
+
+    def _task_ended(self, task: asyncio.Task[object]) -> None:
+        request = self._by_task.pop(task, None)
+        if request is not None:
+            self._one_done(request)
+
+    def _one_done(self, request: Request) -> None:
+        request.tasks -= 1
+        if not request.tasks:
+            self._on_task_end(request)
+
+
+def _is_unhooked(request: Request) -> bool:
+    return request.route in UNHOOKED_ROUTES or (request.closer is not None and request.closer.goes_on)

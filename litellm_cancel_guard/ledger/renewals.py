@@ -1,0 +1,216 @@
+"""One beat: renews what this worker holds, and settles what Redis no longer has.
+
+A lease that Redis no longer has at a beat was lost in one of three ways, and what follows differs:
+
+- *Redis lost it* (restarted, flushed, failed over): it was renewed less than a lease ago, so it can't have lapsed. It
+  is written again whatever the count, for its request does run: a count that is above the cap for a while admits
+  nobody, one that is too low admits too many.
+- *Redis could not be asked* for longer than a lease, by this worker or by any: the same. Each worker went on by
+  itself, as `on_redis_error` says; afterwards the sum is what is in flight, and nobody is admitted until it is below
+  the cap. That others took the slots of a worker that was cut off alone can't be told from that and is treated alike.
+- *This worker did not ask* for longer than a lease: its event loop stood still. The others relied on Redis meanwhile
+  and may have the slots by right. It takes back what is still free, and lets go of the rest: the cap holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from litellm_cancel_guard.aio.deadline import Deadline
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease.lease import Ending, Lease
+from litellm_cancel_guard.ledger.outage import insisted
+from litellm_cancel_guard.redaction.records import log
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.ledger.outage import Outage
+    from litellm_cancel_guard.ledger.registry import Registry, Request
+    from litellm_cancel_guard.ledger.releases import Releases
+    from litellm_cancel_guard.settings import Settings
+
+    Held = dict[Lease, Request]
+
+
+# Rounds of writing for those who came during the one before: on a saturated worker somebody always does.
+_MOST_ROUNDS = 3
+# What a beat may take for each lease on top, which is this process's own work: no silence of Redis.
+_SECONDS_PER_LEASE = 0.0005
+# A beat that ends an outage asks six times, on new connections.
+_TURNS = 100
+# For a lease that is written again: it was admitted under the cap when its request came in.
+_NO_LIMIT = 2**31 - 1
+
+
+class Renewals:
+    """One per ledger.
+
+    Attributes:
+        unwritten: leases of requests that were admitted without Redis: nothing of them has to be released there.
+        unsure: leases of requests that were admitted when Redis had not answered in time: it may have them or not.
+        asking: leases whose acquire is on its way: a renewal that overtakes it would take them for lost.
+    """
+
+    def __init__(
+        self, registry: Registry, gauge: Gauge, settings: Settings, outage: Outage, releases: Releases
+    ) -> None:
+        self.unwritten: set[Lease] = set()
+        self.unsure: set[Lease] = set()
+        self.asking: set[Lease] = set()
+        self._registry = registry
+        self._gauge = gauge
+        self._settings = settings
+        self._outage = outage
+        self._releases = releases
+        # Leases that this worker failed to renew in time; see the module's third case.
+        self._overdue: set[Lease] = set()
+        self._asked_at = time.monotonic()
+
+    def forget(self, lease: Lease) -> bool:
+        """Forget about *lease*, whose request has ended; return whether it was never written."""
+        self._overdue.discard(lease)
+        unwritten = lease in self.unwritten
+        self.unwritten.discard(lease)
+        self.unsure.discard(lease)
+        return unwritten
+
+    async def renew(self) -> None:
+        """Renew every lease held here, node by node, and settle those that Redis no longer has.
+
+        It asks for no longer than a beat, so that silence is not taken for an event loop that stood still. During an
+        outage this is what asks Redis, also where nothing is held.
+        """
+        asked_before, self._asked_at = self._asked_at, time.monotonic()
+        held = {lease: request for lease, request in self._registry.leases() if lease not in self.asking}
+        self._overdue &= held.keys()
+        shares = self._by_node(held)
+        done = await asyncio.gather(
+            *(self._renew(node, share, asked_before) for node, share in shares.items()), return_exceptions=True
+        )
+        for failure in done:
+            if failure is not None:
+                _raise(failure)
+
+    def _by_node(self, held: Held) -> dict[str, Held]:
+        nodes = {gauge: self._gauge.node(gauge) for gauge in {lease.gauge for lease in held}}
+        shares: dict[str, Held] = {node: {} for node in self._outage.away}
+        for lease, request in held.items():
+            shares.setdefault(nodes[lease.gauge], {})[lease] = request
+        return shares
+
+    async def _renew(self, node: str, held: Held, asked_before: float) -> None:
+        gauge = next(iter(held)).gauge if held else self._outage.away[node]
+        try:
+            patience = min(self._settings.redis_timeout, self._settings.heartbeat_seconds)
+            async with Deadline(patience + len(held) * _SECONDS_PER_LEASE, turns=_TURNS):
+                lost = await self._ask(node, gauge, held)
+        except (GaugeUnavailableError, TimeoutError) as error:
+            self._outage.begin(gauge, str(error) or "no answer in time")
+            return
+        finally:
+            self._note_overdue(held, asked_before)
+        try:
+            # A failover may have moved it while it was asked: what was admitted meanwhile is to be written there.
+            nodes = {node, self._gauge.node(gauge)}
+            tried = await self._settle(nodes, held, lost)
+            self._outage.end(node)
+            # Those who came during the last round; whoever comes from now on asks Redis.
+            await self._write_again(self._missing(nodes, tried))
+        except GaugeUnavailableError as error:
+            self._outage.begin(gauge, error)
+
+    async def _ask(self, node: str, gauge: str, held: Held) -> Held:
+        if node in self._outage.away:
+            # It writes as an acquire does: a Redis that answers and refuses to write is away.
+            with suppress(GaugeCorruptError):
+                await self._gauge.count(gauge)
+        if not held:
+            return {}
+        lost = await insisted(self._settings.redis_timeout, self._gauge.renew, held.keys())
+        return {lease: held[lease] for lease in lost}
+
+    def _note_overdue(self, held: Held, asked_before: float) -> None:
+        """Note what may have lapsed because nobody asked: known only after the answer, which may itself be late."""
+        now = time.monotonic()
+        self._overdue |= {
+            lease
+            for lease, request in held.items()
+            if now - max(asked_before, request.opened_at) >= self._settings.lease_seconds and request.ending is None
+        }
+
+    async def _settle(self, nodes: set[str], held: Held, lost: Held) -> set[Lease]:
+        """Write what Redis no longer has or never had; return what of the latter was tried."""
+        # The release may have overtaken the renewal: such a lease is not lost but given back.
+        lost = {lease: request for lease, request in lost.items() if request.ending is None}
+        late = [lease for lease in lost if lease in self._overdue]
+        vanished = len(lost.keys() - self._overdue - self.unwritten)
+        if vanished and nodes.isdisjoint(self._outage.away):
+            log.warning("cancel_guard: Redis had lost %d slots that are held here; they are written again", vanished)
+        taken = await self._write_again(lost)
+        if late:
+            log.warning(
+                "cancel_guard: the event loop stood still for longer than a lease (%g s) and %d slots of running "
+                "requests lapsed; %d were still free and are held again, the other requests go on without one",
+                self._settings.lease_seconds,
+                len(late),
+                len(taken.intersection(late)),
+            )
+        # Requests that were admitted without Redis while the others were being written, and while these are: one that
+        # is left out when the outage ends is not in the count of those that come then, and they are admitted above N.
+        tried: set[Lease] = set()
+        for _ in range(_MOST_ROUNDS):
+            missing = self._missing(nodes, tried)
+            tried |= missing.keys()
+            await self._write_again(missing)
+        self._overdue -= held.keys()
+        return tried
+
+    def _missing(self, nodes: set[str], tried: set[Lease]) -> Held:
+        wanted = (self.unwritten | self.unsure) - tried
+        shares = self._by_node({lease: request for lease, request in self._registry.leases() if lease in wanted})
+        return {lease: request for node in nodes for lease, request in shares.get(node, {}).items()}
+
+    async def _write_again(self, missing: Held) -> set[Lease]:
+        """Write leases that Redis does not have, and return those it has now."""
+        missing = {lease: request for lease, request in missing.items() if request.ending is None}
+        if not missing:
+            return set()
+        # Until it is answered, Redis may have them or not; one that ends meanwhile is to be released there.
+        self.unwritten -= missing.keys()
+        self.unsure |= missing.keys()
+        wanted = [(lease, request.limit if lease in self._overdue else _NO_LIMIT) for lease, request in missing.items()]
+        [answer] = await asyncio.gather(self._gauge.hold(wanted), return_exceptions=True)
+        if isinstance(answer, BaseException):
+            _raise(answer)
+        self.unsure -= missing.keys()
+        return {
+            lease
+            for (lease, request), held in zip(missing.items(), answer, strict=True)
+            if self._is_held(lease, request, held)
+        }
+
+    def _is_held(self, lease: Lease, request: Request, held: bool | None) -> bool:
+        """Draw the conclusions of what the gauge said of *lease*: whether it is *held*, or None."""
+        if held is None:
+            if request.ending is None:
+                self.unwritten.add(lease)
+        elif request.ending is not None:
+            # The request ended while its lease was being written: its release found nothing, and this would stay.
+            self._releases.begin(lease)
+        elif not held:
+            self._registry.end(request, Ending.LAPSED)
+            self._releases.tidy(lease.gauge)
+        return held is True
+
+
+def _raise(failure: BaseException) -> NoReturn:
+    """Raise *failure*; a cancellation of a call, which is none of the beat's, as GaugeUnavailableError.
+
+    It would end the heartbeat, and every slot of this worker be given back under its running request.
+    """
+    if isinstance(failure, Exception):
+        raise failure
+    raise GaugeUnavailableError(f"{type(failure).__name__} while Redis was asked") from failure

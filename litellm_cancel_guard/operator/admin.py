@@ -1,0 +1,151 @@
+"""``/cancel_guard/slots`` and ``/cancel_guard/release``: for LiteLLM's admins who have no shell.
+
+Mounted in any case, and not there (404) for anybody unless ``admin_routes`` is true, which may change at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastapi import Depends, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.host import rights
+from litellm_cancel_guard.operator import overview
+from litellm_cancel_guard.redaction import for_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.host.grafting import Board
+    from litellm_cancel_guard.operator.overview import Surveyed
+
+
+class Surveying(Protocol):
+    """Who is asked for the slots: the worker.
+
+    Attributes:
+        settings: as they are in force.
+        survey: looks at the slots; None where the guard is switched off or holds back.
+        board: how each touch of LiteLLM stands.
+    """
+
+    board: Board
+    settings: Any
+    survey: Callable[[], Surveyed] | None
+
+    def attach_once(self, guard: Any) -> None:
+        """Find LiteLLM's limiter and read the settings, unless that was done."""
+
+
+class Shown(BaseModel):
+    """The query of ``GET /cancel_guard/slots``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str | None = Field(default=None, min_length=4)
+
+    @model_validator(mode="after")
+    def _no_secret_in_a_url(self) -> Shown:
+        if self.key is not None and self.key.startswith("sk-"):
+            raise ValueError("give LiteLLM's hash of the key, or how it begins: a URL ends up in logs")
+        return self
+
+
+class Release(BaseModel):
+    """The body of ``POST /cancel_guard/release``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=4)
+    slot: str | None = Field(default=None, min_length=1)
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Release:
+        if self.all == (self.slot is not None):
+            raise ValueError("give either the slot, or all: true")
+        return self
+
+
+def mount(app: Any, worker: Surveying, guard: Any) -> None:
+    """Add the routes to LiteLLM's *app*, behind its own authentication."""
+    user_api_key_auth = rights.authentication()
+
+    # Not a plain function: FastAPI would call that in a thread, where there is no event loop to attach to.
+    async def there() -> None:
+        worker.attach_once(guard)
+        if not worker.settings.admin_routes:
+            raise HTTPException(404, "Not Found")
+
+    async def slots(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
+        _demand(user, rights.ADMIN, rights.VIEWER)
+        asked = _valid(Shown, dict(request.query_params))
+        return await _answered(worker, lambda survey: _shown(survey, asked))
+
+    async def release(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
+        _demand(user, rights.ADMIN)
+        asked = _valid(Release, await _body(request))
+        return await _answered(worker, lambda survey: _released(survey, asked))
+
+    common: Any = {"dependencies": [Depends(there)], "include_in_schema": False}
+    app.add_api_route("/cancel_guard/slots", slots, methods=["GET"], **common)
+    app.add_api_route("/cancel_guard/release", release, methods=["POST"], **common)
+
+
+def _demand(user: Any, *roles: str) -> None:
+    if not rights.has_role(user, *roles):
+        raise HTTPException(403, {"error": rights.NOT_ALLOWED})
+
+
+async def _body(request: Request) -> Any:
+    try:
+        return await request.json()
+    except ValueError:
+        raise HTTPException(400, {"error": 'the body is no JSON: send {"key": ..., "slot": ...}'}) from None
+
+
+def _valid(model: type[Any], given: Any) -> Any:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise HTTPException(422, {"error": "; ".join(map(_complaint, error.errors()))}) from None
+
+
+def _complaint(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}: {text}" if name else text
+
+
+async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
+    if worker.survey is None:
+        raise HTTPException(503, {"error": "the guard is switched off, or holds back from this LiteLLM's limiter"})
+    try:
+        survey = worker.survey()
+        return {"scope": survey.scope, **await act(survey), "grafts": _grafts(worker)}
+    except overview.NotHeldError as error:
+        raise HTTPException(404, {"error": str(error)}) from None
+    except (GaugeUnavailableError, GaugeCorruptError) as error:
+        raise HTTPException(503, {"error": for_log(str(error))}) from None
+
+
+def _grafts(worker: Surveying) -> dict[str, str]:
+    """Return how each touch of LiteLLM stands in the worker that answers."""
+    return {status.graft.name: str(status) for status in worker.board.statuses()}
+
+
+async def _shown(survey: Surveyed, asked: Shown) -> dict[str, Any]:
+    counts = await (overview.all_counts(survey) if asked.key is None else _one(survey, asked.key))
+    return {"keys": [overview.detailed(count) for count in counts]}
+
+
+async def _one(survey: Surveyed, key: str) -> list[Any]:
+    return [await overview.count_of(survey, key)]
+
+
+async def _released(survey: Surveyed, asked: Release) -> dict[str, Any]:
+    count = await overview.count_of(survey, asked.key)
+    return asdict(await overview.give_back(survey, count, overview.chosen(count, asked.slot)))

@@ -1,0 +1,148 @@
+"""What an operator asks of the slots and does to them; the command line and the admin routes only put it into words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from litellm_cancel_guard.lease.keyname import key_of
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.gauge.survey import Count, Place, Slot
+
+_SHORTEST_PREFIX = 4
+
+
+class NotHeldError(Exception):
+    """What was asked for is not there, or is more than one; the message says which."""
+
+
+class Surveyed(Protocol):
+    """Where slots can be looked at and given back: `gauge.survey`. Every call may raise what a gauge does.
+
+    Attributes:
+        scope: ``all workers``, or ``this worker``.
+    """
+
+    scope: str
+
+    async def places(self) -> list[Place]:
+        """Return the keys with slots."""
+
+    async def count(self, place: Place) -> Count:
+        """Return what is in flight there."""
+
+    async def release(self, place: Place, slot: str) -> int:
+        """Give a slot back; return how many are left."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """What was given back.
+
+    Attributes:
+        key: LiteLLM's hash of it.
+        slots: their ids.
+        in_flight: how many are left.
+    """
+
+    key: str
+    slots: list[str]
+    in_flight: int
+
+
+async def all_counts(survey: Surveyed) -> list[Count]:
+    """Return what is in flight for every key that holds slots."""
+    return [await survey.count(place) for place in await survey.places()]
+
+
+async def count_of(survey: Surveyed, key: str) -> Count:
+    """Return what is in flight for *key*; a key (sk-...), LiteLLM's hash of it, or how the hash begins.
+
+    Raises:
+        NotHeldError: there is none such, or more than one.
+    """
+    wanted = key_of(key.removeprefix("api_key:"))
+    begins = key.lower() if re.fullmatch(rf"[0-9a-fA-F]{{{_SHORTEST_PREFIX},63}}", key) else wanted
+    found = [place for place in await survey.places() if key_of(place.gauge).startswith(begins)]
+    if not found:
+        raise NotHeldError("That key holds no slot (a key at rest leaves nothing in Redis).")
+    if len(found) > 1:
+        names = ", ".join(f"{place.prefix}{key_of(place.gauge)[:16]}" for place in found)
+        raise NotHeldError(f"That is more than one: {names}. Give more of the hash, or the namespace.")
+    return await survey.count(found[0])
+
+
+def chosen(count: Count, slot: str | None) -> list[str]:
+    """Return the ids of all slots, or of the one that is or begins with *slot*.
+
+    Raises:
+        NotHeldError: there is none such, or more than one.
+    """
+    ids = [held.id for held in count.slots]
+    found = ids if slot is None else [slot] if slot in ids else [name for name in ids if name.startswith(slot)]
+    if slot is not None and len(found) > 1:
+        raise NotHeldError(f"{len(found)} slots begin with {slot}: give more of it.")
+    if not found:
+        raise NotHeldError("No such slot is held.")
+    return found
+
+
+async def give_back(survey: Surveyed, count: Count, ids: list[str]) -> Released:
+    """Give *ids* of *count* back. One whose request runs is taken again at its worker's next heartbeat."""
+    left = len(count.slots)
+    for slot in ids:
+        left = await survey.release(count.place, slot)
+    return Released(key_of(count.place.gauge), ids, left)
+
+
+def described(count: Count) -> dict[str, Any]:
+    """Return *count* for a script."""
+    return {
+        "key": key_of(count.place.gauge),
+        "namespace": count.place.prefix.rstrip(":"),
+        "slots": len(count.slots),
+        "limit": count.limit,
+        "number": count.number,
+        "limiter": "counting" if count.place.counting else "slots",
+        "oldest_seconds": _rounded(count.oldest),
+        "first_lapses_in_seconds": count.slots[0].lapses_in if count.slots else None,
+        "of_silent_workers": sum(state_of(slot) == "silent" for slot in count.slots),
+    }
+
+
+def detailed(count: Count) -> dict[str, Any]:
+    """Return *count* for a script, with each of its slots."""
+    return {**described(count), "held": [_slot(slot) for slot in count.slots]}
+
+
+def state_of(slot: Slot) -> str:
+    """Return ``alive``; ``silent`` where its worker was killed, stands still or has no Redis; ``unknown``.
+
+    A worker is unknown until its first heartbeat with a slot, and where it runs an older guard or none.
+    """
+    if slot.seen is None:
+        return "unknown"
+    return "silent" if slot.seen.silent else "alive"
+
+
+def _slot(slot: Slot) -> dict[str, Any]:
+    record = slot.seen.record if slot.seen else None
+    return {
+        "slot": slot.id,
+        "route": slot.route,
+        "age_seconds": _rounded(slot.age),
+        "lapses_in_seconds": slot.lapses_in,
+        "worker": slot.worker,
+        "worker_state": state_of(slot),
+        "worker_silent_seconds": _rounded(slot.seen.silent_for) if slot.seen else None,
+        "host": record.host if record else None,
+        "pid": record.pid if record else None,
+        "guard": record.guard if record else None,
+        "litellm": record.litellm if record else None,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,60 @@
+"""A bare and a guarded proxy, compared: what tests, and whoever tries a new LiteLLM, ask for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.difference.allowed import judged
+from tests.difference.cases import CASES
+from tests.difference.play import Side, play, setup_of
+from tests.harness.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from tests.difference.cases import Case
+    from tests.difference.compare import Difference
+    from tests.harness.config import Setup
+    from tests.harness.provider.handle import Provider
+    from tests.harness.proxy import Proxies
+
+_SHOWN_CASES = 12
+
+
+@contextmanager
+def sides(usual: Setup, proxies: Proxies, folder_of: Callable[[str], Path]) -> Iterator[tuple[Side, Side]]:
+    """A bare and a guarded proxy of the usual setup, each with a Redis of its own."""
+    stores = [RedisServer(folder_of("difference-redis")) for _ in range(2)]
+    setups = [setup_of(usual, guarded=bool(n), redis_port=store.port) for n, store in enumerate(stores)]
+    with ThreadPoolExecutor() as starting:
+        started = list(starting.map(proxies.start, setups))
+    bare, guarded = (Side(proxy, store.client, n) for n, (proxy, store) in enumerate(zip(started, stores, strict=True)))
+    yield bare, guarded
+    for proxy in started:
+        proxy.stop()
+    for store in stores:
+        store.close()
+
+
+async def compared(bare: Side, guarded: Side, provider: Provider, cases: Iterable[Case] = CASES) -> list[Difference]:
+    """Every difference between the two, with the name of what allows it, or None."""
+    version = bare.proxy.setup.version
+    await play((bare, guarded), provider, [case for case in cases if case.exists(version)])
+    return judged(bare, guarded)
+
+
+def report(found: Iterable[Difference]) -> str:
+    """Those differences, one of each row as an example."""
+    rows: dict[tuple[str, str], list[Difference]] = {}
+    for difference in found:
+        rows.setdefault((difference.channel, difference.where), []).append(difference)
+    return "\n".join(_row(*row, alike) for row, alike in sorted(rows.items(), key=lambda row: -len(row[1])))
+
+
+def _row(channel: str, where: str, alike: list[Difference]) -> str:
+    names = list(dict.fromkeys(str(difference.case) for difference in alike))
+    more = f" and {len(names) - _SHOWN_CASES} more" if len(names) > _SHOWN_CASES else ""
+    return f"{channel} {where}: {len(alike)} in {', '.join(names[:_SHOWN_CASES])}{more}\n  {alike[0]}"
