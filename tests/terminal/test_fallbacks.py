@@ -79,9 +79,5 @@ async def test_an_answer_that_litellm_alone_serves_whole_is_served_whole(
 
     served = [(way, *pair) for way, pair in zip(asked, answers, strict=True) if pair[0].is_whole(way)]
     assert served, "LiteLLM alone has served nothing: this test can't tell anything"
-    print(route, failing.version, f"{len(served)} of {len(asked)} are served whole")
-    for way, (alone, _) in zip(asked, answers, strict=True):
-        if not alone.is_whole(way):
-            print("  not whole:", way, alone.status, alone.text[-150:].replace("\n", "|"))
     differing = [difference(*one) for one in served if one[1] != one[2]]
     assert not differing, "\n".join(differing)
