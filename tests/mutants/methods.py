@@ -56,7 +56,9 @@ def _nothing(_: Stage) -> None:
     pass
 
 
-def _everywhere(name: str, *, asynchronous: bool) -> Iterator[tuple[str, Change]]:
+def _everywhere(  # noqa: C901 - one function for each operator
+    name: str, *, asynchronous: bool
+) -> Iterator[tuple[str, Change]]:
     def of(stage: Stage) -> Any:
         return vars(stage.module._PROXY_MaxParallelRequestsHandler_v3)[name]
 

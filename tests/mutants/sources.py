@@ -88,7 +88,8 @@ class Awaited(_Of):
         self.generic_visit(node)
         if node.name != self.name:
             return node
-        return ast.AsyncFunctionDef(**{field: getattr(node, field, None) for field in node._fields})
+        fields: dict[str, Any] = {name: getattr(node, name, None) for name in node._fields}
+        return ast.AsyncFunctionDef(**fields)
 
     def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)

@@ -90,4 +90,14 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        return f"{self.target} × {self.operator}"
+        return f"{self.target} by {self.operator}"
+
+
+class Around:
+    """Answers as what it is around, but for what is said of it."""
+
+    def __init__(self, inner: Any, **said: Any) -> None:
+        self.__dict__.update(said, _inner=inner)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

@@ -7,171 +7,23 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import re
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock
 
 from litellm_cancel_guard.host import mends
 from litellm_cancel_guard.host.grafting import Board
 from litellm_cancel_guard.host.grafts import GRAFTS
-from litellm_cancel_guard.redaction import Redaction, for_client, use
+from litellm_cancel_guard.redaction import Redaction, use
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import sighting
 from tests.mutants.stage import Mutant
+from tests.mutants.uses import TARGETS, Target, now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.mutants.stage import Stage
-
-
-async def source(*chunks: Any) -> AsyncIterator[Any]:
-    for chunk in chunks:
-        yield chunk
-
-
-async def _read(stream: Any) -> Any:
-    return [chunk async for chunk in stream]
-
-
-async def _now(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
-
-
-def _wrapper(made: Any, *more: Any, **given: Any) -> Any:
-    given = {"model": "gpt", "logging_obj": MagicMock(), "custom_llm_provider": "openai", **given}
-    return made(*more, **given)
-
-
-async def _init(holder: Any, call: Any) -> Any:
-    wrapper = _wrapper(functools.partial(call.of_class, holder), completion_stream=source("a", "b"))
-    return await _read(wrapper.completion_stream)
-
-
-async def _fetch(holder: Any, call: Any) -> Any:
-    async def make_call(client: Any = None) -> Any:
-        return source("a", "b")
-
-    wrapper = _wrapper(holder, completion_stream=None, make_call=make_call)
-    await _now(call(wrapper))
-    return await _read(wrapper.completion_stream)
-
-
-async def _anthropic(holder: Any, call: Any) -> Any:
-    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}
-    return _text(await _now(call(holder(streaming_response=None, sync_stream=False), delta)))
-
-
-_GEMINI = {"candidates": [{"content": {"parts": [{"text": "hi"}], "role": "model"}, "index": 0}]}
-
-
-def _gemini(holder: Any) -> Any:
-    made = holder(streaming_response=object(), sync_stream=False, logging_obj=MagicMock())
-    made.accumulated_json = ""
-    return made
-
-
-async def _gemini_parser(holder: Any, call: Any) -> Any:
-    return _text(await _now(call(_gemini(holder), _GEMINI)))
-
-
-async def _gemini_buffer(holder: Any, call: Any) -> Any:
-    stream, text = _gemini(holder), json.dumps(_GEMINI)
-    first = await _now(call(stream, text[:20]))
-    return first is None, _text(await _now(call(stream, text[20:])))
-
-
-async def _bridge(holder: Any, call: Any) -> Any:
-    delta = {"type": "response.output_text.delta", "delta": "hi", "item_id": "i", "output_index": 0, "content_index": 0}
-    return _text(await _now(call(holder(streaming_response=None, sync_stream=False), delta)))
-
-
-async def _responses(holder: Any, call: Any) -> Any:
-    return await _now(call(object.__new__(holder), ""))
-
-
-async def _failure(holder: Any, call: Any) -> Any:
-    return await _now(call(object.__new__(holder), ValueError("a failure")))
-
-
-async def _messages(holder: Any, call: Any) -> Any:
-    bridge = holder(source(), "gpt")
-    return [await _now(call(bridge)) for _ in range(1)]
-
-
-async def _create(holder: Any, call: Any) -> Any:
-    answer = await _now(call(holder, source("data: a\n\n", "data: b\n\n"), "text/event-stream", {}))
-    return answer.status_code, await _read(answer.body_iterator)
-
-
-async def _exception(holder: Any, call: Any) -> Any:
-    answer = call.of_class(holder, "words", "kind", "param", 400)
-    return answer.to_dict(), answer.code
-
-
-async def _late(holder: Any, call: Any) -> Any:
-    async def answer() -> Any:
-        return "an answer"
-
-    return [await _now(call(holder, answer(), interval)) for interval in (None, 5)]
-
-
-async def _redacts(holder: Any, call: Any) -> Any:
-    return for_client("a word")
-
-
-def _text(chunk: Any) -> str:
-    choices = getattr(chunk, "choices", None)
-    return str(choices[0].delta.content) if choices else str(chunk)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is mended, and a use of it as LiteLLM's own."""
-
-    graft: str
-    module: str
-    owner: str | None
-    name: str
-    use: Callable[[Any, Any], Any]
-
-    def holder(self) -> Any:
-        module = import_module(f"litellm.{self.module}")
-        return module if self.owner is None else getattr(module, self.owner)
-
-
-_GEMINI_MODULE = "llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
-_BRIDGE_MODULE = "completion_extras.litellm_responses_transformation.transformation"
-_RESPONSES_MODULE, _RESPONSES = "responses.streaming_iterator", "BaseResponsesAPIStreamingIterator"
-_PROXY_MODULE = "proxy.common_request_processing"
-TARGETS = (
-    Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__init__", _init),
-    Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "fetch_stream", _fetch),
-    Target("stream.anthropic", "llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser", _anthropic),
-    Target("stream.gemini", _GEMINI_MODULE, "ModelResponseIterator", "chunk_parser", _gemini_parser),
-    Target("stream.gemini", _GEMINI_MODULE, "ModelResponseIterator", "handle_accumulated_json_chunk", _gemini_buffer),
-    Target("stream.bridge", _BRIDGE_MODULE, "OpenAiResponsesToChatCompletionStreamIterator", "chunk_parser", _bridge),
-    Target("stream.responses", _RESPONSES_MODULE, _RESPONSES, "_process_chunk", _responses),
-    Target("stream.responses", _RESPONSES_MODULE, _RESPONSES, "_handle_failure", _failure),
-    *(
-        Target(
-            "stream.messages",
-            f"llms.anthropic.{place}.responses_adapters.streaming_iterator",
-            "AnthropicResponsesStreamWrapper",
-            "__anext__",
-            _messages,
-        )
-        for place in ("experimental_pass_through", "pass_through", "messages")
-    ),
-    Target("stream.headers", _PROXY_MODULE, None, "create_response", _create),
-    Target("stream.answers", "proxy._types", "ProxyException", "__init__", _exception),
-    Target("stream.late", _PROXY_MODULE, None, "open_sse_before_first_byte", _late),
-    Target("stream.redaction", "litellm_core_utils.secret_redaction", None, "redact_string", _redacts),
-    Target("stream.redaction", "_logging", None, "_redact_string", _redacts),
-)
 
 
 # Python itself calls these, by these names.
@@ -208,7 +60,9 @@ class Call:
         return opened()
 
 
-def _changes(original: Any, *, is_init: bool, of_class: bool) -> Iterator[tuple[str, Any]]:
+def _changes(  # noqa: C901 - one function for each operator
+    original: Any, *, is_init: bool, of_class: bool
+) -> Iterator[tuple[str, Any]]:
     asynchronous = inspect.iscoroutinefunction(original)
 
     def broken(*_: Any, **__: Any) -> Any:
@@ -221,13 +75,22 @@ def _changes(original: Any, *, is_init: bool, of_class: bool) -> Iterator[tuple[
         return original(*args, **kwargs)
 
     async def passes_on_later(*args: Any, **kwargs: Any) -> Any:
-        return await _now(original(*args, **kwargs))
+        return await now(original(*args, **kwargs))
 
     def keyword(*args: Any, tenant: Any, **kwargs: Any) -> Any:
         return original(*args, **kwargs)
 
     def position(first: Any, *args: Any, **kwargs: Any) -> Any:
         return original(first, *args[1:], **kwargs) if of_class else original(*args, **kwargs)
+
+    def moved(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        vars(self)["completion_stream_v4"] = vars(self).pop("completion_stream")
+
+    async def moved_later(self: Any, *args: Any, **kwargs: Any) -> Any:
+        fetched = await original(self, *args, **kwargs)
+        vars(self)["completion_stream_v4"] = vars(self).pop("completion_stream")
+        return fetched
 
     def boxed(*args: Any, **kwargs: Any) -> Any:
         return (original(*args, **kwargs),)
@@ -246,6 +109,8 @@ def _changes(original: Any, *, is_init: bool, of_class: bool) -> Iterator[tuple[
     yield "sync for async" if asynchronous else "any arguments", passes_on
     yield "a keyword more", later(keyword)
     yield "an argument more", later(position)
+    if "CustomStreamWrapper" in original.__qualname__:
+        yield "its stream renamed", moved_later if asynchronous else moved
     if not is_init:
         yield "async for sync" if not asynchronous else "any arguments", passes_on_later
         yield "another return type", boxed_later if asynchronous else boxed
@@ -305,7 +170,8 @@ async def play(stage: Stage, _mutant: Mutant, *, guarded: bool) -> dict[str, Any
     if guarded:
         mends.mend(Settings(), board)
         mends.mend_entrance(board)
-        sighting.begin("/chat/completions").delay = 3.0
+        seen = sighting.begin("/chat/completions")
+        seen.delay = seen.retry_after = 3.0
     try:
         said = await _used(stage) if stage.calls else ""
     finally:

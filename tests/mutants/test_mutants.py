@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import subprocess
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.mutants, pytest.mark.timeout(1800)]
 def seed() -> str:
     """The commit's id, so that every commit is tried on others; the day, where there is none."""
     found = subprocess.run(("git", "rev-parse", "HEAD"), cwd=ROOT, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    return found.stdout.strip() or dt.datetime.now(dt.timezone.utc).date().isoformat()
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +113,7 @@ def table(played: Played) -> list[str]:
     normal, rows = usual(played), defaultdict[str, Counter[str]](Counter)
     for one in sensible(played):
         taken = "harmful" if harm(one) else outcome(one, normal)
-        for row in (f"graft {one['graft']}", f"operator {one['mutant'].partition(' × ')[2]}", "all"):
+        for row in (f"graft {one['graft']}", f"operator {one['mutant'].partition(' by ')[2]}", "all"):
             rows[row][taken] += 1
     head = f"{'':40}" + "".join(f"{name:>12}" for name in OUTCOMES)
     return [head, *(f"{row:40}" + "".join(f"{rows[row][name]:12}" for name in OUTCOMES) for row in sorted(rows))]

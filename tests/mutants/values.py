@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tests.mutants import sources
-from tests.mutants.stage import Mutant, Stage
+from tests.mutants.stage import Around, Mutant, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,8 +19,6 @@ _INCREMENT = "async_increment_tokens_with_ttl_preservation"
 
 def mutants(module: Any) -> Iterator[Mutant]:
     yield from _of_the_limiter(module)
-    yield from _of_the_cache()
-    yield from _of_the_proxy()
     yield from _constants(module)
     yield from _increments(module)
 
@@ -71,16 +70,6 @@ def _of_the_limiter(module: Any) -> Iterator[Mutant]:
         yield from _stores()
     yield _renamed("internal_usage_cache", "internal_usage_cache")
     yield from _scripts(module)
-
-
-class Around:
-    """Answers as what it is around, but for what is said of it."""
-
-    def __init__(self, inner: Any, **said: Any) -> None:
-        self.__dict__.update(said, _inner=inner)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 class Elsewhere:
@@ -142,7 +131,7 @@ def _scripts(module: Any) -> Iterator[Mutant]:
         return lambda stage: setattr(stage.limiter, script, change(getattr(stage.limiter, script)))
 
     def sync(call: Any) -> Any:
-        return lambda **given: call(**given)
+        return functools.partial(call)
 
     def tuples(call: Any) -> Any:
         async def called(**given: Any) -> Any:
@@ -206,104 +195,6 @@ def _slot_texts() -> Iterator[Mutant]:
     )
 
 
-def _of_the_cache() -> Iterator[Mutant]:
-    def second(stage: Stage) -> None:
-        from litellm.caching.caching import RedisCache
-
-        cache = stage.limiter.internal_usage_cache.dual_cache
-        cache.redis_cache = RedisCache(host="127.0.0.1", port=stage.port, db=1)
-
-    def client(change: Callable[[Stage, Any], Any]) -> Callable[[Stage], None]:
-        def after(stage: Stage) -> None:
-            cache = stage.limiter.internal_usage_cache.dual_cache.redis_cache
-            cache.init_async_client = change(stage, cache.init_async_client)
-
-        return after
-
-    def other_db(stage: Stage, _: Any) -> Any:
-        from redis.asyncio import Redis
-
-        made = Redis(port=stage.port, db=1)
-        return lambda: made
-
-    def asynchronous(_: Stage, call: Any) -> Any:
-        async def init_async_client() -> Any:
-            return call()
-
-        return init_async_client
-
-    def broken() -> Any:
-        raise RuntimeError("a mutant")
-
-    target = "redis_cache.init_async_client"
-    yield Mutant("dual_cache.redis_cache", "a second client", after=second, graft=_SEAM)
-    yield Mutant(target, "a second client", after=client(other_db), graft=_SEAM)
-    yield Mutant(target, "async for sync", after=client(asynchronous), graft=_SEAM)
-    yield Mutant(target, "an exception at call", after=client(lambda *_: broken), graft=_SEAM)
-    yield Mutant(target, "None", after=client(lambda *_: lambda: None), graft=_SEAM)
-    yield Mutant(target, "an argument more", after=client(lambda _, call: lambda tenant: call()), graft=_SEAM)
-    yield from _namespaces()
-
-
-def _namespaces() -> Iterator[Mutant]:
-    def fix(value: Any) -> Callable[[Stage], None]:
-        def after(stage: Stage) -> None:
-            stage.limiter.internal_usage_cache.dual_cache.redis_cache.check_and_fix_namespace = value
-
-        return after
-
-    async def later(key: str) -> str:
-        return key
-
-    target = "check_and_fix_namespace"
-    yield Mutant(target, "another key layout", after=fix(lambda key: f"elsewhere:{key}"), graft=_SEAM)
-    yield Mutant(target, "async for sync", after=fix(later), graft=_SEAM)
-    yield Mutant(target, "another return type", after=fix(lambda key: key.encode()), graft=_SEAM)
-    yield Mutant(target, "an argument more", after=fix(lambda tenant, key: key), graft=_SEAM)
-    yield Mutant(target, "no method", after=fix(""), graft=_SEAM)
-
-
-def _of_the_proxy() -> Iterator[Mutant]:
-    def hook(change: Callable[[Any], Any]) -> Callable[[Stage], None]:
-        def after(stage: Stage) -> None:
-            from litellm.proxy import proxy_server
-
-            logging_obj = proxy_server.proxy_logging_obj
-            stage.put(logging_obj, "get_proxy_hook", change(logging_obj.get_proxy_hook))
-
-        return after
-
-    def broken(_: Any) -> Any:
-        raise RuntimeError("a mutant")
-
-    def later(call: Any) -> Any:
-        async def get_proxy_hook(name: str) -> Any:
-            return call(name)
-
-        return get_proxy_hook
-
-    def more(call: Any) -> Any:
-        return lambda name, tenant: call(name)
-
-    def around(call: Any) -> Any:
-        return lambda name: Around(call(name))
-
-    target = "get_proxy_hook"
-    yield Mutant(target, "gone", after=_hidden, graft=_SEAM)
-    yield Mutant(target, "an exception at call", after=hook(lambda _: broken), graft=_SEAM)
-    yield Mutant(target, "async for sync", after=hook(later), graft=_SEAM)
-    yield Mutant(target, "an argument more", after=hook(more), graft=_SEAM)
-    yield Mutant(target, "a wrapper", after=hook(around), graft=_SEAM)
-    yield Mutant(target, "None", after=hook(lambda _: lambda _name: None), graft=_SEAM)
-    yield Mutant(target, "a list", after=hook(lambda call: lambda name: [call(name)]), graft=_SEAM)
-
-
-def _hidden(stage: Stage) -> None:
-    from litellm.proxy import proxy_server
-
-    stage.put(proxy_server, "proxy_logging_obj", SimpleNamespace())
-
-
 def _constants(module: Any) -> Iterator[Mutant]:
     ttl, text = "PARALLEL_REQUEST_SLOT_TTL_SECONDS", "BATCH_RATE_LIMITER_SCRIPT"
     if hasattr(module, ttl):
@@ -337,8 +228,12 @@ def _increments(module: Any) -> Iterator[Mutant]:
         )
     yield Mutant("the increments", "an iterator", _given(iter, list), graft=_GATHER)
     yield Mutant("the increments", "a tuple", _given(tuple, list), graft=_GATHER)
-    by_key = (lambda all_: {str(number): one for number, one in enumerate(all_)}, lambda all_: list(all_.values()))
-    yield Mutant("the increments", "a mapping", _given(*by_key), graft=_GATHER)
+    by_key = _given(lambda all_: dict(enumerate(all_)), _values)
+    yield Mutant("the increments", "a mapping", by_key, graft=_GATHER)
+
+
+def _values(all_: Any) -> list[Any]:
+    return list(all_.values())
 
 
 def _key(one: Any) -> str:
