@@ -172,14 +172,14 @@ class Worker:
     async def prepare_when_there(self, guard: Any) -> None:
         """Do so as soon as LiteLLM has its limiter: the first request finds it done, and doctor and metrics know."""
         for _ in range(_LOOKS_FOR_A_LIMITER):
-            if host.find_limiter() is not None:
+            if self._find() is not None:
                 await self.prepared(guard)
                 return
             await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
 
     def attach_once(self, guard: Any) -> None:
         """Find LiteLLM's limiter and read the settings, unless that was done."""
-        limiter = host.find_limiter()
+        limiter = self._find()
         if limiter is None or limiter is self._limiter:
             return
         self._limiter, ledger = limiter, self.ledger
@@ -194,6 +194,12 @@ class Worker:
             self.standing.switch_off()
         elif self.ledger is ledger:
             self._attach(limiter, guard)
+
+    def _find(self) -> Any:
+        try:
+            return host.find_limiter()
+        except host.UnknownLimiterError as error:
+            return self._hold_back(error)
 
     def _adopt(self, settings: Settings, guard: Any) -> None:
         """Go by *settings* from now on; requests in flight keep their slots and give them back in any case."""

@@ -47,6 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--difference-json", metavar="FILE", help="write every difference to bare LiteLLM, and what allows it"
     )
+    group.addoption(
+        "--mutants", type=int, help="so many mutants, drawn by the commit; else all, and 40 where CI is set"
+    )
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
     group.addoption("--matrix-short", action="store_true", help="each route with its commonest endings")
     group.addoption("--matrix-workers", type=int, default=1, help="proxies on one Redis, asked in turn")

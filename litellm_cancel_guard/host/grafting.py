@@ -86,6 +86,8 @@ class Touch:
             setattr(owner, name, value)
         except (AttributeError, TypeError) as refused:
             raise NotFoundError(f"{_named(owner)}.{name} can't be set: {refused}") from refused
+        if getattr(owner, "__dict__", {}).get(name, getattr(owner, name, _MISSING)) is not value:
+            raise NotFoundError(f"{_named(owner)}.{name} is not what it was set to")
         self._touched.append(Touched(owner, name, before, vars(owner).get(name, value)))
 
     def remove(self, owner: Any, name: str) -> None:
@@ -101,12 +103,14 @@ class Touch:
         after it, what the original gave. A replacement of a coroutine function is one.
 
         Raises:
-            NotFoundError: the method is not there, or it is a coroutine function and *replacement* is none, or the
-                other way round.
+            NotFoundError: the method is not there, or another object's, or it is a coroutine function and *replacement*
+                is none, or the other way round.
         """
         original = getattr(owner, name, None)
         if not callable(original):
             raise NotFoundError(f"{_named(owner)} has no method {name}")
+        if _is_of_another(original, owner, name):
+            raise NotFoundError(f"{_named(owner)} only hands {name} on: what it hands on to goes by its own")
         if inspect.iscoroutinefunction(original) != inspect.iscoroutinefunction(replacement):
             how = "a" if inspect.iscoroutinefunction(original) else "no"
             raise NotFoundError(f"{_named(owner)}.{name} is {how} coroutine function here")
@@ -285,6 +289,12 @@ def is_grafted(owner: Any, name: str) -> bool:
     """Tell whether a graft is in force on *owner*'s attribute *name*, be it of another copy of the guard."""
     touch = getattr(getattr(owner, name, None), _MARK, None)
     return isinstance(touch, Touch) and touch.in_force
+
+
+def _is_of_another(method: Any, owner: Any, name: str) -> bool:
+    """Tell whether *owner* stands around what LiteLLM calls: set on it, an attribute would be nobody's."""
+    inner = getattr(method, "__self__", owner)
+    return inner is not owner and not inspect.isclass(owner) and getattr(inner, name, None) == method
 
 
 def _named(owner: Any) -> str:

@@ -8,6 +8,7 @@ keys that are refused, or by twice as many requests at the provider.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import uuid
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.host import facts
+from litellm_cancel_guard.host.limiter.gauges import namespacing
 from litellm_cancel_guard.lease.lease import Lease
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litellm_cancel_guard.host.limiter.detection import Recognised
 
 
@@ -61,6 +65,10 @@ async def prove(recognised: Recognised, gauge: Any, *, within: float) -> Proof:
     """
     if recognised.redis_cache is None:
         return Proof(Verdict.PROVEN)
+    if not _hands_out_a_client(recognised.redis_cache):
+        return Proof(Verdict.DISPROVEN, "LiteLLM hands out no Redis client where the guard asks for one")
+    if not _names_its_keys(namespacing(recognised)):
+        return Proof(Verdict.DISPROVEN, "LiteLLM does not tell what its scripts make of the names of keys")
     proof = Proof(Verdict.UNDECIDED, "not asked")
     for look in range(_LOOKS):
         if look:
@@ -70,6 +78,30 @@ async def prove(recognised: Recognised, gauge: Any, *, within: float) -> Proof:
         if proof.verdict is not Verdict.DISPROVEN:
             break
     return proof
+
+
+def _hands_out_a_client(redis_cache: Any) -> bool:
+    """Tell whether there is a client at all, which is no question of an outage: making one asks Redis nothing.
+
+    Taken for an outage, the guard would count in each process what LiteLLM counts for all of them.
+    """
+    try:
+        client = redis_cache.init_async_client()
+    except Exception as fault:
+        return isinstance(fault, OSError) or type(fault).__module__.partition(".")[0] == "redis"
+    if inspect.iscoroutine(client):
+        client.close()
+    return callable(getattr(client, "evalsha", None))
+
+
+def _names_its_keys(namespaced: Callable[[str], Any]) -> bool:
+    try:
+        name = namespaced(facts.CAPPED_DESCRIPTOR)
+    except Exception:
+        return False
+    if inspect.iscoroutine(name):
+        name.close()
+    return isinstance(name, str)
 
 
 async def _look(canary: _Canary, within: float) -> Proof:

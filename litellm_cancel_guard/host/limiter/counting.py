@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host.limiter.increments import counts_slots
+from litellm_cancel_guard.host.limiter.increments import counts_slots, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +59,19 @@ def _tell_older(limiter: Any, name: str, attached_at: datetime, touch: Touch) ->
 
 def _drop_from(owner: Any, name: str, parameter: str, covers: Callable[[], bool], touch: Touch) -> None:
     async def without_slots(original: Any, *args: Any, **kwargs: Any) -> Any:
-        operations = args[0] if args else kwargs.pop(parameter)
+        operations = kwargs.get(parameter, args[0] if args else None)
+        if not isinstance(operations, list | tuple):
+            return await original(*args, **kwargs)
+        if not all(map(is_known, operations)):
+            # Passed on, and told as a fault: what it counts down, the guard's mirror may be short of.
+            raise TypeError(f"what LiteLLM adds to its counters is of an unknown shape: {type(operations[0]).__name__}")
         kept = [operation for operation in operations if _older.get() or not counts_slots(operation) or not covers()]
-        return await original(kept, *args[1:], **kwargs) if kept else None
+        if len(kept) == len(operations):
+            return await original(*args, **kwargs)
+        if not kept:
+            return None
+        if parameter in kwargs:
+            return await original(*args, **{**kwargs, parameter: kept})
+        return await original(kept, *args[1:], **kwargs)
 
     touch.replace(owner, name, without_slots)

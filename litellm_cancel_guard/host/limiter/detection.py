@@ -46,10 +46,21 @@ def litellm_version() -> str:
 
 
 def find_limiter() -> Any:
-    """Return the running proxy's limiter (F1), or None where there is no proxy or it has none."""
+    """Return the running proxy's limiter (F1), or None where there is no proxy or it has none.
+
+    Raises:
+        UnknownLimiterError: LiteLLM hands it out in another way.
+    """
     server = sys.modules.get("litellm.proxy.proxy_server")
     logging_obj = getattr(server, "proxy_logging_obj", None)
-    return logging_obj.get_proxy_hook(facts.LIMITER_HOOK) if logging_obj is not None else None
+    if logging_obj is None:
+        return None
+    try:
+        return logging_obj.get_proxy_hook(facts.LIMITER_HOOK)
+    except Exception as fault:
+        raise UnknownLimiterError(
+            f"LiteLLM {litellm_version()} does not hand out its limiter: {type(fault).__name__} from get_proxy_hook"
+        ) from fault
 
 
 def recognise(limiter: Any) -> Recognised:

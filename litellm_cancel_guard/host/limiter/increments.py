@@ -86,6 +86,11 @@ def _shape(operation: Any) -> _Shape | None:
     return next((shape for shape in _SHAPES if shape.fits(operation)), None)
 
 
+def is_known(operation: Any) -> bool:
+    """Tell whether *operation* is of a shape that LiteLLM has had."""
+    return _shape(operation) is not None
+
+
 def counts_slots(operation: Any) -> bool:
     """Tell whether *operation* is known to change the number of slots, and not that of tokens."""
     shape = _shape(operation)

@@ -6,8 +6,11 @@ that release is also saved its round trip to Redis.
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.host.grafting import NotFoundError
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
@@ -46,9 +49,22 @@ def save_releases(limiter: Any, covered: Covered, touch: Touch) -> None:
 
 
 def _answer(limiter: Any, name: str, covered: Covered, answer: Any, touch: Touch) -> None:
+    if not _gives(getattr(limiter, name, None), answer):
+        # LiteLLM would look into an answer that it does not know, fail, and count no token of that request.
+        raise NotFoundError(f"{type(limiter).__name__}.{name} does not say that it answers {answer}")
+
     async def release(original: Any, *args: Any, **kwargs: Any) -> Any:
         if covered.take(args[0] if args else kwargs.get("acquisition")):
             return answer
         return await original(*args, **kwargs)
 
     touch.replace(limiter, name, release)
+
+
+def _gives(method: Any, answer: Any) -> bool:
+    """Tell whether *method* says that what it gives is such an *answer*: ``bool`` or None."""
+    try:
+        says = inspect.signature(method).return_annotation
+    except (TypeError, ValueError):
+        return False
+    return says in (("bool", bool) if isinstance(answer, bool) else ("None", None))

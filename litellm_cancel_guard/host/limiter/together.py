@@ -92,21 +92,32 @@ def combine(limiter: Any, namespaced: Callable[[str], str], touch: Touch) -> Non
     """
     script = getattr(limiter, facts.SCRIPT, None)
     text = getattr(sys.modules.get(type(limiter).__module__), facts.SCRIPT_TEXT, None)
+    # redis-py's own script says what it runs; the module's text may be that of a release ago.
+    text = getattr(script, "script", text)
     if script is None or not isinstance(text, str):
         raise NotFoundError(f"the limiter has no {facts.SCRIPT} whose text is known")
     touch.put(limiter, facts.SCRIPT, _together(script, text, namespaced, touch))
 
 
 def _together(script: Any, text: str, namespaced: Callable[[str], str], touch: Touch) -> Callable[..., Awaitable[Any]]:
+    lists = False
+
+    async def alone(keys: Any, args: Any, others: dict[str, Any]) -> Any:
+        nonlocal lists
+        answer = await script(keys=keys, args=args, **others)
+        # Only what Redis itself answers can be answered in its place; the canary has seen it before any request.
+        lists = isinstance(answer, list)
+        return answer
+
     @functools.wraps(script, assigned=(), updated=())
     async def together(keys: Any, args: Any, **others: Any) -> Any:
         waiting = _waiting.get()
         if waiting is None or waiting.asked or not touch.in_force:
-            return await script(keys=keys, args=args, **others)
-        takes = waiting.covers(keys)
+            return await alone(keys, args, others)
+        takes = lists and not others and waiting.covers(keys)
         followed = await waiting.ask(FollowUp(text, tuple(map(namespaced, keys)), tuple(args)) if takes else None)
         if followed is None:
-            return await script(keys=keys, args=args, **others)
+            return await alone(keys, args, others)
         if isinstance(followed, Exception):
             raise followed
         return followed

@@ -41,11 +41,15 @@ def gather(limiter: Any, touch: Touch) -> None:
         raise NotFoundError(f"the limiter has no {_INCREMENT}")
     counts = TokenCounts(send)
 
-    async def increment(original: Any, pipeline_operations: Any, *args: Any, **kwargs: Any) -> Any:
-        theirs = not _in_log_event.get() or any(map(counts_slots, pipeline_operations))
-        if theirs or not all(map(can_be_summed, pipeline_operations)):
-            return await original(pipeline_operations, *args, **kwargs)
-        counts.add(pipeline_operations)
+    async def increment(original: Any, *args: Any, **kwargs: Any) -> Any:
+        operations: Any = kwargs.get("pipeline_operations", args[0] if args else None)
+        # What else is said of them would be lost with the call, and with it, where LiteLLM needs it, every token.
+        known = len(args) + len(kwargs) - ("parent_otel_span" in kwargs) == 1 and isinstance(operations, list | tuple)
+        if not known or not _in_log_event.get() or any(map(counts_slots, operations)):
+            return await original(*args, **kwargs)
+        if not all(map(can_be_summed, operations)):
+            return await original(*args, **kwargs)
+        counts.add(operations)
         return None
 
     async def log_event(original: Any, *args: Any, **kwargs: Any) -> Any:

@@ -7,9 +7,12 @@ from typing import Any
 
 
 def class_with(module: str, name: str, *methods: str) -> Any:
-    """Return the class *name* of LiteLLM's *module* if it has all *methods*; else None: there is nothing to mend."""
+    """Return the class *name* of LiteLLM's *module* if it has all *methods*; else None: there is nothing to mend.
+
+    A property is no method: what is read of the class is then not what LiteLLM calls.
+    """
     try:
         found = getattr(import_module(f"litellm.{module}"), name, None)
     except ModuleNotFoundError:
         return None
-    return found if all(hasattr(found, method) for method in methods) else None
+    return found if all(callable(getattr(found, method, None)) for method in methods) else None

@@ -6,7 +6,6 @@ LiteLLM makes that answer itself, from the stream's first frame, with the header
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 from typing import TYPE_CHECKING, Any
@@ -28,8 +27,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     if original is None:
         return False
 
-    @functools.wraps(original)
-    async def create_response(*args: Any, **kwargs: Any) -> Any:
+    async def create_response(original: Any, *args: Any, **kwargs: Any) -> Any:
         answer = await original(*args, **kwargs)
         seen = sighting.current()
         if seen is not None and seen.retry_after is not None and answer.status_code >= _FIRST_ERROR:
@@ -39,5 +37,5 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     for name in _MODULES:
         holder = sys.modules.get(name)
         if getattr(holder, "create_response", None) is original:
-            touch.put(holder, "create_response", create_response)
+            touch.replace(holder, "create_response", create_response)
     return True

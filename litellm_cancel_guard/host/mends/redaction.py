@@ -7,6 +7,7 @@ and from 1.103 on for what only operators may see (`redact_internal_details`). A
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,14 @@ _SECRETS = ("redact_string", "_redact_string")
 _INTERNALS = ("redact_internal_details", "redact_internal_details_from_client_message")
 
 
-def mend(_settings: Settings, _touch: Touch) -> bool:
+_WORDS = "The answer."
+
+
+def mend(_settings: Settings, touch: Touch) -> bool:
     """Hand over what there is; nothing of LiteLLM's is changed."""
     found = Redaction(_found(_SECRETS), _found(_INTERNALS))
     use(found)
+    touch.when_out(lambda: use(Redaction()))
     return found != Redaction()
 
 
@@ -34,7 +39,17 @@ def _found(names: tuple[str, ...]) -> Any:
             holder = import_module(f"litellm.{module}")
         except ModuleNotFoundError:
             continue
-        known = [getattr(holder, name) for name in names if callable(getattr(holder, name, None))]
+        known = [getattr(holder, name) for name in names if _redacts(getattr(holder, name, None))]
         if known:
             return known[0]
     return None
+
+
+def _redacts(function: Any) -> bool:
+    """Tell whether words come out of *function* as words: a client would read the name of what else does."""
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        return False
+    try:
+        return isinstance(function(_WORDS), str)
+    except Exception:
+        return False

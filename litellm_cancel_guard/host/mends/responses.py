@@ -54,7 +54,7 @@ def _see_events(base: Any, touch: Touch) -> None:
 def _see_failures(base: Any, touch: Touch) -> None:
     """Note on what the stream raises what it had reported; or on the stream what it raises, which a bridge swallows."""
     handle = getattr(base, "_handle_failure", None)
-    if handle is None:
+    if not callable(handle):
         return
 
     @functools.wraps(handle)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text, failure_of
 from litellm_cancel_guard.terminal.sighting import current
 from litellm_cancel_guard.terminal.wording import default_message
@@ -63,7 +65,7 @@ def _watch_init(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> N
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         if type(self) is wrapper_class:
-            self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
+            _watch(self, tell_truncation=tell_truncation)
 
     touch.put(wrapper_class, "__init__", init)
 
@@ -71,6 +73,8 @@ def _watch_init(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> N
 def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
     """Watch a source that is only made when the first chunk is asked for (Gemini, Vertex, Bedrock)."""
     original = wrapper_class.fetch_stream
+    if not inspect.iscoroutinefunction(original):
+        raise NotFoundError("CustomStreamWrapper.fetch_stream is no coroutine function")
 
     @functools.wraps(original)
     async def fetch_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -82,10 +86,16 @@ def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> 
             if seen is not None:
                 seen.delay = failure_of(error).retry_after
             raise
-        self.completion_stream = watched(self.completion_stream, self, tell_truncation=tell_truncation)
+        _watch(self, tell_truncation=tell_truncation)
         return fetched
 
     touch.put(wrapper_class, "fetch_stream", fetch_stream)
+
+
+def _watch(wrapper: Any, *, tell_truncation: bool) -> None:
+    """Watch the source of *wrapper*; kept under another name, it is left alone: every chat stream would fail of it."""
+    if hasattr(wrapper, "completion_stream"):
+        wrapper.completion_stream = watched(wrapper.completion_stream, wrapper, tell_truncation=tell_truncation)
 
 
 def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:

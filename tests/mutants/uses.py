@@ -1,0 +1,162 @@
+"""What the guard mends of LiteLLM's streams and answers, and a use of each with valid input, as LiteLLM's own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
+
+from litellm_cancel_guard.redaction import for_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+async def source(*chunks: Any) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def _read(stream: Any) -> Any:
+    return [chunk async for chunk in stream]
+
+
+async def now(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _wrapper(made: Any, *more: Any, **given: Any) -> Any:
+    given = {"model": "gpt", "logging_obj": MagicMock(), "custom_llm_provider": "openai", **given}
+    return made(*more, **given)
+
+
+async def _init(holder: Any, call: Any) -> Any:
+    wrapper = _wrapper(functools.partial(call.of_class, holder), completion_stream=source("a", "b"))
+    return await _read(getattr(wrapper, "completion_stream_v4", None) or wrapper.completion_stream)
+
+
+async def _fetch(holder: Any, call: Any) -> Any:
+    async def make_call(client: Any = None) -> Any:
+        return source("a", "b")
+
+    wrapper = _wrapper(holder, completion_stream=None, make_call=make_call)
+    await now(call(wrapper))
+    return await _read(getattr(wrapper, "completion_stream_v4", None) or wrapper.completion_stream)
+
+
+async def _anthropic(holder: Any, call: Any) -> Any:
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}
+    return _text(await now(call(holder(streaming_response=None, sync_stream=False), delta)))
+
+
+_GEMINI = {"candidates": [{"content": {"parts": [{"text": "hi"}], "role": "model"}, "index": 0}]}
+
+
+def _gemini(holder: Any) -> Any:
+    made = holder(streaming_response=object(), sync_stream=False, logging_obj=MagicMock())
+    made.accumulated_json = ""
+    return made
+
+
+async def _gemini_parser(holder: Any, call: Any) -> Any:
+    return _text(await now(call(_gemini(holder), _GEMINI)))
+
+
+async def _gemini_buffer(holder: Any, call: Any) -> Any:
+    stream, text = _gemini(holder), json.dumps(_GEMINI)
+    first = await now(call(stream, text[:20]))
+    return first is None, _text(await now(call(stream, text[20:])))
+
+
+async def _bridge(holder: Any, call: Any) -> Any:
+    delta = {"type": "response.output_text.delta", "delta": "hi", "item_id": "i", "output_index": 0, "content_index": 0}
+    return _text(await now(call(holder(streaming_response=None, sync_stream=False), delta)))
+
+
+async def _responses(holder: Any, call: Any) -> Any:
+    return await now(call(object.__new__(holder), ""))
+
+
+async def _failure(holder: Any, call: Any) -> Any:
+    return await now(call(object.__new__(holder), ValueError("a failure")))
+
+
+async def _messages(holder: Any, call: Any) -> Any:
+    bridge = holder(source(), "gpt")
+    return [await now(call(bridge)) for _ in range(1)]
+
+
+async def _create(holder: Any, call: Any) -> Any:
+    answer = await now(call(holder, source("data: a\n\n", "data: b\n\n"), "text/event-stream", {}))
+    return answer.status_code, await _read(answer.body_iterator)
+
+
+async def _exception(holder: Any, call: Any) -> Any:
+    answer = call.of_class(holder, "words", "kind", "param", 400)
+    return answer.to_dict(), answer.code
+
+
+async def _late(holder: Any, call: Any) -> Any:
+    async def answer() -> Any:
+        return "an answer"
+
+    return [await now(call(holder, answer(), interval)) for interval in (None, 5)]
+
+
+async def _redacts(holder: Any, call: Any) -> Any:
+    return for_client("a word")
+
+
+def _text(chunk: Any) -> str:
+    choices = getattr(chunk, "choices", None)
+    return str(choices[0].delta.content) if choices else str(chunk)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is mended, and a use of it as LiteLLM's own."""
+
+    graft: str
+    module: str
+    owner: str | None
+    name: str
+    use: Callable[..., Any]
+
+    def holder(self) -> Any:
+        module = import_module(f"litellm.{self.module}")
+        return module if self.owner is None else getattr(module, self.owner)
+
+
+_GEMINI_MODULE = "llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
+_BRIDGE_MODULE = "completion_extras.litellm_responses_transformation.transformation"
+_RESPONSES_MODULE, _RESPONSES = "responses.streaming_iterator", "BaseResponsesAPIStreamingIterator"
+_PROXY_MODULE = "proxy.common_request_processing"
+TARGETS = (
+    Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__init__", _init),
+    Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "fetch_stream", _fetch),
+    Target("stream.anthropic", "llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser", _anthropic),
+    Target("stream.gemini", _GEMINI_MODULE, "ModelResponseIterator", "chunk_parser", _gemini_parser),
+    Target("stream.gemini", _GEMINI_MODULE, "ModelResponseIterator", "handle_accumulated_json_chunk", _gemini_buffer),
+    Target("stream.bridge", _BRIDGE_MODULE, "OpenAiResponsesToChatCompletionStreamIterator", "chunk_parser", _bridge),
+    Target("stream.responses", _RESPONSES_MODULE, _RESPONSES, "_process_chunk", _responses),
+    Target("stream.responses", _RESPONSES_MODULE, _RESPONSES, "_handle_failure", _failure),
+    *(
+        Target(
+            "stream.messages",
+            f"llms.anthropic.{place}.responses_adapters.streaming_iterator",
+            "AnthropicResponsesStreamWrapper",
+            "__anext__",
+            _messages,
+        )
+        for place in ("experimental_pass_through", "pass_through", "messages")
+    ),
+    Target("stream.headers", _PROXY_MODULE, None, "create_response", _create),
+    Target("stream.answers", "proxy._types", "ProxyException", "__init__", _exception),
+    Target("stream.late", _PROXY_MODULE, None, "open_sse_before_first_byte", _late),
+    Target("stream.redaction", "litellm_core_utils.secret_redaction", None, "redact_string", _redacts),
+    Target("stream.redaction", "_logging", None, "_redact_string", _redacts),
+)
