@@ -174,10 +174,10 @@ async def play(stage: Stage, _mutant: Mutant, *, guarded: bool) -> dict[str, Any
         seen.delay = seen.retry_after = 3.0
     try:
         said = await _used(stage) if stage.calls else ""
+        return {"said": said, "states": _states(board) if guarded else {}}
     finally:
         mends.take_out(board)
         use(Redaction())
-    return {"said": said, "states": _states(board) if guarded else {}}
 
 
 async def _used(stage: Stage) -> str:

@@ -220,16 +220,16 @@ def _increments(module: Any) -> Iterator[Mutant]:
         "pairs": (lambda one: (_key(one), one), lambda one: one[1]),
     }
     for operator, (write, read) in shapes.items():
-        yield Mutant(
-            "the increments",
-            operator,
-            _given(lambda all_, write=write: [write(one) for one in all_], lambda all_, read=read: [*map(read, all_)]),
-            graft=_GATHER,
-        )
+        each = _given(_each(write), _each(read))
+        yield Mutant("the increments", operator, each, graft=_GATHER)
     yield Mutant("the increments", "an iterator", _given(iter, list), graft=_GATHER)
     yield Mutant("the increments", "a tuple", _given(tuple, list), graft=_GATHER)
     by_key = _given(lambda all_: dict(enumerate(all_)), _values)
     yield Mutant("the increments", "a mapping", by_key, graft=_GATHER)
+
+
+def _each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda all_: [change(one) for one in all_]
 
 
 def _values(all_: Any) -> list[Any]:
