@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.host.closing import Closer
     from litellm_cancel_guard.host.configured import Configured
     from litellm_cancel_guard.host.grafting import Touch
-    from litellm_cancel_guard.lease.graft import Status
     from litellm_cancel_guard.lease.lease import Admission, FollowUp
     from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.operator.overview import Surveyed
@@ -56,7 +55,7 @@ class Worker:
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
         self.registry = Registry(self._task_ended)
-        self.board = Board(GRAFTS, told=self._told, takes_out=self._take_out, who=self._who)
+        self.board = Board(GRAFTS, told=self.registry.observer.stands, takes_out=self._take_out, who=self._who)
         self.standing = Standing(self.board, self.registry)
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
@@ -289,9 +288,6 @@ class Worker:
         request = self.registry.current()
         return None if request is None else (request.gauge, id(request))
 
-    def _told(self, status: Status) -> None:
-        self.registry.observer.stands(status)
-
     def _observe(self) -> None:
         observers = self.registry.observer
         if observers.empty:
@@ -300,4 +296,4 @@ class Worker:
             if counting is not None:
                 observers.add(counting)
             for status in self.board.statuses():
-                self._told(status)
+                observers.stands(status)

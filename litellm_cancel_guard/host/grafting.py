@@ -262,8 +262,7 @@ class Board:
         """Return how each stands, in the order of their declaration."""
         return list(self._statuses.values())
 
-    def of(self, name: str) -> Status:
-        """Return how the graft of that *name* stands."""
+    def of(self, name: str) -> Status:  # noqa: D102 - as its name says
         return self._statuses[name]
 
     def group(self, name: str) -> list[Status]:
