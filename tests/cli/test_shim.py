@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import litellm_cancel_guard
 from litellm_cancel_guard.host import setup_files
 from tests.cli.command import python
 
@@ -50,7 +51,7 @@ def test_site_packages_comes_first_as_under_the_litellm_command(config: Path, tm
     assert seen == {
         "one_instance": True,
         "a_callback": True,
-        "package": setup_files.__file__.replace("setup_files", "__init__"),
+        "package": litellm_cancel_guard.__file__,
     }
 
 
