@@ -38,7 +38,7 @@ F15. What a success adds is a dict with ``key``, ``increment_value`` and ``ttl``
     (redis/stores/rate_limits/types.py).
 F16. The limiter counts in Redis where ``rate_limits.has_redis`` is true (1.110), or where its script
     (``parallel_acquire_script``, before 1.94 ``batch_rate_limiter_script``) is there and not None (1.80 - 1.109).
-F17. Since 1.109.2 a request whose key is in LiteLLM's cache is refused before its body is read, by
+F17. In 1.108.14 and since 1.109.2 a request whose key is in LiteLLM's cache is refused before its body is read, by
     ``raise_if_over_limit_before_body``, which looks at the slots, too (``read_only=True``); what it lets pass comes to
     the pre-call hook as ever.
 """

@@ -93,6 +93,11 @@ class Version:
         return self.at_least(1, 103)
 
     @property
+    def looks_early(self) -> bool:
+        """Others have no look at a cached key's limits before the body is read (1.108.14 has it, 1.109.1 not)."""
+        return self.at_least(1, 109, 2) or (1, 108, 14) <= self.release < (1, 109)
+
+    @property
     def spins(self) -> bool:
         """Older releases never come back from a Gemini stream that ends in half an event (#26015)."""
         return not self.at_least(1, 95)

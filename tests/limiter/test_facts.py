@@ -140,4 +140,4 @@ def test_f16_the_limiter_says_whether_it_counts_in_redis(seen: dict[str, Any]) -
 
 
 def test_f17_an_early_look_asks_the_instance_and_reads_only(seen: dict[str, Any], litellm_version: Version) -> None:
-    assert seen["F17"] == ([[True, 1]] if litellm_version.release >= (1, 109, 2) else None)
+    assert seen["F17"] == ([[True, 1]] if litellm_version.looks_early else None)
