@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.harness.proxy import Proxies, Proxy
     from tests.terminal.fallbacks import Way
 
+pytestmark = pytest.mark.thorough
+
 AT_ONCE = 8
 LAST_WORD = word(fallbacks.CHUNKS - 1).strip()
 

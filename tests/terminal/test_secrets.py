@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.harness.routes import Route
     from tests.harness.versions import Version
 
+pytestmark = pytest.mark.thorough
+
 AT_ONCE = 6
 # Of each kind of error that a provider has; those that a guard's failure is told by, and those left to LiteLLM.
 STATUSES = (429, 400, 500, 401, 503, 403)
