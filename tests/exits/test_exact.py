@@ -18,25 +18,28 @@ if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.routes import Route, SocketRoute
 
-IN_A_ROW = 200
+IN_A_ROW = [60, pytest.param(200, marks=pytest.mark.thorough)]
 
 
+@pytest.mark.parametrize("requests", IN_A_ROW)
 @pytest.mark.parametrize("how", ["streamed", "plain"])
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
-async def test_one_after_another_is_never_refused_at_a_cap_of_one(caller: Caller, route: Route, how: str) -> None:
+async def test_one_after_another_is_never_refused_at_a_cap_of_one(
+    caller: Caller, route: Route, how: str, requests: int
+) -> None:
     if how == "streamed" and not route.streams:
         pytest.skip(f"{route.name} has no streams")
     if not caller.proxy.setup.version.at_least(*route.since):
         pytest.skip(f"LiteLLM {caller.proxy.setup.version} has no {route.name}")
     one = fresh_key(cap=1)
     statuses = []
-    for _ in range(IN_A_ROW):
+    for _ in range(requests):
         script = replace(caller.script(), chunks=2)
         send = caller.streamed if how == "streamed" else caller.plain
         statuses.append((await send(route, one, script)).status)
 
     assert statuses.count(429) == 0
-    assert statuses == [200] * IN_A_ROW
+    assert statuses == [200] * requests
 
 
 # On the other routes the slot is free in Redis before the last byte is out.
@@ -61,12 +64,15 @@ async def test_one_after_another_is_not_refused_while_the_event_loop_keeps_stand
     assert statuses == [200] * 20
 
 
+@pytest.mark.parametrize("requests", IN_A_ROW)
 @pytest.mark.parametrize("route", SOCKETS.values(), ids=SOCKETS.keys())
-async def test_one_session_after_another_is_never_refused_at_a_cap_of_one(caller: Caller, route: SocketRoute) -> None:
+async def test_one_session_after_another_is_never_refused_at_a_cap_of_one(
+    caller: Caller, route: SocketRoute, requests: int
+) -> None:
     if not caller.proxy.setup.version.at_least(*route.since):
         pytest.skip(f"LiteLLM {caller.proxy.setup.version} has no {route.name}")
     one = fresh_key(cap=1)
-    for _ in range(IN_A_ROW // 2):
+    for _ in range(requests // 2):
         async with session(caller, route, one) as held:
             await held.turn(replace(caller.script(), chunks=2))
 
