@@ -83,7 +83,7 @@ def mount(app: Any, worker: Surveying, guard: Any) -> None:
     async def slots(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
         _demand(user, rights.ADMIN, rights.VIEWER)
         asked = _valid(Shown, dict(request.query_params))
-        return await _answered(worker, lambda survey: _shown(survey, asked))
+        return {**await _answered(worker, lambda survey: _shown(survey, asked)), "grafts": _grafts(worker)}
 
     async def release(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
         _demand(user, rights.ADMIN)
@@ -125,7 +125,7 @@ async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
         raise HTTPException(503, {"error": "the guard is switched off, or holds back from this LiteLLM's limiter"})
     try:
         survey = worker.survey()
-        return {"scope": survey.scope, **await act(survey), "grafts": _grafts(worker)}
+        return {"scope": survey.scope, **await act(survey)}
     except overview.NotHeldError as error:
         raise HTTPException(404, {"error": str(error)}) from None
     except (GaugeUnavailableError, GaugeCorruptError) as error:

@@ -60,7 +60,7 @@ async def test_retries_never_bring_more_than_the_cap_to_the_provider(
 ) -> None:
     """Each failed attempt gives LiteLLM's slot back while its retry runs: 11 of 4 at once on 1.83.14, 6 on 1.109.1."""
     caller, key = shared(settings="router_settings: {num_retries: 1, disable_cooldowns: true}"), fresh_key(cap=CAP)
-    script = replace(caller.script(), status=500, fail_first=12, delay=0.2)
+    script = replace(caller.script(), status=500, fail_first=12, delay=0.5)
     await asyncio.gather(*(until_admitted(caller, key, ROUTES[name], script) for _ in range(24)))
     counts = await caller.provider.counts(script.run)
 

@@ -36,7 +36,7 @@ async def test_an_outage_ends_while_a_worker_is_saturated_and_leaves_nothing(
 
     await caller.plain(CHAT, key)
     clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
-    await wait_until(lambda: served > CLIENTS, "the load is on")
+    await wait_until(lambda: served > CLIENTS, "the load is on", within=30)
     away, back = caller.proxy.text().count(AWAY), caller.proxy.text().count(BACK)
     redis_server.pause()
     await asyncio.sleep(4)
@@ -45,7 +45,7 @@ async def test_an_outage_ends_while_a_worker_is_saturated_and_leaves_nothing(
     await wait_until(lambda: caller.proxy.text().count(BACK) > back, "it answers again", within=60)
     assert caller.proxy.text().count(AWAY) == away + 1
     goes_on = served
-    await wait_until(lambda: served > goes_on + CLIENTS, "the load goes on")
+    await wait_until(lambda: served > goes_on + CLIENTS, "the load goes on", within=30)
 
     for each in clients:
         each.cancel()
