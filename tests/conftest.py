@@ -14,6 +14,7 @@ from tests.gauge.stores import start_cluster_node
 from tests.harness import venvs, versions
 from tests.harness.clients import TIMEOUT, Caller
 from tests.harness.config import Setup
+from tests.harness.forking import Seedling
 from tests.harness.keys import fresh_key
 from tests.harness.process import Process
 from tests.harness.provider.handle import Control, Provider
@@ -58,6 +59,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """A shell that runs the tests in the background has them ignore Ctrl-C, and all that they start inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    """What forks proxies and was not ended with them would be collected, and taken for a fault, when all is over."""
+    for seedling in list(Seedling.living):
+        seedling.end()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,10 @@ class Forked:
 class Seedling:
     """One Python that has LiteLLM imported, in an environment like that of the proxies to come."""
 
+    living: ClassVar[list[Seedling]] = []
+
     def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
+        self.living.append(self)
         self._lock = threading.Lock()
         self._children: list[Forked] = []
         self.log = folder / "seedling.log"
@@ -89,6 +92,8 @@ class Seedling:
         """Its proxies end before it: nobody else could tell how they ended."""
         self._process.kill()
         self._process.communicate()
+        if self in self.living:
+            self.living.remove(self)
 
     def _read(self) -> Any:
         assert self._process.stdout is not None
