@@ -220,9 +220,9 @@ class Worker:
         self._heartbeat.hurry()
 
     def _switch(self, *, on: bool) -> None:
-        if on and not self.standing.counts:
+        if on:
             try:
-                self.standing.come_back()
+                self.standing.switch_on()
             except NotFoundError as reason:
                 self._hold_back(reason)
         elif not on:

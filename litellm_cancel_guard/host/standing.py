@@ -75,6 +75,16 @@ class Standing:
             self._asking = Context().run(asyncio.get_running_loop().create_task, self._ask())
         await asyncio.wait((self._asking,))
 
+    def switch_on(self) -> None:
+        """Be in force again if it was switched off: no other change of the settings undoes what the canary has seen.
+
+        Raises:
+            NotFoundError: LiteLLM's limiter has changed meanwhile.
+        """
+        if self._off:
+            self._decided = False
+            self.come_back()
+
     def switch_off(self) -> None:
         """Leave all to LiteLLM: new requests from now on, and its objects once the last slot is back."""
         self._off = True
