@@ -15,7 +15,8 @@ F6. The counting limiter counts down with an increment of -1 on ``...:max_parall
     ``dual_cache.async_increment_cache_pipeline(increment_list)`` after a failure and, in 1.90 - 1.93, a disconnect.
     All of them also count down what never counted up (1.80 - 1.93).
 F7. From 1.91 LiteLLM's scripts put the configured namespace before every key; before that they use bare keys
-    (caching/redis_cache.py, ``async_register_script``).
+    (caching/redis_cache.py, ``async_register_script``). Since 1.110 it is the one that the cache was made with
+    (``store_settings``); ``cache_params.namespace`` is put on the cache later (caching/caching.py), so bare keys again.
 F8. The limiter raises its 429 from the first status of the response whose ``code`` is ``OVER_LIMIT``
     (``_handle_rate_limit_error``), and the ``x-ratelimit-*`` headers come from the statuses of an admission.
 F9. Callbacks of config.yaml come before the limiter in ``litellm.callbacks``, those added at run time after it; the

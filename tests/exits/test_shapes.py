@@ -152,7 +152,7 @@ async def test_requests_with_one_call_id_hold_a_slot_each(caller: Caller, key: K
 async def test_slots_come_back_under_a_namespace(
     shared: Callable[..., Caller], key: Key, redis_server: RedisServer
 ) -> None:
-    """Up to 1.90 LiteLLM's scripts and its pipelines write to different keys then."""
+    """Up to 1.90, and since 1.110, LiteLLM's scripts and its pipelines write to different keys then."""
     params = f"{{type: redis, host: 127.0.0.1, port: {redis_server.port}, namespace: tenant, supported_call_types: []}}"
     caller = shared(settings=f"litellm_settings: {{cache: true, cache_params: {params}}}")
     async with caller.holding(key, CAP):
@@ -162,7 +162,7 @@ async def test_slots_come_back_under_a_namespace(
             await ENDINGS[name](caller, route, key)
 
     assert len(held) == 1
-    assert held[0].startswith("tenant:") == caller.proxy.setup.version.at_least(1, 91)
+    assert held[0].startswith("tenant:") == caller.proxy.setup.version.namespaces_slots
     assert await settled(lambda: redis_server.client.exists(held[0]), 0) == 0
     assert await caller.admitted_at_once(key, cap=CAP) == (CAP, 2)
     assert lasting(redis_server.client, key) == []

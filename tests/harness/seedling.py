@@ -24,16 +24,19 @@ _AHEAD = ("litellm.proxy.proxy_cli", "litellm.proxy.proxy_server", "litellm_cli.
 
 def main() -> None:
     asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    before = dict(os.environ)
     log = os.open(os.devnull, os.O_RDWR)
     os.dup2(log, 0)
     os.dup2(2, 1)
     for name in _AHEAD:
         with suppress(ImportError):
             importlib.import_module(name)
+    # LiteLLM sets TIKTOKEN_CACHE_DIR as it is imported; without it a proxy fetches its tokenizers from the internet.
+    added = {name: value for name, value in os.environ.items() if name not in before}
     print(json.dumps("ready"), file=answers, flush=True)
     for line in asked:
         order = json.loads(line)
-        answer = _waited(order["wait"]) if "wait" in order else _forked(order["fork"], (asked, answers))
+        answer = _waited(order["wait"]) if "wait" in order else _forked(order["fork"], added, (asked, answers))
         print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -42,14 +45,14 @@ def _waited(pid: int) -> int | None:
     return status if done else None
 
 
-def _forked(given: dict[str, Any], mine: tuple[Any, ...]) -> int:
+def _forked(given: dict[str, Any], added: dict[str, str], mine: tuple[Any, ...]) -> int:
     ready, told = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(ready)
         for pipe in mine:
             os.close(pipe.fileno())
-        _become(given)
+        _become(given, added)
         os.close(told)
         sys.argv = given["argv"]
         runpy.run_path(sys.argv[0], run_name="__main__")
@@ -60,11 +63,11 @@ def _forked(given: dict[str, Any], mine: tuple[Any, ...]) -> int:
     return pid
 
 
-def _become(given: dict[str, Any]) -> None:
+def _become(given: dict[str, Any], added: dict[str, str]) -> None:
     os.setsid()
     os.chdir(given["cwd"])
     os.environ.clear()
-    os.environ.update(given["env"])
+    os.environ.update({**added, **given["env"]})
     log = os.open(given["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -30,9 +30,9 @@ def seedbed() -> Iterator[Seedbed]:
 
 @pytest.fixture
 def no_litellm(tmp_path: Path) -> str:
-    """A folder in which an empty package stands in for LiteLLM, which takes its time to import."""
+    """A folder in which a package stands in for LiteLLM, which takes its time to import, and sets a variable then."""
     (tmp_path / "libraries" / "litellm").mkdir(parents=True)
-    (tmp_path / "libraries" / "litellm" / "__init__.py").touch()
+    (tmp_path / "libraries" / "litellm" / "__init__.py").write_text("import os; os.environ['TOKENIZERS'] = 'bundled'")
     return str(tmp_path / "libraries")
 
 
@@ -52,6 +52,15 @@ async def test_it_has_its_own_arguments_environment_folder_and_log(
     await wait_until(lambda: not process.alive, "it has ended")
     assert process.text() == f"['--port', '1'] own {tmp_path} {tmp_path / 'beside.py'}\n"
     assert process.stop() == 7
+
+
+async def test_it_has_what_the_import_of_litellm_added_to_the_environment(
+    seedbed: Seedbed, no_litellm: str, tmp_path: Path
+) -> None:
+    """LiteLLM points TIKTOKEN_CACHE_DIR at its own tokenizers; without that a proxy fetches them from the internet."""
+    process = forked(seedbed, no_litellm, tmp_path, "import os; print(os.environ['TOKENIZERS'])")
+    await wait_until(lambda: not process.alive, "it has ended")
+    assert process.text() == "bundled\n"
 
 
 async def test_it_ends_as_a_group_by_signals_like_any_other(seedbed: Seedbed, no_litellm: str, tmp_path: Path) -> None:

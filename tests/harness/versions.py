@@ -24,6 +24,11 @@ class Version:
         return self.release >= release
 
     @property
+    def namespaces_slots(self) -> bool:
+        """Whether LiteLLM's slots lie under the namespace of `cache_params` (F7)."""
+        return self.at_least(1, 91) and not self.at_least(1, 110)
+
+    @property
     def release(self) -> tuple[int, ...]:
         digits = self.number.split("rc")[0].split(".dev")[0]
         return tuple(int(part) for part in digits.split(".")[:3])

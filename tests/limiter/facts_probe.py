@@ -19,7 +19,7 @@ warnings.simplefilter("ignore")
 
 import redis  # noqa: E402
 from fastapi import HTTPException  # noqa: E402
-from litellm.caching.caching import DualCache, RedisCache  # noqa: E402
+from litellm.caching.caching import Cache, DualCache, RedisCache  # noqa: E402
 from litellm.proxy import proxy_server  # noqa: E402
 from litellm.proxy._types import UserAPIKeyAuth  # noqa: E402
 from litellm.proxy.hooks import parallel_request_limiter_v3 as module  # noqa: E402
@@ -29,8 +29,8 @@ PORT = int(sys.argv[1])
 STORE: Any = redis.Redis(port=PORT, decode_responses=True)
 
 
-def limiter(namespace: str | None = None) -> Any:
-    cache = RedisCache(host="127.0.0.1", port=PORT, namespace=namespace)
+def limiter(cache: Any = None) -> Any:
+    cache = cache or RedisCache(host="127.0.0.1", port=PORT)
     return module._PROXY_MaxParallelRequestsHandler_v3(InternalUsageCache(DualCache(redis_cache=cache)))
 
 
@@ -115,7 +115,13 @@ def said(increment: Any, name: str) -> Any:
 
 
 async def f7() -> Any:
-    of, auth = limiter(namespace="tenant"), key()
+    by_params = Cache(type="redis", host="127.0.0.1", port=PORT, namespace="tenant").cache
+    made_with = RedisCache(host="127.0.0.1", port=PORT, namespace="tenant")
+    return {"made_with": await prefixes(made_with), "by_params": await prefixes(by_params)}
+
+
+async def prefixes(cache: Any) -> list[str]:
+    of, auth = limiter(cache), key()
     await pre_call(of, auth)
     return sorted(name.split(auth.api_key)[0] for name in STORE.keys(f"*{auth.api_key}*max_parallel*"))
 

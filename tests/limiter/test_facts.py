@@ -88,7 +88,11 @@ def test_f6_the_counting_limiter_counts_down_in_two_ways(seen: dict[str, Any], s
 
 def test_f7_the_namespace_is_before_the_keys_of_scripts(seen: dict[str, Any], litellm_version: Version) -> None:
     namespaced = litellm_version.release >= facts.NAMESPACED_SCRIPTS_SINCE
-    assert seen["F7"] == ["tenant:{api_key:" if namespaced else "{api_key:"]
+    by_params = litellm_version.namespaces_slots
+    assert seen["F7"] == {
+        "made_with": ["tenant:{api_key:" if namespaced else "{api_key:"],
+        "by_params": ["tenant:{api_key:" if by_params else "{api_key:"],
+    }
 
 
 def test_f8_the_first_status_over_its_limit_is_the_refusal(seen: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class Secured:
         argv = [require_redis_server(), "--port", "0", "--tls-port", str(self.port), "--bind", LOOPBACK, "--save", ""]
         argv += ["--tls-cert-file", "certificate.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file"]
         argv += [str(self.authority), "--tls-auth-clients", "no"]
-        # Up to 1.90 LiteLLM's limiter leaves the namespace out.
+        # Up to 1.90, and since 1.110, LiteLLM's limiter leaves the namespace out.
         may = [f">{PASSWORD}", "~ours:*", "~{api_key:*", "~cancel_guard:*", "&*", "+@all", "-@admin", "-@dangerous"]
         argv += ["--user", USER, "on", *may, "+info", "--user", "default", "off"]
         self._process = Process("redis-tls", argv, env=os.environ, folder=folder)

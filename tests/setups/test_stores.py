@@ -95,7 +95,7 @@ async def test_tls_with_a_user_of_its_own_and_a_namespace(
     start: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], key: Key, secured: Secured
 ) -> None:
     proxy = start(redis_port=None, settings=cached_in({**secured.params, "namespace": "ours"}))
-    namespace = "ours" if proxy.setup.version.at_least(1, 91) else ""
+    namespace = "ours" if proxy.setup.version.namespaces_slots else ""
     await held_and_given_back(call_on(proxy), key, namespace=namespace)
     doctor = guard("doctor", "--config", proxy.log.parent / "config.yaml", "--json")
     [store] = [finding for finding in json.loads(doctor.stdout) if finding["check"] == "Redis"]

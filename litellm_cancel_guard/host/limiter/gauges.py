@@ -92,5 +92,9 @@ def _layout(recognised: Recognised) -> Layout:
 
 def namespacing(recognised: Recognised) -> Callable[[str], str]:
     """Return what the limiter's scripts do to their keys (F7)."""
+    made_with = getattr(recognised.redis_cache, "store_settings", None)
+    if made_with is not None and hasattr(recognised.limiter, "rate_limits"):
+        prefix = f"{made_with.namespace}:" if made_with.namespace else ""
+        return lambda key: key if key.startswith(prefix) else prefix + key
     fix: Any = getattr(recognised.redis_cache, "check_and_fix_namespace", None)
     return fix if recognised.namespaced and fix is not None else str
