@@ -8,7 +8,7 @@ from typing import Any
 _ENDS = (b"\n\n", b"\r\n\r\n")
 # A frame longer than this passes in pieces, as it came; an error after such a piece is not read by every client.
 _LONGEST_FRAME = 4 * 2**20
-_ERROR = re.compile(rb'^(?:event: ?error|data: ?\{"error")', re.MULTILINE)
+_ERROR = re.compile(rb'^(?:event: ?error|data: ?\{"(?:error"|type": ?"error"))', re.MULTILINE)
 
 
 def before_error(chunk: Any) -> list[bytes]:

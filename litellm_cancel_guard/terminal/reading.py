@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The line that names an error: a text that speaks of one has its line breaks escaped and does not look so.
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
-_DATA_LINE = re.compile(rb"^data: ?(.+)$", re.MULTILINE)
+_NAME_OR_DATA = re.compile(rb"^(?:event: ?(\w+)|data: ?(.+))\r?$", re.MULTILINE)
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 # A text that holds these words has its quotes escaped.
 _GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
@@ -123,13 +123,13 @@ class MessagesReading(Reading):
             self.whole = False
         if last_messages_frame(raw):
             self.whole = self.content = True
-        return _failure_of_frames(raw) if b"error" in raw and _ERROR_LINE.search(raw) else None
+        return _failure_of_frames(raw) if b'"error"' in raw or _names_an_error(raw) else None
 
     def _read_event(self, event: dict[str, Any]) -> Failure | None:
         kind = event.get("type")
         self.content = self.content or kind in ("content_block_delta", "message_stop")
         self.whole = self.whole or kind == "message_stop"
-        return failure_in(event) if kind == "error" else None
+        return failure_in(event) if kind == "error" or event.get("error") else None
 
 
 class GenaiReading(Reading):
@@ -242,13 +242,28 @@ def _raw(chunk: Any) -> bytes:
     return bytes(chunk) if isinstance(chunk, bytes | bytearray) else b""
 
 
+def _names_an_error(raw: bytes) -> bool:
+    return b"error" in raw and _ERROR_LINE.search(raw) is not None
+
+
 def _failure_of_frames(raw: bytes) -> Failure | None:
-    for line in _DATA_LINE.findall(raw):
+    """Return the failure that one of several frames tells of, by its name or by what it holds.
+
+    Gateways leave the name out (BerriAI/litellm#41826), and llama.cpp's server the object that is named `error`.
+    """
+    named = False
+    for name, line in _NAME_OR_DATA.findall(raw):
+        named = name == b"error" if name else named
+        if not line:
+            continue
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if (failure := failure_in(event)) is not None:
+        failure = failure_in(event)
+        if failure is None and named and isinstance(event, dict):
+            failure = failure_in({"error": event})
+        if failure is not None:
             return failure
     return None
 

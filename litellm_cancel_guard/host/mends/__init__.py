@@ -21,6 +21,7 @@ from litellm_cancel_guard.host.mends import (
     redaction,
     responses,
     source,
+    wires,
 )
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _MENDS: tuple[Callable[[Settings, Touch], bool], ...] = (
     redaction.mend,
+    wires.mend,
     source.mend,
     gemini.mend,
     bridge.mend,

@@ -13,6 +13,8 @@ from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
@@ -26,22 +28,17 @@ def mend(_settings: Settings, touch: Touch) -> bool:
 
     @functools.wraps(original)
     def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
+        failure = failure_in(chunk) if isinstance(chunk, dict) and _is_error(chunk) else None
+        if failure is None:
             return original(self, chunk, *args, **kwargs)
-        except Exception as error:
-            failure = failure_in(chunk) if isinstance(chunk, dict) and chunk.get("type") == "error" else None
-            if failure is None:
-                raise
-            from litellm.llms.anthropic.common_utils import AnthropicError
+        from litellm.llms.anthropic.common_utils import AnthropicError
 
-            raise AnthropicError(status_code=failure.status, message=failure.message) from _named(
-                ProviderStreamError(failure), error
-            )
+        raise AnthropicError(status_code=failure.status, message=failure.message) from ProviderStreamError(failure)
 
     touch.put(iterator, "chunk_parser", chunk_parser)
     return True
 
 
-def _named(found: ProviderStreamError, error: Exception) -> ProviderStreamError:
-    found.__cause__ = error
-    return found
+def _is_error(chunk: Mapping[str, Any]) -> bool:
+    """Tell whether an event is an error, also in OpenAI's protocol, of which LiteLLM makes an empty chunk."""
+    return chunk.get("type") == "error" or bool(chunk.get("error"))

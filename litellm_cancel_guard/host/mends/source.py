@@ -14,8 +14,17 @@ import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host import deployments
 from litellm_cancel_guard.host.grafting import NotFoundError
-from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text, failure_of
+from litellm_cancel_guard.host.mends import reasons, wires
+from litellm_cancel_guard.terminal.failure import (
+    BAD_GATEWAY,
+    Failure,
+    ProviderStreamError,
+    failure_in_text,
+    failure_of,
+    note_on,
+)
 from litellm_cancel_guard.terminal.sighting import current
 from litellm_cancel_guard.terminal.wording import default_message
 
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
+    from litellm_cancel_guard.terminal.wire import Wire
 
 # The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many that said nothing and
 # of which none suspended. Real ones come in network reads, which do.
@@ -95,7 +105,8 @@ def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> 
 def _watch(wrapper: Any, *, tell_truncation: bool) -> None:
     """Watch the source of *wrapper*; kept under another name, it is left alone: every chat stream would fail of it."""
     if hasattr(wrapper, "completion_stream"):
-        wrapper.completion_stream = watched(wrapper.completion_stream, wrapper, tell_truncation=tell_truncation)
+        tells = tell_truncation and not deployments.passes_truncation(wrapper)
+        wrapper.completion_stream = watched(wrapper.completion_stream, wrapper, tell_truncation=tells)
 
 
 def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
@@ -107,8 +118,10 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
         return Steps(stream) if hasattr(stream, "__next__") else stream
     provider = getattr(wrapper, "custom_llm_provider", None)
     readers = _BRIDGE if provider is None else _READ_THE_END if provider in _TELL_THEIR_END else frozenset()
-    tells = any(kind.__module__ in readers for kind in type(stream).__mro__)
-    return Source(stream, wrapper, _note_done(stream) if tell_truncation and tells else None)
+    tells = tell_truncation and any(kind.__module__ in readers for kind in type(stream).__mro__)
+    wire = wires.tapped(stream, wrapper)
+    done = None if not tells else _note_done(stream) if wire is None else lambda: wire.done
+    return Source(stream, wrapper, done, wire=wire, tell_truncation=tell_truncation)
 
 
 class Source:
@@ -118,8 +131,18 @@ class Source:
     makes a new generator each time, and a task to close the one before: here they share one iterator.
     """
 
-    def __init__(self, stream: Any, wrapper: Any, done: Callable[[], bool] | None) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        wrapper: Any,
+        done: Callable[[], bool] | None,
+        *,
+        wire: Wire | None = None,
+        tell_truncation: bool = False,
+    ) -> None:
         self._stream = stream
+        self._wire = wire
+        self._tell_truncation = tell_truncation
         # A cycle would keep the provider's connection until it is collected.
         self._wrapper = weakref.ref(wrapper)
         self._done = done
@@ -159,8 +182,21 @@ class Source:
             if failure is None:
                 raise
             raise ProviderStreamError(failure) from None
+        except Exception as error:
+            if self._wire is not None and self._wire.failure is not None:
+                note_on(error, self._wire.failure)
+            raise
         self._said_nothing = self._said_nothing + 1 if chunk is None else 0
+        if self._wire is not None and self._wire.told and reasons.ends(chunk):
+            self._end_as_told(self._wire)
         return chunk
+
+    def _end_as_told(self, wire: Wire) -> None:
+        """Raise what the wire has told, in the place of an end: half a tool call is run where LiteLLM says `stop`."""
+        failure = wire.found(tell_truncation=self._tell_truncation)
+        if failure is not None:
+            raise ProviderStreamError(failure)
+        reasons.say(self._wrapper(), wire)
 
     async def _after_a_turn(self) -> Any:
         """Let the loop serve others; and end a source which never let it do so by itself."""
@@ -179,6 +215,10 @@ class Source:
     def _cut(self) -> Failure | None:
         """Return the failure of a source that ends now, if it had not said that it would."""
         wrapper = self._wrapper()
+        if self._wire is not None and wrapper is not None:
+            failure = self._wire.verdict(tell_truncation=self._tell_truncation)
+            if failure is not None or self._wire.speaks:
+                return failure
         if self._done is None or wrapper is None or self._done():
             return None
         if getattr(self._stream, "guard_finished", _has_finished(wrapper)):

@@ -1,0 +1,122 @@
+"""The reader at the wire: what a provider sent is seen before LiteLLM, or the openai SDK, makes chunks of it.
+
+The SDK's streams read the connection by their decoder (openai 2.24 - 3.57, _streaming.py `_iter_events`); LiteLLM's own
+iterators are handed line by line to `_handle_string_chunk` (1.80 - 1.110, llms/base_llm/base_model_iterator.py). Both
+are tapped on the one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.host.grafting import NotFoundError
+from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.redaction.records import log
+from litellm_cancel_guard.terminal.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.settings import Settings
+
+# Chat bridged to the Responses API hands events, which are objects, to the same method; it has a mend of its own.
+_BRIDGE = "litellm.completion_extras.litellm_responses_transformation.transformation"
+# The SDK gives what it exports another module's name.
+_OF_THE_SDK = {("openai", "AsyncStream"), ("openai._streaming", "AsyncStream")}
+_in_force: list[Touch] = []
+
+
+def mend(_settings: Settings, touch: Touch) -> bool:
+    """Have every stream tapped from now on, where both kinds can be.
+
+    Raises:
+        NotFoundError: the SDK, or LiteLLM, reads its streams in another way here.
+    """
+    from openai import AsyncStream
+
+    names = getattr(getattr(AsyncStream._iter_events, "__code__", None), "co_names", ())
+    if not {"_decoder", "aiter_bytes"} <= set(names):
+        raise NotFoundError("the openai SDK's AsyncStream does not read by its decoder")
+    if class_with("llms.base_llm.base_model_iterator", "BaseModelResponseIterator", "_handle_string_chunk") is None:
+        raise NotFoundError("LiteLLM has no BaseModelResponseIterator._handle_string_chunk")
+    _in_force.append(touch)
+    touch.when_out(lambda: _in_force.remove(touch))
+    return True
+
+
+def tapped(stream: Any, wrapper: Any) -> Wire | None:
+    """Have all that *stream* reads be noted before it is parsed; None where this kind of stream can't be tapped."""
+    if not _in_force:
+        return None
+    kinds = {(kind.__module__, kind.__name__) for kind in type(stream).__mro__}
+    if kinds & _OF_THE_SDK and hasattr(getattr(stream, "_decoder", None), "aiter_bytes"):
+        wire = Wire(choices=_asked(wrapper))
+        stream._decoder = _Decoder(stream._decoder, wire)
+        return wire
+    if not any(name == "BaseModelResponseIterator" for _, name in kinds) or any(said == _BRIDGE for said, _ in kinds):
+        return None
+    wire = Wire(choices=_asked(wrapper))
+    stream._handle_string_chunk = _noting(type(stream)._handle_string_chunk, weakref.ref(stream), wire)
+    return wire
+
+
+def _asked(wrapper: Any) -> int:
+    """Return how many choices the request asks for (LiteLLM 1.80 - 1.110, litellm_logging.py `optional_params`)."""
+    details = getattr(getattr(wrapper, "logging_obj", None), "model_call_details", None)
+    params = details.get("optional_params") if isinstance(details, dict) else None
+    asked = params.get("n") if isinstance(params, dict) else None
+    return asked if isinstance(asked, int) else 1
+
+
+class _Decoder:
+    """The SDK's decoder; what it reads is noted."""
+
+    def __init__(self, decoder: Any, wire: Wire) -> None:
+        self._decoder = decoder
+        self._wire = wire
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+    def aiter_bytes(self, reads: Any) -> Any:
+        return self._decoder.aiter_bytes(_Reads(reads, self._wire))
+
+
+class _Reads:
+    """One connection's reads. A generator would be one more to be closed when the client leaves."""
+
+    def __init__(self, reads: Any, wire: Wire) -> None:
+        self._next = reads.__aiter__().__anext__
+        self._wire = wire
+
+    def __aiter__(self) -> _Reads:
+        return self
+
+    async def __anext__(self) -> Any:
+        data = await self._next()
+        try:
+            self._wire.read(data)
+        except Exception:
+            _give_up(self._wire)
+        return data
+
+
+def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -> Callable[..., Any]:
+    # Weakly: the stream holds what it is given here, and would keep the provider's connection until it is collected.
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        try:
+            line = args[0] if args else kwargs.get("str_line")
+            if isinstance(line, str):
+                wire.line(line)
+        except Exception:
+            _give_up(wire)
+        return handle(stream(), *args, **kwargs)
+
+    return noted
+
+
+def _give_up(wire: Wire) -> None:
+    log.exception("cancel_guard: a stream is read as LiteLLM reads it")
+    wire.speaks, wire.failure, wire.told = False, None, False

@@ -1,0 +1,73 @@
+"""What providers call the end of an answer: the reasons that mean a failure, and those that are an end of another name.
+
+LiteLLM makes `stop` of each that its own table lacks (1.80 - 1.110, litellm_core_utils/core_helpers.py
+`map_finish_reason`). A reason that is in neither table is no failure: it goes out as the provider spells it.
+"""
+
+from __future__ import annotations
+
+from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
+
+_UNAVAILABLE = 503
+
+# The reason as sent, and the status that it means.
+_FAILED: dict[str, int] = {
+    # docs.z.ai, chat completion: "network_error: a network error occurred" (earendil-works/pi#2313)
+    "network_error": BAD_GATEWAY,
+    # api-docs.deepseek.com, chat completion (tetsuo-ai/agenc-core#2492)
+    "insufficient_system_resource": _UNAVAILABLE,
+    # openrouter.ai/docs, errors in mid-stream; docs.mistral.ai, FinishReason (BerriAI/litellm#33968)
+    "error": BAD_GATEWAY,
+    # vLLM, v1/engine `FinishReason.ABORT`; SGLang, `FINISH_ABORT` (vllm-project/vllm#57082)
+    "abort": BAD_GATEWAY,
+    # docs.cohere.com, chat
+    "ERROR": BAD_GATEWAY,
+    "TIMEOUT": 504,
+    # docs.aws.amazon.com, Converse `stopReason`
+    "malformed_model_output": BAD_GATEWAY,
+    "malformed_tool_use": BAD_GATEWAY,
+    # ai.google.dev, `FinishReason`
+    "MALFORMED_FUNCTION_CALL": BAD_GATEWAY,
+    "MALFORMED_RESPONSE": BAD_GATEWAY,
+    # docs.ollama.com, api: a model that was loaded for a prompt has said nothing yet
+    "load": _UNAVAILABLE,
+}
+
+# Ends that a provider documents, and what OpenAI's protocol calls them.
+ENDS: dict[str, str] = {
+    # platform.openai.com, chat completions
+    **{word: word for word in ("stop", "length", "tool_calls", "function_call", "content_filter")},
+    # docs.anthropic.com, `stop_reason`
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "pause_turn": "length",
+    "refusal": "content_filter",
+    "compaction": "length",
+    # docs.anthropic.com and docs.z.ai
+    "model_context_window_exceeded": "length",
+    # docs.z.ai, chat completion: the text was stopped by its audit
+    "sensitive": "content_filter",
+    # docs.mistral.ai, FinishReason
+    "model_length": "length",
+    # platform.openai.com, Responses `incomplete_details.reason`
+    "max_output_tokens": "length",
+    # docs.together.ai and huggingface.co, text generation
+    "eos": "stop",
+    "eos_token": "stop",
+    # docs.cohere.com, chat
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR_TOXIC": "content_filter",
+    # docs.ollama.com, api: the model was asked to go
+    "unload": "stop",
+}
+
+
+def failure_by(reason: str) -> Failure | None:
+    """Return the failure that a finish reason tells of; None for an end, and for one that nobody documents."""
+    status = _FAILED.get(reason)
+    return None if status is None else Failure(status, f"The provider ended its answer with `{reason}`.")

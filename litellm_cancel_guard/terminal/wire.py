@@ -1,0 +1,248 @@
+"""What a provider sent, as it was sent: one stream of OpenAI's protocol or of Ollama's, before LiteLLM reads it.
+
+LiteLLM's parsers make `stop` of reasons that they do not know, and nothing of a line that they can't read, of a field
+that is not `data` and of an object without a frame (1.80 - 1.110). Here only what looks unusual is parsed: of a healthy
+stream its first chunk and its last. What is kept does not grow with the stream.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from litellm_cancel_guard.terminal.ends import ENDS, failure_by
+from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, failure_in
+from litellm_cancel_guard.terminal.wording import default_message
+
+_CUT = Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+_BROKEN = "A part of the provider's answer could not be read."
+# A line longer than this is not kept to be read as a whole; nor is more of a broken one.
+_LONGEST = 16 * 2**20
+# More choices than anybody asks for: what is kept has an end.
+_CHOICES = 1024
+_OTHER_FIELDS = (":", "event:", "id:", "retry:")
+
+
+class Wire:
+    """One stream.
+
+    Attributes:
+        failure: what it has reported, in whatever shape; None where it has not.
+        speaks: it is one of the protocols that are read here, whose answers end with a reason.
+        reasons: by choice, the reason it ended with, as it was sent.
+        done: `[DONE]` has come.
+        told: an end that comes now is not the usual one.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_begun",
+        "_event",
+        "_held",
+        "_open",
+        "_over",
+        "_silent",
+        "done",
+        "failure",
+        "lost",
+        "reasons",
+        "speaks",
+        "told",
+    )
+
+    def __init__(self, *, choices: int = 1) -> None:
+        """Begin; of *choices*, as many as were asked for, those that have begun have to end."""
+        self._asked = choices
+        self.failure: Failure | None = None
+        self.speaks = self.done = self.lost = self.told = False
+        self.reasons: dict[int, str] = {}
+        self._over, self._silent = False, True
+        self._begun: set[int] = set()
+        self._event = ""
+        self._held = ""
+        # A line of megabytes comes in hundreds of reads: bytes would be copied anew with each.
+        self._open = bytearray()
+
+    def read(self, data: bytes) -> None:
+        """Take note of one read of the connection, cut wherever the network cut it."""
+        if not self._open and self._is_one and _is_usual(data):
+            return
+        self._open += data
+        if b"\n" not in data:
+            self._bound()
+            return
+        *lines, last = self._open.replace(b"\r\n", b"\n").split(b"\n")
+        self._open = last
+        for line in lines:
+            self.line(line.decode(errors="replace"))
+
+    def line(self, line: str) -> None:
+        """Take note of one line, without its end."""
+        said = line.strip().removeprefix("\ufeff")
+        if said.startswith("data:"):
+            self._data(said[5:].lstrip())
+        elif said.startswith(("{", "[")) and not self._held:
+            self._data(said)
+        elif said.startswith("error:"):
+            self._fail({"error": _parsed(said.removeprefix("error:"))})
+        elif said.startswith("event:"):
+            self._event = said.removeprefix("event:").strip()
+        elif self._held and said and not said.startswith(_OTHER_FIELDS):
+            self._go_on(said, "\u2028")
+
+    def verdict(self, *, tell_truncation: bool) -> Failure | None:
+        """Return how a stream that has ended failed; None if it is whole, or not of a protocol that is read here."""
+        if self._open.strip():
+            self.line(self._open.decode(errors="replace"))
+        self._lose()
+        self._over = True
+        return self.found(tell_truncation=tell_truncation)
+
+    def found(self, *, tell_truncation: bool) -> Failure | None:
+        """Return what a stream that may still go on has reported, what of it is lost, or that it ended too early."""
+        if self.failure is not None or not tell_truncation:
+            return self.failure
+        if self.lost and self.speaks:
+            return Failure(BAD_GATEWAY, _BROKEN)
+        if self._over and self._silent:
+            return _CUT
+        ended = self.done or self._over
+        return _CUT if ended and self.speaks and not self.whole else None
+
+    @property
+    def whole(self) -> bool:
+        """Whether each choice that has begun has ended with a reason."""
+        return bool(self.reasons) and self._begun <= self.reasons.keys()
+
+    @property
+    def word(self) -> str | None:
+        """The reason of the first choice, in OpenAI's word for it where there is one."""
+        reason = self.reasons.get(0)
+        return None if reason is None else ENDS.get(reason, reason)
+
+    @property
+    def _is_one(self) -> bool:
+        """Whether one choice speaks, in a protocol that is read here, and all of it was read."""
+        return self.speaks and not self._held and self._asked == 1
+
+    def _bound(self) -> None:
+        """Read no further what never ends a line: LiteLLM's reading of it stays."""
+        if len(self._open) > _LONGEST:
+            self._open = bytearray()
+            self.speaks = False
+
+    def _data(self, said: str) -> None:
+        if said == "[DONE]":
+            self._lose()
+            self.done = True
+            self.told = self.told or not self.whole
+            return
+        event, self._event = self._event, ""
+        if not event and self._is_one and is_usual(said):
+            return
+        self._silent = False
+        parsed = _parsed(said)
+        if parsed is None:
+            self._go_on(said, "\n")
+            return
+        self._lose()
+        if event == "error" and isinstance(parsed, dict) and not parsed.get("error"):
+            parsed = {"error": parsed}
+        self._see(parsed)
+
+    def _go_on(self, said: str, between: str) -> None:
+        """Add *said* to what could not be read yet: an event in several lines, or one that LiteLLM's reader cut.
+
+        httpx's lines end at U+2028, too, which JSON leaves as it is (LiteLLM up to 1.103, `aiter_lines`): nothing is
+        lost on the wire then.
+        """
+        held = f"{self._held}{between}{said}" if self._held else said
+        parsed = _parsed(held)
+        if parsed is None and len(held) <= _LONGEST:
+            self._held = held
+            return
+        self._held = ""
+        if parsed is not None:
+            self._see(parsed)
+        else:
+            self.lost = self.told = True
+
+    def _lose(self) -> None:
+        """Give up what could not be read, now that something else has come."""
+        if self._held:
+            self._held = ""
+            self.lost = self.told = True
+
+    def _see(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            return
+        self._fail(event)
+        choices = event.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict) and len(self._begun) < _CHOICES:
+                self._choose(choice)
+        if isinstance(event.get("done"), bool) and "model" in event:
+            self.speaks = True
+            if event["done"]:
+                self._finish(0, event.get("done_reason") or "stop")
+
+    def _choose(self, choice: dict[str, Any]) -> None:
+        index = choice.get("index")
+        if not isinstance(index, int):
+            return
+        # Azure's filters speak of a choice in a chunk of their own, behind its end, without a delta.
+        if "delta" in choice or "text" in choice:
+            self._begun.add(index)
+        self.speaks = self.speaks or "finish_reason" in choice
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._finish(index, reason)
+
+    def _finish(self, index: int, reason: str) -> None:
+        self.reasons[index] = reason
+        self.told = self.told or ENDS.get(reason) != reason
+        if self.failure is None and (failure := failure_by(reason)) is not None:
+            self.failure, self.told = failure, True
+
+    def _fail(self, event: Any) -> None:
+        if self.failure is not None or not isinstance(event, dict):
+            return
+        failure = failure_in(event if event.get("error") or event.get("type") == "error" else {})
+        if failure is not None:
+            self.failure, self.told = failure, True
+
+
+def is_usual(said: str) -> bool:
+    """Tell at little cost that an object says neither an end nor an error.
+
+    A text that speaks of one has its quotes escaped.
+    """
+    return (
+        said.endswith("}")
+        and 'eason":"' not in said
+        and 'eason": "' not in said
+        and '"error"' not in said
+        and 'done":true' not in said
+        and 'done": true' not in said
+    )
+
+
+def _is_usual(data: bytes) -> bool:
+    """Tell the same of whole frames as OpenAI's own servers write them."""
+    ends = data.count(b"}\n\n")
+    return (
+        data.startswith(b"data: {")
+        and data.endswith(b"}\n\n")
+        and data.count(b"\n") == 2 * ends
+        and data.count(b"\n\ndata: {") == ends - 1
+        and data.find(b'eason":"') < 0
+        and data.find(b'eason": "') < 0
+        and data.find(b'"error"') < 0
+    )
+
+
+def _parsed(said: str) -> Any:
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,91 @@
+"""A provider that sends the bytes of a kind: the request's text names it, the path its protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+import threading
+
+from aiohttp import web
+
+from tests.failures.kinds import ANTHROPIC, OLLAMA, OPENAI, Kind
+from tests.harness.process import LOOPBACK, free_port
+
+UNPLAYED = "no such kind in this protocol"
+_ASKED = re.compile(r"\[\[kind=([^\]]+)\]\]")
+_RST_ON_CLOSE = struct.pack("ii", 1, 0)
+_PROTOCOLS = {
+    "/chat/completions": (OPENAI, "text/event-stream"),
+    "/api/chat": (OLLAMA, "application/x-ndjson"),
+    "/api/generate": (OLLAMA, "application/x-ndjson"),
+    "/messages": (ANTHROPIC, "text/event-stream"),
+}
+
+
+def marked(kind: Kind) -> str:
+    return f"[[kind={kind.name}]]"
+
+
+class Sending:
+    """Serves in a thread of its own until it is closed."""
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self.url = f"http://{LOOPBACK}:{self._port}"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._runner = web.AppRunner(_application(), access_log=None)
+        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(20)
+
+    async def _serve(self) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(20)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(20)
+        self._loop.close()
+
+
+def _application() -> web.Application:
+    app = web.Application()
+    app.router.add_post("/{path:.*}", _answer)
+    return app
+
+
+async def _answer(request: web.Request) -> web.StreamResponse:
+    found = _ASKED.search(await request.text())
+    protocol = next((said for end, said in _PROTOCOLS.items() if request.path.endswith(end)), None)
+    if protocol is None:
+        return web.json_response({"error": "no such path"}, status=404)
+    if found is None:
+        return web.json_response(
+            {
+                "id": "1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m",
+                "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+            }
+        )
+    kind = next((kind for kind in protocol[0] if kind.name == found[1]), None)
+    if kind is None:
+        # Some versions ask some providers in Anthropic's protocol.
+        return web.json_response({"error": {"message": UNPLAYED, "type": "invalid_request_error"}}, status=400)
+    response = web.StreamResponse(headers={"Content-Type": protocol[1]})
+    await response.prepare(request)
+    for read in kind.reads():
+        await response.write(read)
+        await asyncio.sleep(0)
+    if kind.breaks:
+        await asyncio.sleep(0.05)
+        if request.transport is not None:
+            request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
+            request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
