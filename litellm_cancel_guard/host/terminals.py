@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.aio import watchdog
-from litellm_cancel_guard.host import failure_hook, mends
+from litellm_cancel_guard.host import deployments, failure_hook, mends
 from litellm_cancel_guard.lease.routes import NESTED_ROUTE
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.redaction.records import log
@@ -78,6 +78,8 @@ def _outcome(
         claimed = protocol is Protocol.MESSAGES
         return await failure_hook.report(error, user_api_key_dict, request_data, claimed=claimed)
 
+    if deployments.request_passes_truncation(request_data):
+        settings = settings.model_copy(update={"on_truncation": "pass"})
     outcome = Outcome(protocol, settings, seen, report)
     outcome.answered_in_anthropics_protocol = failure_hook.answers_in_anthropics_protocol
     return outcome

@@ -20,7 +20,9 @@ _BROKEN = "A part of the provider's answer could not be read."
 _LONGEST = 16 * 2**20
 # More choices than anybody asks for: what is kept has an end.
 _CHOICES = 1024
-_OTHER_FIELDS = (":", "event:", "id:", "retry:")
+_BEGUN = "data:"
+_OBJECT = ("{", "[")
+_OTHER_FIELDS = (":", "id:", "retry:")
 
 
 class Wire:
@@ -78,17 +80,19 @@ class Wire:
 
     def line(self, line: str) -> None:
         """Take note of one line, without its end."""
+        if self.done:
+            return
         said = line.strip().removeprefix("\ufeff")
         if said.startswith("data:"):
             self._data(said[5:].lstrip())
-        elif said.startswith(("{", "[")) and not self._held:
+        elif said.startswith(_OBJECT) and not self._held:
             self._data(said)
         elif said.startswith("error:"):
             self._fail({"error": _parsed(said.removeprefix("error:"))})
         elif said.startswith("event:"):
             self._event = said.removeprefix("event:").strip()
-        elif self._held and said and not said.startswith(_OTHER_FIELDS):
-            self._go_on(said, "\u2028")
+        elif said and not said.startswith(_OTHER_FIELDS):
+            self._go_on(said)
 
     def verdict(self, *, tell_truncation: bool) -> Failure | None:
         """Return how a stream that has ended failed; None if it is whole, or not of a protocol that is read here."""
@@ -108,6 +112,11 @@ class Wire:
             return _CUT
         ended = self.done or self._over
         return _CUT if ended and self.speaks and not self.whole else None
+
+    def give_up(self) -> None:
+        """Know nothing of this stream: it is what LiteLLM makes of it."""
+        self.speaks = self.told = self._silent = False
+        self.failure = None
 
     @property
     def whole(self) -> bool:
@@ -134,48 +143,49 @@ class Wire:
     def _data(self, said: str) -> None:
         if said == "[DONE]":
             self._lose()
-            self.done = True
+            self.done, self._silent = True, False
             self.told = self.told or not self.whole
             return
         event, self._event = self._event, ""
         if not event and self._is_one and is_usual(said):
             return
-        self._silent = False
         parsed = _parsed(said)
         if parsed is None:
-            self._go_on(said, "\n")
+            self._go_on(said)
             return
         self._lose()
         if event == "error" and isinstance(parsed, dict) and not parsed.get("error"):
             parsed = {"error": parsed}
         self._see(parsed)
 
-    def _go_on(self, said: str, between: str) -> None:
-        """Add *said* to what could not be read yet: an event in several lines, or one that LiteLLM's reader cut.
+    def _go_on(self, said: str) -> None:
+        """Add *said* to what could not be read yet: an object in several lines, or one that LiteLLM's reader cut.
 
         httpx's lines end at U+2028, too, which JSON leaves as it is (LiteLLM up to 1.103, `aiter_lines`): nothing is
-        lost on the wire then.
+        lost on the wire then. What is no part of an object is a server's own remark.
         """
-        held = f"{self._held}{between}{said}" if self._held else said
+        if not self._held and not said.startswith(_OBJECT):
+            self._silent = self._silent and _BEGUN.startswith(said)
+            return
+        held = f"{self._held}\n{said}" if self._held else said
         parsed = _parsed(held)
         if parsed is None and len(held) <= _LONGEST:
             self._held = held
             return
-        self._held = ""
-        if parsed is not None:
-            self._see(parsed)
-        else:
-            self.lost = self.told = True
+        self._held = held if parsed is None else ""
+        self._lose()
+        self._see(parsed)
 
     def _lose(self) -> None:
-        """Give up what could not be read, now that something else has come."""
-        if self._held:
-            self._held = ""
+        """Give up what could not be read, now that something else has come; behind the end nothing is missed."""
+        if self._held and not self.whole:
             self.lost = self.told = True
+        self._held = ""
 
     def _see(self, event: Any) -> None:
         if not isinstance(event, dict):
             return
+        self._silent = False
         self._fail(event)
         choices = event.get("choices")
         for choice in choices if isinstance(choices, list) else ():
@@ -243,6 +253,7 @@ def _is_usual(data: bytes) -> bool:
 
 def _parsed(said: str) -> Any:
     try:
-        return json.loads(said)
+        # Not strict: an object that came in several lines has their ends in it, wherever it was cut.
+        return json.loads(said, strict=False)
     except (ValueError, RecursionError):
         return None

@@ -93,6 +93,8 @@ def _in_band() -> Iterator[Kind]:
     yield Kind("first frame", frame({"error": {"code": 503, "message": "queue full"}}) + DONE)
     yield Kind("named event", BEGUN + frame({"error": {"message": "engine died", "code": 500}}, "error") + DONE)
     yield Kind("unframed", BEGUN + b'{"error": {"message": "backend crashed", "type": "server_error"}}\n\n' + DONE)
+    pretty = json.dumps({"error": {"message": "backend crashed", "type": "server_error"}}, indent=2).encode()
+    yield Kind("unframed, in lines", BEGUN + pretty + b"\n\n" + DONE)
     yield Kind("then whole", BEGUN + f"error: {json.dumps(told)}\n\n".encode() + ended() + DONE)
 
 
@@ -148,6 +150,10 @@ def _whole() -> Iterator[Kind]:
     }
     yield Kind("filter behind the end", BEGUN + said(REST) + ended() + frame(chunk([filtering])) + DONE, whole=True)
     yield Kind("ids and names", BEGUN + b"id: 7\nevent: message\nretry: 10\n" + said(REST) + ended() + DONE, whole=True)
+    remarks = b"data: PROCESSING\n\n: remark\n\n"
+    yield Kind("remarks", BEGUN + remarks + said(REST) + ended() + DONE, whole=True)
+    yield Kind("usage cut", BEGUN + said(REST) + ended() + frame(chunk([], usage=USAGE))[:40], whole=True)
+    yield Kind("bom", b"\xef\xbb\xbf" + OPENING + BEGUN + said(REST) + ended() + DONE, whole=True)
     yield Kind("finish with content", BEGUN + frame(chunk([choice(REST, "stop")])) + DONE, whole=True)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _AT_ONCE = 4
-OPENAI_LIKE = ("openai", "hosted_vllm", "openrouter", "deepseek", "mistral", "xai", "groq", "zai")
+OPENAI_LIKE = ("azure", "openai", "hosted_vllm", "openrouter", "deepseek", "mistral", "xai", "groq", "zai")
 # LiteLLM does not hand `n` on to these.
 _ONE_CHOICE = ("mistral", "zai")
 # What LiteLLM's own reader of a provider raises at, guarded or not, and no provider is known to send it there.
@@ -28,11 +28,15 @@ ROUTES = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 
 def deployments(base: str) -> list[dict[str, Any]]:
     bases = dict.fromkeys(OPENAI_LIKE, f"{base}/v1") | dict.fromkeys(("anthropic", "ollama", "ollama_chat"), base)
-    models = [
+    models: list[dict[str, Any]] = [
         {"model_name": name, "litellm_params": {"model": f"{name}/m", "api_base": url, "api_key": "provider-key"}}
         for name, url in bases.items()
     ]
-    return [*models, {**models[0], "model_name": "gpt"}]
+    azure = next(model for model in models if model["model_name"] == "azure")
+    azure["litellm_params"] |= {"api_base": base, "api_version": "2024-10-21"}
+    passing = {"model_name": "passing", "model_info": {"cancel_guard": {"on_truncation": "pass"}}}
+    vllm = next(model for model in models if model["model_name"] == "hosted_vllm")
+    return [*models, {**vllm, "model_name": "gpt"}, {**vllm, **passing}]
 
 
 def settings(base: str) -> str:
@@ -76,6 +80,7 @@ class Seen:
     status: int
     text: str
     error: str
+    finish: str = ""
 
     @property
     def whole(self) -> bool:
@@ -105,21 +110,22 @@ async def ask(client: httpx.AsyncClient, url: str, secret: str, cell: Cell) -> S
     return Seen(200, *(_chat if cell.route == "chat" else _messages)(answer.text))
 
 
-def _chat(body: str) -> tuple[str, str]:
+def _chat(body: str) -> tuple[str, str, str]:
     """As openai's SDK: a truthy `error` is raised; an end without `[DONE]` is none to it."""
-    text = ""
+    text = finish = ""
     for line in body.split("\n"):
         if not line.startswith("data: {"):
             continue
         event = json.loads(line.removeprefix("data: "))
         if event.get("error"):
-            return text, line
+            return text, line, finish
         for choice in event["choices"]:
             text += choice["delta"].get("content") or ""
+            finish = choice.get("finish_reason") or finish
             text += "".join(
                 json.dumps(call["function"]["arguments"]) for call in choice["delta"].get("tool_calls") or ()
             )
-    return text, ""
+    return text, "", finish
 
 
 def _messages(body: str) -> tuple[str, str]:

@@ -60,11 +60,6 @@ class Version:
         return self.at_least(1, 90)
 
     @property
-    def accuses_done(self) -> bool:
-        """Newer releases take an answer of OpenAI's that has no finish_reason for a cut one, [DONE] or not."""
-        return self.at_least(1, 103)
-
-    @property
     def opens_early(self) -> bool:
         """Newer releases can open a stream with keep-alives while the provider is still silent
         (`sse_keepalive_ping_interval_seconds`, proxy/common_request_processing.py)."""

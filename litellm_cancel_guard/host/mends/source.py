@@ -14,9 +14,9 @@ import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host import deployments
+from litellm_cancel_guard.host import deployments, reasons
 from litellm_cancel_guard.host.grafting import NotFoundError
-from litellm_cancel_guard.host.mends import reasons, wires
+from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.terminal.failure import (
     BAD_GATEWAY,
     Failure,

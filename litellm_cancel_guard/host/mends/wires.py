@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _BRIDGE = "litellm.completion_extras.litellm_responses_transformation.transformation"
 # The SDK gives what it exports another module's name.
 _OF_THE_SDK = {("openai", "AsyncStream"), ("openai._streaming", "AsyncStream")}
+_BASE = ("litellm.llms.base_llm.base_model_iterator", "BaseModelResponseIterator")
+_ASIDE = "cancel_guard: a stream is read as LiteLLM reads it"
 _in_force: list[Touch] = []
 
 
@@ -55,7 +57,7 @@ def tapped(stream: Any, wrapper: Any) -> Wire | None:
         wire = Wire(choices=_asked(wrapper))
         stream._decoder = _Decoder(stream._decoder, wire)
         return wire
-    if not any(name == "BaseModelResponseIterator" for _, name in kinds) or any(said == _BRIDGE for said, _ in kinds):
+    if _BASE not in kinds or any(module == _BRIDGE for module, _ in kinds) or "__anext__" in vars(type(stream)):
         return None
     wire = Wire(choices=_asked(wrapper))
     stream._handle_string_chunk = _noting(type(stream)._handle_string_chunk, weakref.ref(stream), wire)
@@ -99,7 +101,8 @@ class _Reads:
         try:
             self._wire.read(data)
         except Exception:
-            _give_up(self._wire)
+            self._wire.give_up()
+            log.exception(_ASIDE)
         return data
 
 
@@ -110,13 +113,11 @@ def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -
             line = args[0] if args else kwargs.get("str_line")
             if isinstance(line, str):
                 wire.line(line)
+            else:
+                wire.give_up()
         except Exception:
-            _give_up(wire)
+            wire.give_up()
+            log.exception(_ASIDE)
         return handle(stream(), *args, **kwargs)
 
     return noted
-
-
-def _give_up(wire: Wire) -> None:
-    log.exception("cancel_guard: a stream is read as LiteLLM reads it")
-    wire.speaks, wire.failure, wire.told = False, None, False

@@ -49,9 +49,9 @@ def say(wrapper: Any, wire: Wire) -> None:
 def _worded(make: Callable[..., Any], wrapper: Callable[[], Any], word: str, /, *args: Any, **kwargs: Any) -> Any:
     chunk = make(wrapper(), *args, **kwargs)
     try:
-        choices = getattr(chunk, "choices", None)
-        if choices and choices[0].finish_reason == _MADE_UP:
-            choices[0].finish_reason = word
+        found = next(iter(getattr(chunk, "choices", None) or ()), None)
+        if found is not None and found.finish_reason == _MADE_UP:
+            found.finish_reason = word
     except Exception:
         log.exception("cancel_guard: an answer ends in LiteLLM's word")
     return chunk
