@@ -84,5 +84,5 @@ async def test_an_answer_that_the_config_made_up_is_whole(proxies: Proxies, fail
 
 
 async def test_a_server_that_speaks_of_reasons_and_gives_none_has_not_finished(failing_proxy: Proxy) -> None:
-    """Its chunks have a `finish_reason` of null, as OpenAI's; half an answer and `[DONE]` is what gateways make of a cut."""
+    """Its chunks have a `finish_reason` of null, as OpenAI's; with `[DONE]` alone a gateway ends a cut."""
     assert '"error"' in await asked(failing_proxy, "chat", "openai", "done")
