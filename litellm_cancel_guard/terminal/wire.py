@@ -12,6 +12,7 @@ from typing import Any
 
 from litellm_cancel_guard.terminal.ends import ENDS, failure_by
 from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, failure_in
+from litellm_cancel_guard.terminal.usual import are_usual, is_usual, shape_of_bytes, shape_of_lines
 from litellm_cancel_guard.terminal.wording import default_message
 
 _CUT = Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
@@ -37,19 +38,8 @@ class Wire:
     """
 
     __slots__ = (
-        "_asked",
-        "_begun",
-        "_event",
-        "_held",
-        "_open",
-        "_over",
-        "_silent",
-        "done",
-        "failure",
-        "lost",
-        "reasons",
-        "speaks",
-        "told",
+        *("_asked", "_begun", "_event", "_held", "_lines", "_open", "_over", "_reads", "_silent", "_simple"),
+        *("done", "failure", "lost", "reasons", "speaks", "told"),
     )
 
     def __init__(self, *, choices: int = 1) -> None:
@@ -62,13 +52,19 @@ class Wire:
         self._begun: set[int] = set()
         self._event = ""
         self._held = ""
+        self._simple = False
         # A line of megabytes comes in hundreds of reads: bytes would be copied anew with each.
         self._open = bytearray()
+        self._reads, self._lines = shape_of_bytes(), shape_of_lines()
 
     def read(self, data: bytes) -> None:
         """Take note of one read of the connection, cut wherever the network cut it."""
-        if not self._open and self._is_one and _is_usual(data):
-            return
+        if not self._open and self._simple:
+            if self._reads.fits(data):
+                return
+            if are_usual(data):
+                self._reads.learn(data)
+                return
         self._open += data
         if b"\n" not in data:
             self._bound()
@@ -80,13 +76,17 @@ class Wire:
 
     def line(self, line: str) -> None:
         """Take note of one line, without its end."""
-        if self.done:
+        if self.done or (self._simple and self._lines.fits(line)):
             return
-        said = line.strip().removeprefix("\ufeff")
+        self._take(line.strip().removeprefix("\ufeff"), line)
+        # One choice speaks, in a protocol that is read here, and all so far was read.
+        self._simple = self.speaks and self._asked == 1 and not self._held and not self._event
+
+    def _take(self, said: str, line: str) -> None:
         if said.startswith("data:"):
-            self._data(said[5:].lstrip())
+            self._data(said[5:].lstrip(), line)
         elif said.startswith(_OBJECT) and not self._held:
-            self._data(said)
+            self._data(said, line)
         elif said.startswith("error:"):
             self._fail({"error": _parsed(said.removeprefix("error:"))})
         elif said.startswith("event:"):
@@ -115,7 +115,7 @@ class Wire:
 
     def give_up(self) -> None:
         """Know nothing of this stream: it is what LiteLLM makes of it."""
-        self.speaks = self.told = self._silent = False
+        self.speaks = self.told = self._silent = self._simple = False
         self.failure = None
 
     @property
@@ -129,25 +129,21 @@ class Wire:
         reason = self.reasons.get(0)
         return None if reason is None else ENDS.get(reason, reason)
 
-    @property
-    def _is_one(self) -> bool:
-        """Whether one choice speaks, in a protocol that is read here, and all of it was read."""
-        return self.speaks and not self._held and self._asked == 1
-
     def _bound(self) -> None:
         """Read no further what never ends a line: LiteLLM's reading of it stays."""
         if len(self._open) > _LONGEST:
             self._open = bytearray()
-            self.speaks = False
+            self.speaks = self._simple = False
 
-    def _data(self, said: str) -> None:
+    def _data(self, said: str, line: str) -> None:
         if said == "[DONE]":
             self._lose()
             self.done, self._silent = True, False
             self.told = self.told or not self.whole
             return
         event, self._event = self._event, ""
-        if not event and self._is_one and is_usual(said):
+        if self._simple and is_usual(said):
+            self._lines.learn(line)
             return
         parsed = _parsed(said)
         if parsed is None:
@@ -220,35 +216,6 @@ class Wire:
         failure = failure_in(event if event.get("error") or event.get("type") == "error" else {})
         if failure is not None:
             self.failure, self.told = failure, True
-
-
-def is_usual(said: str) -> bool:
-    """Tell at little cost that an object says neither an end nor an error.
-
-    A text that speaks of one has its quotes escaped.
-    """
-    return (
-        said.endswith("}")
-        and 'eason":"' not in said
-        and 'eason": "' not in said
-        and '"error"' not in said
-        and 'done":true' not in said
-        and 'done": true' not in said
-    )
-
-
-def _is_usual(data: bytes) -> bool:
-    """Tell the same of whole frames as OpenAI's own servers write them."""
-    ends = data.count(b"}\n\n")
-    return (
-        data.startswith(b"data: {")
-        and data.endswith(b"}\n\n")
-        and data.count(b"\n") == 2 * ends
-        and data.count(b"\n\ndata: {") == ends - 1
-        and data.find(b'eason":"') < 0
-        and data.find(b'eason": "') < 0
-        and data.find(b'"error"') < 0
-    )
 
 
 def _parsed(said: str) -> Any:

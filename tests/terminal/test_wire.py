@@ -80,6 +80,26 @@ def test_of_a_healthy_stream_only_the_first_chunk_and_the_last_are_parsed(monkey
     assert len(seen) == 2
 
 
+@pytest.mark.parametrize("padded", [False, True])
+def test_an_end_is_seen_behind_any_number_of_chunks_that_are_alike(padded: bool) -> None:
+    def padding(data: bytes, number: int) -> bytes:
+        return data.replace(b"}\n\n", b', "obfuscation": "%s"}\n\n' % (b"x" * (number % 7)))
+
+    words = [said(f"word{number}") for number in range(40)]
+    for last in (
+        ended("abort"),
+        frame(chunk([choice("words", "abort")])),
+        frame(chunk([choice("")], error={"code": 500})),
+    ):
+        body = [*words, last, DONE]
+        sent = [padding(data, number) for number, data in enumerate(body)] if padded else body
+        assert judged(sent) is not None
+        wire = Wire()
+        for read in sent:
+            wire.line(read.decode().strip())
+        assert wire.verdict(tell_truncation=True) is not None
+
+
 def test_what_is_kept_does_not_grow_with_the_stream() -> None:
     wire = Wire()
     for _ in range(1000):

@@ -26,6 +26,7 @@ from litellm_cancel_guard.terminal.failure import (
     note_on,
 )
 from litellm_cancel_guard.terminal.sighting import current
+from litellm_cancel_guard.terminal.wire import Wire
 from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
-    from litellm_cancel_guard.terminal.wire import Wire
 
 # The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many that said nothing and
 # of which none suspended. Real ones come in network reads, which do.
@@ -124,6 +124,10 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     return Source(stream, wrapper, done, wire=wire, tell_truncation=tell_truncation)
 
 
+# What nobody reads says nothing.
+_UNREAD = Wire()
+
+
 class Source:
     """A stream's source; whatever else is asked of it is answered by the stream itself.
 
@@ -142,6 +146,7 @@ class Source:
     ) -> None:
         self._stream = stream
         self._wire = wire
+        self._told = wire or _UNREAD
         self._tell_truncation = tell_truncation
         # A cycle would keep the provider's connection until it is collected.
         self._wrapper = weakref.ref(wrapper)
@@ -174,7 +179,7 @@ class Source:
 
     async def _pull(self) -> Any:
         if self._iterator is None:
-            self._iterator = self._stream.__aiter__()
+            self._iterator = _iterator_of(self._stream)
         try:
             chunk = await self._iterator.__anext__()
         except StopAsyncIteration:
@@ -187,8 +192,8 @@ class Source:
                 note_on(error, self._wire.failure)
             raise
         self._said_nothing = self._said_nothing + 1 if chunk is None else 0
-        if self._wire is not None and self._wire.told and reasons.ends(chunk):
-            self._end_as_told(self._wire)
+        if self._told.told and reasons.ends(chunk):
+            self._end_as_told(self._told)
         return chunk
 
     def _end_as_told(self, wire: Wire) -> None:
@@ -228,6 +233,12 @@ class Source:
             return noted
         last = getattr(self._stream, "guard_last_text", "")
         return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+
+
+def _iterator_of(stream: Any) -> Any:
+    """Return what *stream* is read by; of the openai SDK's, what its own `__anext__` reads, without a layer more."""
+    inner = getattr(stream, "_iterator", None)
+    return inner if wires.is_of_the_sdk(stream) and hasattr(inner, "__anext__") else stream.__aiter__()
 
 
 class Steps:

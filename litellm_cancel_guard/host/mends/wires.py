@@ -7,6 +7,8 @@ are tapped on the one stream that is read; Gemini's, Anthropic's and Bedrock's i
 
 from __future__ import annotations
 
+import functools
+import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -53,15 +55,24 @@ def tapped(stream: Any, wrapper: Any) -> Wire | None:
     if not _in_force:
         return None
     kinds = {(kind.__module__, kind.__name__) for kind in type(stream).__mro__}
-    if kinds & _OF_THE_SDK and hasattr(getattr(stream, "_decoder", None), "aiter_bytes"):
+    if is_of_the_sdk(stream) and hasattr(getattr(stream, "_decoder", None), "aiter_bytes"):
         wire = Wire(choices=_asked(wrapper))
         stream._decoder = _Decoder(stream._decoder, wire)
         return wire
     if _BASE not in kinds or any(module == _BRIDGE for module, _ in kinds) or "__anext__" in vars(type(stream)):
         return None
+    handle = type(stream)._handle_string_chunk
+    if not _takes_lines(handle):
+        return None
     wire = Wire(choices=_asked(wrapper))
-    stream._handle_string_chunk = _noting(type(stream)._handle_string_chunk, weakref.ref(stream), wire)
+    stream._handle_string_chunk = _noting(handle, weakref.ref(stream), wire)
     return wire
+
+
+def is_of_the_sdk(stream: Any) -> bool:
+    """Tell whether *stream* is read as the openai SDK reads its own: a class that reads otherwise is another's."""
+    kind = next((kind for kind in type(stream).__mro__ if "__aiter__" in vars(kind)), None)
+    return kind is not None and (kind.__module__, kind.__name__) in _OF_THE_SDK
 
 
 def _asked(wrapper: Any) -> int:
@@ -92,6 +103,7 @@ class _Reads:
     def __init__(self, reads: Any, wire: Wire) -> None:
         self._next = reads.__aiter__().__anext__
         self._wire = wire
+        self._note = wire.read
 
     def __aiter__(self) -> _Reads:
         return self
@@ -99,7 +111,7 @@ class _Reads:
     async def __anext__(self) -> Any:
         data = await self._next()
         try:
-            self._wire.read(data)
+            self._note(data)
         except Exception:
             self._wire.give_up()
             log.exception(_ASIDE)
@@ -108,16 +120,24 @@ class _Reads:
 
 def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -> Callable[..., Any]:
     # Weakly: the stream holds what it is given here, and would keep the provider's connection until it is collected.
-    def noted(*args: Any, **kwargs: Any) -> Any:
+    def noted(str_line: Any) -> Any:
         try:
-            line = args[0] if args else kwargs.get("str_line")
-            if isinstance(line, str):
-                wire.line(line)
+            if isinstance(str_line, str):
+                wire.line(str_line)
             else:
                 wire.give_up()
         except Exception:
             wire.give_up()
             log.exception(_ASIDE)
-        return handle(stream(), *args, **kwargs)
+        return handle(stream(), str_line)
 
     return noted
+
+
+@functools.cache
+def _takes_lines(handle: Callable[..., Any]) -> bool:
+    """Tell whether LiteLLM's method takes a line, by the name that LiteLLM calls it with, and nothing else."""
+    try:
+        return list(inspect.signature(handle).parameters) == ["self", "str_line"]
+    except (TypeError, ValueError):
+        return False
