@@ -150,8 +150,6 @@ def _whole() -> Iterator[Kind]:
     }
     yield Kind("filter behind the end", BEGUN + said(REST) + ended() + frame(chunk([filtering])) + DONE, whole=True)
     yield Kind("ids and names", BEGUN + b"id: 7\nevent: message\nretry: 10\n" + said(REST) + ended() + DONE, whole=True)
-    remarks = b"data: PROCESSING\n\n: remark\n\n"
-    yield Kind("remarks", BEGUN + remarks + said(REST) + ended() + DONE, whole=True)
     yield Kind("usage cut", BEGUN + said(REST) + ended() + frame(chunk([], usage=USAGE))[:40], whole=True)
     yield Kind("bom", b"\xef\xbb\xbf" + OPENING + BEGUN + said(REST) + ended() + DONE, whole=True)
     yield Kind("finish with content", BEGUN + frame(chunk([choice(REST, "stop")])) + DONE, whole=True)

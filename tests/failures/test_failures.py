@@ -60,10 +60,12 @@ async def test_a_deployment_may_end_its_streams_without_an_end(failing_proxy: Pr
 
 async def test_a_reason_that_nobody_documents_goes_out_as_it_is(failing_proxy: Proxy) -> None:
     kinds = {kind.name: kind for kind in OPENAI}
-    asked = [Cell("chat", provider, kinds["unknown reason"]) for provider in ("openai", "hosted_vllm", "groq")]
-    seen = await play(failing_proxy.url, fresh_key(cap=100).secret, asked)
-    assert [one.finish for one in seen] == ["eos_by_magic"] * 3
-    assert failing_proxy.text().count("ends answers with 'eos_by_magic'") == len({one.provider for one in asked})
+    providers = ("openai", "hosted_vllm", "groq")
+    asked = [Cell("chat", provider, kinds["unknown reason"]) for provider in providers]
+    seen = await play(failing_proxy.url, fresh_key(cap=100).secret, [*asked, *asked])
+    assert [one.finish for one in seen] == ["eos_by_magic"] * len(seen)
+    logged = [failing_proxy.text().count(f"{name}/m ends answers with 'eos_by_magic'") for name in providers]
+    assert logged == [1, 1, 1]
 
 
 async def judge(proxy: Proxy, asked: list[Cell]) -> None:

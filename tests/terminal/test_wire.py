@@ -137,6 +137,10 @@ def test_a_server_that_never_speaks_of_reasons_is_believed() -> None:
     assert judged([said(HALF).replace(b', "finish_reason": null', b"") + DONE]) is None
 
 
+def test_a_servers_own_remark_is_no_part_of_an_answer() -> None:
+    assert judged([said(HALF), b"data: PROCESSING\n\nremark\n\n", said(REST), ended(), DONE]) is None
+
+
 def test_the_word_for_an_end_is_openais_where_there_is_one() -> None:
     for reason, word in (("model_length", "length"), ("eos", "stop"), ("eos_by_magic", "eos_by_magic")):
         wire = Wire()

@@ -191,7 +191,10 @@ class Source:
             if self._wire is not None and self._wire.failure is not None:
                 note_on(error, self._wire.failure)
             raise
-        self._said_nothing = self._said_nothing + 1 if chunk is None else 0
+        if chunk is None:
+            self._said_nothing += 1
+        elif self._said_nothing:
+            self._said_nothing = 0
         if self._told.told and reasons.ends(chunk):
             self._end_as_told(self._told)
         return chunk
