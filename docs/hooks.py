@@ -1,7 +1,7 @@
 """Takes what lies beside docs/ into the site: a hook of mkdocs, named in mkdocs.yml.
 
-In the checkout a page of docs/ links to ``../ARCHITECTURE.md``, and README.md to ``docs/settings.md``; in the site all lie
-in one folder. Links are rewritten, so that those of both are checked by ``mkdocs build --strict``.
+In the checkout a page of docs/ links to ``../ARCHITECTURE.md``, and README.md to ``docs/settings.md``; in the site all
+lie in one folder. Links are rewritten, so that ``mkdocs build --strict`` checks those of both.
 """
 
 from __future__ import annotations

@@ -18,10 +18,8 @@ from tests.harness.redis_server import require_redis_server
 
 ROOT = Path(__file__).parents[2]
 ABOUT = dict.fromkeys(("date", "machine", "guard", "python", "redis", "run"), "today")
-PAGES = {
-    name: f"before\n<!-- {name}:begin -->\nfound before\n<!-- {name}:end -->\nafter\n"
-    for name in ("benchmarks", "growth")
-}
+PAGE = "before\n<!-- {0}:begin -->\nfound before\n<!-- {0}:end -->\nafter\n"
+PAGES = {name: PAGE.format(name) for name in ("benchmarks", "growth")}
 
 
 @pytest.mark.thorough

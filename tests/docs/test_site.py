@@ -27,7 +27,7 @@ def needed() -> list[str]:
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     environ = {**os.environ, "PYTHONPATH": "", "NO_MKDOCS_2_WARNING": "1"}
-    commands = [
+    commands: list[list[str | Path]] = [
         [venvs._uv(), "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"],
         [venvs._uv(), "pip", "install", "--quiet", "--python", python, *needed()],
         [python.with_name("mkdocs"), "build", "--strict", "--site-dir", tmp_path / "site"],

@@ -12,7 +12,9 @@ import httpx
 import pytest
 import yaml
 
+from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.host.setup_files import SHIM_NAME, read_config
+from litellm_cancel_guard.host.standing import SLOTS
 from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.settings import load_settings
 from tests.cli.command import environ
@@ -109,6 +111,17 @@ def test_the_rules_and_the_dashboard_ask_only_for_metrics_that_there_are() -> No
     asked = [rule["expr"] for group in rules["groups"] for rule in group["rules"]] + queries()
     # A histogram without an observation shows no bucket by the name alone; its families are in the text all the same.
     assert {name for query in asked for name in NAMES.findall(query)} <= there
+
+
+def test_the_alert_on_the_count_of_slots_and_the_one_on_the_rest_leave_no_touch_out() -> None:
+    rules: Any = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
+    asked = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    left_out = re.search(r'graft!~"([^"]+)"', asked["CancelGuardPartAside"])
+    assert left_out is not None
+    counting = {graft.name for graft in GRAFTS if graft.group == SLOTS}
+    assert {graft.name for graft in GRAFTS if re.fullmatch(left_out[1], graft.name)} == counting
+    assert "slots.seam" in counting
+    assert 'graft="slots.seam"' in asked["CancelGuardNotCounting"]
 
 
 # What LiteLLM's chart takes, and as what: deploy/charts/litellm-helm/values.yaml and templates/deployment.yaml.
