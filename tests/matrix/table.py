@@ -160,7 +160,7 @@ def table(bare: Marks, guarded: Marks) -> str:
             _SUMMARY.format(right=right, cells=len(said), cap=CAP, above=CAP + 2),
             *summary(bare, versions),
             "",
-            "<details>",
+            '<details markdown="1">',
             "<summary>Ending by ending, and what was left out</summary>",
             "",
             _DETAILS.format(requests=REQUESTS, cap=CAP, but=but),
