@@ -26,6 +26,7 @@ from litellm_cancel_guard.operator.leaks import Leaks
 from litellm_cancel_guard.operator.reload import ConfigWatch, InForce
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import Settings, closed_unless_set
+from litellm_cancel_guard.terminal import sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -283,10 +284,12 @@ class Worker:
     def _take_out(self, group: str, reason: str) -> None:
         if group == SLOTS:
             self.standing.stand_aside(State.TAKEN_OUT, reason)
+        else:
+            self.board.pass_on(group, reason)
 
     def _who(self) -> Any:
         request = self.registry.current()
-        return None if request is None else (request.gauge, id(request))
+        return id(sighting.current()) if request is None else (request.gauge, id(request))
 
     def _observe(self) -> None:
         observers = self.registry.observer
