@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from litellm_cancel_guard.host.called import AwaitedCall, Call
-from litellm_cancel_guard.lease.graft import Graft, State, Status
+from litellm_cancel_guard.lease.graft import NOT_YET, Graft, State, Status
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -171,9 +171,7 @@ class Board:
         takes_out: Callable[[str, str], None] = lambda _group, _reason: None,
         who: Callable[[], Hashable] = lambda: None,
     ) -> None:
-        self._statuses = {
-            graft.name: Status(graft, State.STANDS_ASIDE, "not attached yet: no request has come") for graft in declared
-        }
+        self._statuses = {graft.name: Status(graft, State.STANDS_ASIDE, NOT_YET) for graft in declared}
         self.told = told
         self.takes_out = takes_out
         self.who = who
@@ -220,6 +218,10 @@ class Board:
     def statuses(self) -> list[Status]:
         """Return how each stands, in the order of their declaration."""
         return list(self._statuses.values())
+
+    def missing(self) -> dict[str, str]:
+        """Return of each by which something is lost how it stands."""
+        return {status.graft.name: str(status) for status in self.statuses() if status.missing}
 
     def of(self, name: str) -> Status:  # noqa: D102 - as its name says
         return self._statuses[name]

@@ -1,4 +1,4 @@
-"""``/cancel_guard/slots`` and ``/cancel_guard/release``: for LiteLLM's admins who have no shell.
+"""``/cancel_guard/slots``, ``…/health`` and ``…/release``: for LiteLLM's admins who have no shell.
 
 Mounted in any case, and not there (404) for anybody unless ``admin_routes`` is true, which may change at any time.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.grafting import Board
     from litellm_cancel_guard.operator.overview import Surveyed
+    from litellm_cancel_guard.operator.presence import Presence
 
 
 class Surveying(Protocol):
@@ -30,9 +31,11 @@ class Surveying(Protocol):
         settings: as they are in force.
         survey: looks at the slots; None where the guard is switched off or holds back.
         board: how each touch of LiteLLM stands.
+        presence: knows the other workers.
     """
 
     board: Board
+    presence: Presence
     settings: Any
     survey: Callable[[], Surveyed] | None
 
@@ -85,6 +88,14 @@ def mount(app: Any, worker: Surveying, guard: Any) -> None:
         asked = _valid(Shown, dict(request.query_params))
         return {**await _answered(worker, lambda survey: _shown(survey, asked)), "grafts": _grafts(worker)}
 
+    async def health(user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
+        _demand(user, rights.ADMIN, rights.VIEWER)
+        try:
+            seen = await worker.presence.workers()
+        except GaugeUnavailableError as error:
+            raise HTTPException(503, {"error": for_log(str(error))}) from None
+        return {"answered_by": worker.presence.record().worker, "workers": [overview.introduced(one) for one in seen]}
+
     async def release(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
         _demand(user, rights.ADMIN)
         asked = _valid(Release, await _body(request))
@@ -92,6 +103,7 @@ def mount(app: Any, worker: Surveying, guard: Any) -> None:
 
     common: Any = {"dependencies": [Depends(there)], "include_in_schema": False}
     app.add_api_route("/cancel_guard/slots", slots, methods=["GET"], **common)
+    app.add_api_route("/cancel_guard/health", health, methods=["GET"], **common)
     app.add_api_route("/cancel_guard/release", release, methods=["POST"], **common)
 
 

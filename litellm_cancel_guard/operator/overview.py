@@ -10,6 +10,7 @@ from litellm_cancel_guard.lease.keyname import key_of
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.survey import Count, Place, Slot
+    from litellm_cancel_guard.lease.records import Seen
 
 _SHORTEST_PREFIX = 4
 
@@ -125,6 +126,24 @@ def state_of(slot: Slot) -> str:
     if slot.seen is None:
         return "unknown"
     return "silent" if slot.seen.silent else "alive"
+
+
+def introduced(seen: Seen) -> dict[str, Any]:
+    """Return what a worker says of itself for a script: of one with an older guard, what that says."""
+    record = seen.record
+    return {
+        "worker": record.worker,
+        "state": "silent" if seen.silent else "alive",
+        "last_beat_seconds": _rounded(seen.silent_for),
+        "host": record.host,
+        "pid": record.pid,
+        "guard": record.guard,
+        "litellm": record.litellm,
+        "limiter": record.limiter or None,
+        "not_in_force": dict(record.missing),
+        "settings": dict(record.settings),
+        "slots": record.slots,
+    }
 
 
 def _slot(slot: Slot) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def missing(statuses: Iterable[Status]) -> Iterator[tuple[str, str]]:
     seen = set()
     for status in statuses:
         shared = status.graft.group, status.state, status.reason
-        if status.state in (State.STANDS_ASIDE, State.TAKEN_OUT) and shared not in seen:
+        if status.missing and shared not in seen:
             seen.add(shared)
             yield status.graft.group, f"{status}. Without it, {status.graft.without}."
 
