@@ -94,7 +94,6 @@ class Settings(BaseModel):
 
 
 ENV_PREFIX = "CANCEL_GUARD_"
-_ENVIRON = "os.environ/"
 
 
 def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
@@ -120,17 +119,6 @@ def closed_unless_set(settings: Settings) -> Settings:
     if "on_redis_error" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"on_redis_error": "closed"})
-
-
-def resolved(value: Any, environ: Mapping[str, str]) -> Any:
-    """Return *value* with each ``os.environ/NAME`` in it replaced, None where there is no such variable."""
-    if isinstance(value, dict):
-        return {name: resolved(part, environ) for name, part in value.items()}
-    if isinstance(value, list):
-        return [resolved(part, environ) for part in value]
-    if isinstance(value, str) and value.startswith(_ENVIRON):
-        return environ.get(value.removeprefix(_ENVIRON))
-    return value
 
 
 def sources(block: Any, environ: Mapping[str, str]) -> dict[str, str]:

@@ -250,7 +250,6 @@ class Worker:
         except (host.UnknownLimiterError, UnprovenError) as error:
             self._hold_back(error)
             return
-        self.presence.recognised(recognised)
         aside = Aside(self.presence.record, self.registry.observer.reclaimed)
         gauge = host.gauge_for(recognised, self.settings, aside)
         self.survey = lambda: host.survey_of(recognised, gauge, self.presence.record)

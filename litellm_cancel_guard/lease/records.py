@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 # Above this many keys the limits of the others are left out: the record stays within a few kilobytes.
 MOST_LIMITS = 200
@@ -32,6 +32,7 @@ class Record:
         limiter: LiteLLM's, and where it counts; empty where the worker's guard is older than what follows.
         missing: how each graft stands that does not do what it is for, by its name.
         settings: as they are in force.
+        changed: the names of those that differ from the defaults.
         slots: how many it holds.
     """
 
@@ -46,6 +47,7 @@ class Record:
     limiter: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    changed: Sequence[str] = ()
     slots: int | None = None
 
     @property
@@ -95,7 +97,8 @@ def read(text: str | bytes | None, milliseconds_left: int) -> Seen | None:
         known = {name: said[name] for name in Record.__dataclass_fields__ if name in said}
         known["limits"] = {str(key): int(limit) for key, limit in known["limits"].items()}
         known["missing"] = {str(name): str(state) for name, state in known.get("missing", {}).items()}
-        record = Record(**{**known, "settings": dict(known.get("settings", {}))})
+        known["settings"] = dict(known.get("settings", {}))
+        record = Record(**{**known, "changed": [str(name) for name in known.get("changed", ())]})
         return Seen(record, max(0.0, (record.lives_for - milliseconds_left) / 1000))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

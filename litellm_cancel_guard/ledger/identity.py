@@ -63,5 +63,6 @@ class Identity:
             limiter=self.limiter,
             missing=self._missing(),
             settings=settings.model_dump(),
+            changed=list(settings.model_dump(exclude_defaults=True)),
             slots=sum(1 for _ in self._registry.leases()),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge.notice import Notice
     from litellm_cancel_guard.host.grafting import Board
-    from litellm_cancel_guard.host.limiter import Recognised
     from litellm_cancel_guard.lease.records import Record
     from litellm_cancel_guard.ledger.observer import Observer
     from litellm_cancel_guard.ledger.registry import Registry
@@ -43,12 +43,10 @@ class Presence:
         """What returns this worker's record, as of now."""
         return self._identity.record
 
-    def recognised(self, limiter: Recognised) -> None:
-        """Say that the guard knows LiteLLM's limiter."""
-        self._identity.limiter = host.kind_of(limiter)
-
     def begin(self, limiter: Any, observer: Observer) -> None:
         """Say from now on that this worker is there, in the Redis of *limiter*; *observer* is told what it runs."""
+        with suppress(host.UnknownLimiterError):
+            self._identity.limiter = host.kind_of(host.recognise(limiter))
         self._notice = host.notice_for(limiter, lambda: float(self._settings().redis_timeout))
         self.stop()
         if self._notice is not None:

@@ -11,9 +11,10 @@ import os
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.environ import resolved
 from litellm_cancel_guard.host.setup_files import SetupError, load_mapping
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.settings import SettingsError, load_settings, resolved
+from litellm_cancel_guard.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

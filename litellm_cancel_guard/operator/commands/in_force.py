@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from litellm_cancel_guard.host import setup_files
+from litellm_cancel_guard.host.environ import resolved
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED, would_fail_closed
 from litellm_cancel_guard.operator.commands.redis_options import Refusal, say_json
-from litellm_cancel_guard.settings import Settings, SettingsError, closed_unless_set, load_settings, resolved, sources
+from litellm_cancel_guard.settings import Settings, SettingsError, closed_unless_set, load_settings, sources
 
 _EXIT_CODES = """\b
 Exit codes:
