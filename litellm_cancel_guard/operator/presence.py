@@ -7,8 +7,6 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from litellm_cancel_guard.host import limiter as host
 from litellm_cancel_guard.lease.records import Seen
 from litellm_cancel_guard.ledger.identity import Identity, guard_version
@@ -35,8 +33,10 @@ class Presence:
         self._settings = settings
         self._identity = Identity(registry, settings, board.missing, host.litellm_version())
         self._notice: Notice | None = None
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._hurried = False
 
     @property
     def record(self) -> Callable[[], Record]:
@@ -50,21 +50,23 @@ class Presence:
         self._notice = host.notice_for(limiter, lambda: float(self._settings().redis_timeout))
         self.stop()
         if self._notice is not None:
-            self._changed = asyncio.Event()
-            self._task = Context().run(asyncio.get_running_loop().create_task, self._go_on(self._notice))
+            self._loop = asyncio.get_running_loop()
+            self._beat()
         redis = "no" if self._notice is None else "yes"
         about = {"version": guard_version(), "litellm": host.litellm_version(), "redis": redis}
         observer.introduced({**about, "limiter": self._identity.limiter})
 
     def hurry(self) -> None:
         """Say it anew: something of it has changed."""
-        self._changed.set()
+        if self._loop is not None and not self._hurried and not self._loop.is_closed():
+            self._hurried = True
+            self._loop.call_soon_threadsafe(self._beat, context=Context())
 
     def stop(self) -> None:
         """Say it no more."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        self._loop = None
+        if self._next is not None:
+            self._next.cancel()
 
     async def leave(self) -> None:
         """Say that this worker has ended."""
@@ -84,12 +86,24 @@ class Presence:
         others = [seen for seen in await self._notice.all() if seen.record.worker != mine.record.worker]
         return sorted([*others, mine], key=lambda seen: (str(seen.record.host), str(seen.record.pid)))
 
-    async def _go_on(self, notice: Notice) -> None:
-        while True:
-            self._changed.clear()
-            try:
-                await notice.write(self.record())
-            except Exception:
-                log.exception("cancel_guard: this worker's record could not be made")
-            with anyio.move_on_after(float(self._settings().heartbeat_seconds)):
-                await self._changed.wait()
+    def _beat(self) -> None:
+        """Write it, and again a beat later.
+
+        No task that goes on for ever: redis-py may lose its cancellation, and a loop that ends would wait for it.
+        """
+        self._hurried = False
+        if self._loop is None:
+            return
+        if self._next is not None:
+            self._next.cancel()
+        # The one before waits for Redis: a change goes out with the next beat.
+        if self._notice is not None and (self._writing is None or self._writing.done()):
+            self._writing = Context().run(self._loop.create_task, self._write(self._notice))
+        every = float(self._settings().heartbeat_seconds)
+        self._next = self._loop.call_later(every, self._beat, context=Context())
+
+    async def _write(self, notice: Notice) -> None:
+        try:
+            await notice.write(self.record())
+        except Exception:
+            log.exception("cancel_guard: this worker's record could not be made")
