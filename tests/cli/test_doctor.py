@@ -210,3 +210,19 @@ def test_a_wrong_setting_is_named_and_the_exit_code_says_so(tmp_path: Path) -> N
     path = config(tmp_path, callback_settings={"cancel_guard": {"lease": 10}})
     done = guard("settings", "--config", path)
     assert (done.returncode, "no such setting" in done.stderr) == (1, True)
+
+
+def test_all_that_is_set_in_a_way_that_nobody_reads_is_told_by_settings_and_by_doctor(tmp_path: Path) -> None:
+    block = {"enabled": False, "lease_seconds": "soon"}
+    path = config(tmp_path, callback_settings={"cancel_guard": block, "cancelguard": {}})
+    env = {"CANCEL_GUARD_REDIS_TIMEOT": "1"}
+    done = guard("settings", "--config", path, "--json", env=env)
+    shown = json.loads(done.stdout)
+    assert (done.returncode, shown["enabled"]["value"], shown["lease_seconds"]["value"]) == (1, False, 30)
+    assert shown["lease_seconds"]["source"] == "default, for it is set wrongly"
+    ok, text = examined("--config", path, code=1, env=env)["settings"]
+    assert not ok
+    for part in ("cancel_guard: lease_seconds", "did you mean CANCEL_GUARD_REDIS_TIMEOUT?", "cancelguard: nobody"):
+        assert part in text
+        assert part in done.stderr
+    assert "The guard is off." in text

@@ -20,7 +20,6 @@ from litellm_cancel_guard.operator.commands import grafts
 from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.in_force import settings_of
 from litellm_cancel_guard.operator.commands.redis_options import TIMEOUT_SECONDS, Refusal, say_json
-from litellm_cancel_guard.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +62,7 @@ def doctor(config: Path | None, url: str | None, patience: float, as_json: bool)
     fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
     findings.append(redis)
     if fit and patience and (target is None or redis.ok):
-        findings += grafts.tried(target, _in_force(config), patience)
+        findings += grafts.tried(target, settings_of(config).settings, patience)
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
@@ -155,22 +154,16 @@ def _loading(config: Path) -> Finding:
 
 
 def _settings(config: Path | None) -> Finding:
-    try:
-        settings, where = settings_of(config)
-    except SettingsError as error:
-        return Finding("settings", False, f"{error}. Until then the defaults hold.")
+    found = settings_of(config)
+    settings, where = found.settings, found.where
+    if found.wrong:
+        off = "" if settings.enabled else " The guard is off."
+        return Finding("settings", False, f"{'; '.join(found.wrong)}. Everything else that is set holds.{off}")
     if not settings.enabled:
         return Finding("settings", False, "enabled is false: the guard stands aside.")
     litellms = where["on_redis_error"]
     told = f"; on_redis_error: {settings.on_redis_error}, by {litellms}" if FAILS_CLOSED in litellms else ""
     return Finding("settings", True, f"valid{told}; `litellm-cancel-guard settings` shows them.")
-
-
-def _in_force(config: Path | None) -> Settings:
-    try:
-        return settings_of(config)[0]
-    except SettingsError:
-        return Settings()
 
 
 def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None]:
