@@ -16,7 +16,7 @@ from litellm_cancel_guard.gauge.probe import examine
 from litellm_cancel_guard.host import proven, setup_files
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED
 from litellm_cancel_guard.host.redis_settings import target_of
-from litellm_cancel_guard.operator.commands import grafts
+from litellm_cancel_guard.operator.commands import grafts, running
 from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.in_force import settings_of
 from litellm_cancel_guard.operator.commands.redis_options import TIMEOUT_SECONDS, Refusal, say_json
@@ -41,6 +41,12 @@ _OLDEST_REDIS = (5, 0)
 @click.option("--config", type=click.Path(path_type=Path), help="LiteLLM's config.yaml.")
 @click.option("--redis", "url", metavar="URL", help="The Redis of the proxy, instead of the one in the config.")
 @click.option(
+    "--url",
+    "proxy",
+    metavar="URL",
+    help=f"Ask the proxy that runs there instead, with an admin's key from {' or '.join(running.KEYS)}.",
+)
+@click.option(
     "--patience",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
@@ -49,20 +55,14 @@ _OLDEST_REDIS = (5, 0)
     help="How long LiteLLM may take to be loaded, to try the guard on it; 0: it is not tried.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def doctor(config: Path | None, url: str | None, patience: float, as_json: bool) -> None:
+def doctor(config: Path | None, url: str | None, proxy: str | None, patience: float, as_json: bool) -> None:
     """Look at the config, how the guard is loaded, LiteLLM and Redis; run it where the proxy runs.
 
     In Redis it takes a slot of a key that nobody has and gives it back, which shows that its rights suffice. In a
     process of its own it attaches the guard to LiteLLM's limiter on that Redis, as each worker does, and says what
-    would be in force.
+    would be in force. With --url it says so of each worker of a running proxy, where admin_routes is true.
     """
-    redis, target = _redis(url, config)
-    findings = [*_litellm(), *(_config(config) if config else ()), _settings(config)]
-    # What is wrong with these it would find, too, and only later; a LiteLLM that was withdrawn is not to be loaded.
-    fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
-    findings.append(redis)
-    if fit and patience and (target is None or redis.ok):
-        findings += grafts.tried(target, settings_of(config).settings, patience)
+    findings = [*running.asked(proxy)] if proxy else _examined_here(config, url, patience)
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
@@ -70,6 +70,17 @@ def doctor(config: Path | None, url: str | None, patience: float, as_json: bool)
             mark = click.style("✓", fg="green") if finding.ok else click.style("✗", fg="red")
             click.echo(f"{mark} {finding.check}: {finding.text}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _examined_here(config: Path | None, url: str | None, patience: float) -> list[Finding]:
+    redis, target = _redis(url, config)
+    findings = [*_litellm(), *(_config(config) if config else ()), _settings(config)]
+    # What is wrong with these it would find, too, and only later; a LiteLLM that was withdrawn is not to be loaded.
+    fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
+    findings.append(redis)
+    if fit and patience and (target is None or redis.ok):
+        findings += grafts.tried(target, settings_of(config).settings, patience)
+    return findings
 
 
 def _litellm() -> Iterator[Finding]:
