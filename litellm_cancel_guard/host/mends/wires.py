@@ -52,7 +52,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
 
 def tapped(stream: Any, wrapper: Any) -> Wire | None:
     """Have all that *stream* reads be noted before it is parsed; None where this kind of stream can't be tapped."""
-    if not _in_force:
+    if not any(touch.in_force for touch in _in_force):
         return None
     kinds = {(kind.__module__, kind.__name__) for kind in type(stream).__mro__}
     if is_of_the_sdk(stream) and hasattr(getattr(stream, "_decoder", None), "aiter_bytes"):
