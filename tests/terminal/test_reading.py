@@ -110,3 +110,21 @@ def test_a_client_of_a_chat_path_reads_chat_however_litellm_serves_it(
     call_type: str, path: str | None, protocol: Protocol | None
 ) -> None:
     assert protocol_of(route_read(call_type, path), path) is protocol
+
+
+ANTHROPICS = {
+    "without its name": b'data: {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}\n\n',
+    "in OpenAI's protocol": b'data: {"error": {"code": "1302", "message": "Rate limit reached"}}\n\n',
+    "without its object": b'event: error\ndata: {"code": 500, "message": "the context is full"}\n\n',
+    "with line ends of another kind": b'event: error\r\ndata: {"code": 500, "message": "full"}\r\n\r\n',
+}
+
+
+@pytest.mark.parametrize("said", ANTHROPICS.values(), ids=ANTHROPICS.keys())
+def test_an_error_inside_anthropics_protocol_is_one_in_any_shape(said: bytes) -> None:
+    assert reading_of(Protocol.MESSAGES).read(said) is not None
+
+
+def test_a_tool_that_is_told_of_an_error_is_no_failure() -> None:
+    told = b'{"type": "content_block_delta", "delta": {"partial_json": "{\\"error\\": {\\"code\\": 429}}"}}'
+    assert reading_of(Protocol.MESSAGES).read(b"event: content_block_delta\ndata: " + told + b"\n\n") is None

@@ -1,0 +1,155 @@
+"""The reader at the wire on the streams that are read: the openai SDK's and LiteLLM's own."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
+from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
+from openai import AsyncOpenAI, AsyncStream
+
+from litellm_cancel_guard.host import deployments
+from litellm_cancel_guard.host.grafting import NotFoundError
+from litellm_cancel_guard.host.mends import wires
+from litellm_cancel_guard.host.mends.source import watched
+from litellm_cancel_guard.settings import Settings
+from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
+from tests.failures.kinds import BEGUN, DONE, REST, ended, said
+from tests.terminal.loose import touch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from litellm_cancel_guard.host.grafting import Touch
+
+
+class Wrapper:
+    """What the guard asks of LiteLLM's wrapper."""
+
+    custom_llm_provider = "hosted_vllm"
+    model = "m"
+
+
+class Response:
+    http_version = "HTTP/2"
+    request = None
+
+    def __init__(self, *reads: bytes) -> None:
+        self._reads = reads
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        for read in self._reads:
+            yield read
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+def of_the_sdk(*reads: bytes) -> Any:
+    client: Any = AsyncOpenAI(api_key="provider-key")
+    stream: Any = AsyncStream(cast_to=dict, response=Response(*reads), client=client)  # type: ignore[arg-type]
+    stream._client = SimpleNamespace(_process_response_data=lambda data, **_: data)
+    return stream
+
+
+def of_litellms(*reads: bytes) -> Any:
+    async def lines() -> AsyncIterator[str]:
+        for line in b"".join(reads).decode().split("\n"):
+            yield line
+
+    return OpenAIChatCompletionStreamingHandler(streaming_response=lines(), sync_stream=False)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydantic")
+STREAMS = [of_the_sdk, of_litellms]
+
+
+@pytest.fixture
+def put_in() -> Iterator[Touch]:
+    put_in = touch()
+    assert wires.mend(Settings(), put_in)
+    yield put_in
+    put_in.take_out()
+
+
+async def read(stream: Any, **how: bool) -> int:
+    holder = Wrapper()
+    return len([chunk async for chunk in watched(stream, holder, **{"tell_truncation": True, **how})])
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_failure_that_only_the_reason_tells_is_one(put_in: Touch, stream: Any) -> None:
+    with pytest.raises(ProviderStreamError) as raised:
+        await read(stream(BEGUN, ended("network_error"), DONE))
+    assert "network_error" in failure_of(raised.value).message
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_whole_stream_is_read_to_its_end(put_in: Touch, stream: Any) -> None:
+    assert await read(stream(BEGUN, said(REST), ended(), DONE)) >= 4
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_stream_is_no_longer_tapped_when_the_graft_is_out(put_in: Touch, stream: Any) -> None:
+    put_in.take_out()
+    assert wires.tapped(stream(BEGUN), Wrapper()) is None
+
+
+async def test_a_tapped_stream_is_freed_as_soon_as_nobody_reads_it(put_in: Touch) -> None:
+    """A cycle would keep the provider's connection until it is collected; the openai SDK's stream is one by itself."""
+    tapped = of_litellms(BEGUN, ended(), DONE)
+    known = weakref.ref(tapped)
+    gc.disable()
+    try:
+        source = watched(tapped, Wrapper(), tell_truncation=True)
+        del tapped, source
+        assert known() is None
+    finally:
+        gc.enable()
+
+
+def test_a_fault_in_the_reader_leaves_the_stream_to_litellm(put_in: Touch, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = of_litellms()
+    wire = wires.tapped(stream, Wrapper())
+    assert wire is not None
+    monkeypatch.setattr(type(wire), "line", lambda *_: 1 / 0)
+    assert stream._handle_string_chunk(str_line=said(REST).decode().strip()) is not None
+    assert wire.verdict(tell_truncation=True) is None
+
+
+def test_it_stands_aside_where_the_sdk_reads_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def events(_: Any) -> AsyncIterator[Any]:
+        for event in list[Any]():
+            yield event
+
+    monkeypatch.setattr(AsyncStream, "_iter_events", events)
+    with pytest.raises(NotFoundError, match="decoder"):
+        wires.mend(Settings(), touch())
+
+
+def test_it_does_not_tap_what_takes_more_than_a_line(put_in: Touch) -> None:
+    class Newer(BaseModelResponseIterator):  # type: ignore[misc]
+        def _handle_string_chunk(self, str_line: str, of: int) -> Any:
+            return str_line, of
+
+    assert wires.tapped(Newer(streaming_response=None, sync_stream=False), Wrapper()) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "passes"),
+    [
+        ({"model_info": {"cancel_guard": {"on_truncation": "pass"}}}, True),
+        ({"metadata": {"model_info": {"cancel_guard": {"on_truncation": "pass"}}}}, True),
+        ({"litellm_metadata": {"model_info": {"cancel_guard": {"on_truncation": "pass"}}}}, True),
+        ({"model_info": {"cancel_guard": {"on_truncation": "error"}}}, False),
+        ({"model_info": {"cancel_guard": "pass"}}, False),
+        ({"metadata": None, "model_info": None}, False),
+        (None, False),
+    ],
+)
+def test_a_deployment_says_for_itself_whether_a_cut_passes(data: Any, passes: bool) -> None:
+    assert deployments.request_passes_truncation(data) is passes
