@@ -147,6 +147,8 @@ def standing_aside(number: str) -> list[str]:
         "-m",
         "litellm_cancel_guard.operator.cli",
         "doctor",
+        "--patience",
+        "120",
         "--json",
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
     from litellm_cancel_guard.lease.graft import Status
     from litellm_cancel_guard.ledger.observer import Observed
@@ -94,6 +95,9 @@ class Metrics(Observer):
         self._in_force = self._gauge(
             "in_force", "1 for the state of each touch of LiteLLM; added up over the workers.", ("graft", "state")
         )
+        self._info = self._gauge(
+            "info", "Workers, from their start on, by what they run.", ("version", "litellm", "limiter", "redis")
+        )
         self._proven = self._gauge("proven", "Workers on a LiteLLM that this version of the guard was proven on.")
         self._faults = self._counter("faults", "Faults inside the guard; the request went on as LiteLLM serves it.")
         for ending in _GIVEN_BACK:
@@ -151,6 +155,10 @@ class Metrics(Observer):
     def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
         for state in State:
             self._in_force.labels(status.graft.name, state.value).set(int(state is status.state))
+
+    def introduced(self, about: Mapping[str, str]) -> None:  # noqa: D102 - as in Observer
+        self._info.clear()
+        self._info.labels(**about).set(1)
 
     def known(self, *, proven: bool) -> None:  # noqa: D102 - as in Observer
         self._proven.set(int(proven))
