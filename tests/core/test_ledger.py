@@ -36,7 +36,9 @@ async def test_the_one_above_the_cap_is_refused_and_holds_nothing(ledger: Ledger
     await ledger.admit(opened(ledger), KEY, 1)
     refused = opened(ledger)
 
-    assert await ledger.admit(refused, KEY, 1) == Admission(admitted=False, in_flight=1)
+    answer = await ledger.admit(refused, KEY, 1)
+    assert answer == Admission(admitted=False, in_flight=1)
+    assert answer.retry_after == 1
     await ledger.end(refused, Ending.REFUSED)
     assert (refused.lease, gauge.releases, len(gauge.slots)) == (None, 0, 1)
 
