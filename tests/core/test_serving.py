@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.applications import Starlette
 
-from litellm_cancel_guard.host.serving import Noted, note_tasks, outer_task, when_served
+from litellm_cancel_guard.host.serving import note_tasks, outer_task, when_served
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
