@@ -1,9 +1,9 @@
 """How long a refused caller should wait: seconds in, whole seconds out. Nothing here knows a clock or a key.
 
-A client with few tries decides what is good enough: Codex (0.171) obeys the header exactly and asks five times more. So
-each wait is long enough that most come back to a free slot, and grows with the age of what holds the slots: where
-nothing is known, five waits outlast a holder of a minute that began with the first refusal, and of two that lost by bad
-luck the second wait is the longer one.
+A client with few tries decides what is good enough: Codex (0.171) obeys the header exactly, asks five times more, and
+then ends its session. So each wait is long enough that most come back to a free slot. Where nothing is known, it grows
+with the age of what holds the slots, which all workers see: five waits outlast a holder of a minute that began with the
+first refusal, whichever workers a client meets.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MOST_SECONDS = 60
 _SPREAD = 0.25
 # How probably one of the slots is to be free when the caller is back.
 _CHANCE = 0.75
-# Of a slot that is older than all that were seen, or where none was: so many times its age it will be held on. With 1,
-# five tries outlast a holder of 31 s; with 3, a holder of 30 s has its slot found free 50 s late.
+# Of a slot that is older than all that were seen, or where none was: so many times its age it will be held on. Played
+# with holders of a minute and a client that meets several workers, 1 loses three sessions in ten, 1.5 one in a hundred.
 _OLDER = 2.0
 # How long a slot is held where nothing is known at all. It is what the wait of a caller who is refused again and again
 # grows by: 3, 9, 21, 45 s.
