@@ -36,24 +36,6 @@ async def test_a_refused_lease_holds_nothing(gauge: Gauge) -> None:
     assert await gauge.release(lease("b")) == 1
 
 
-async def test_a_refusal_names_the_slots_in_its_way(gauge: Gauge) -> None:
-    for name in "abc":
-        await gauge.acquire(lease(name), 3)
-
-    assert set((await gauge.acquire(lease("d"), 3)).holders) == set("abc")
-    assert (await gauge.acquire(lease("a"), 3)).holders == ()
-
-
-async def test_a_refusal_names_none_of_more_than_64(gauge: Gauge) -> None:
-    names = [str(number) for number in range(65)]
-    for name in names:
-        await gauge.acquire(lease(name), 65)
-
-    assert set((await gauge.acquire(lease("d"), 64)).holders) in (set(), set(names))
-    assert await gauge.acquire(lease("d"), 65) == Admission(False, 65)
-    assert await gauge.acquire(lease("7"), 65) == Admission(True, 65)
-
-
 async def test_a_limit_of_zero_admits_nobody(gauge: Gauge) -> None:
     assert await gauge.acquire(lease("a"), 0) == Admission(False, 0)
     assert await gauge.count(GAUGE) == 0
