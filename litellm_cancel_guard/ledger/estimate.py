@@ -29,6 +29,8 @@ _OLDER = 2.0
 # grows by: 3, 9, 21, 45 s.
 UNKNOWN_SECONDS = 3.0
 _MOST_DOUBLINGS = 16
+# Who loses slots of a fifth of a second seven times in a row has bad luck, and would leave them idle for seven seconds.
+_MOST_TURNS = 8
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -58,10 +60,13 @@ def until_free(ages: Sequence[float], held: int, lasted: Sequence[float], ahead:
 def patience(refusals: int, held: int, lasted: Sequence[float]) -> float:
     """Return the least wait, in seconds, of a caller who was refused *refusals* times in a row, this one included.
 
-    That is none for the first; then as long as a slot takes to come free, and from then on it more than doubles.
+    That is none for the first; then as long as a slot takes to come free, and from then on it more than doubles, up to
+    the time of so many turns at a slot.
     """
-    step = median(lasted) / max(1, held) if lasted else UNKNOWN_SECONDS
-    return step * (2.0 ** min(max(0, refusals - 1), _MOST_DOUBLINGS) - 1)
+    grown = 2.0 ** min(max(0, refusals - 1), _MOST_DOUBLINGS) - 1
+    if not lasted:
+        return UNKNOWN_SECONDS * grown
+    return median(lasted) * min(_MOST_TURNS, grown / max(1, held))
 
 
 def whole_seconds(wait: float, number: int) -> int:
