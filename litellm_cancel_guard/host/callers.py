@@ -22,8 +22,12 @@ _KEY = secrets.token_bytes(16)
 
 def caller_in(headers: Iterable[tuple[bytes, bytes]]) -> int:
     """Return the number of who calls by *headers*, as ASGI has them; 0 for all that name nobody."""
-    named = [(name, value) for name, value in headers if name in _NAMING]
-    return _number(min(named, key=lambda header: _NAMING.index(header[0]))[1]) if named else 0
+    try:
+        named = [(name, value) for name, value in headers if name in _NAMING]
+        return _number(min(named, key=lambda header: _NAMING.index(header[0]))[1]) if named else 0
+    except (TypeError, ValueError):
+        # Asked of every request, before anything that catches: headers of another shape would break each of them.
+        return 0
 
 
 def caller_called(name: Any) -> int:

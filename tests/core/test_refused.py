@@ -203,6 +203,14 @@ async def test_who_names_nobody_is_one_with_all_who_do_not(end_user: Any) -> Non
     assert await called_by((AGENT, b""), end_user=end_user) == 0
 
 
+@pytest.mark.parametrize("headers", [None, 5, [5], [(AGENT,)], [(AGENT, "a")], [[AGENT, None]]], ids=repr)
+async def test_headers_of_no_shape_name_nobody_and_break_no_request(headers: Any) -> None:
+    callers: list[int] = []
+    await sent(saying(), {**POST, "headers": headers}, lambda: callers.append(caller_now(None)))
+
+    assert callers == [0]
+
+
 async def test_a_name_of_a_megabyte_or_of_no_text_is_one_like_another() -> None:
     long = await called_by((AGENT, b"a" * 2**20))
 
