@@ -9,7 +9,7 @@ first refusal, whichever workers a client meets.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def whole_seconds(wait: float, number: int) -> int:
 
 
 def _remaining(age: float, known: Sequence[float], share: float) -> float:
-    longer = known[bisect_right(known, age) :]
+    longer = known[bisect_left(known, age) :]
     if not longer:
         return _OLDER * age
     return longer[max(0, math.ceil(share * len(longer)) - 1)] - age
