@@ -8,7 +8,7 @@
     python -m tests.latest --keep FOLDER            and keep what the tests said there, and every difference as data
 
 What it prints tells where to look: an expired fact names the adapter's ground, a cell its exit, and what the guard
-itself says of that LiteLLM (`litellm-cancel-guard doctor`) what stands aside there.
+itself has said in its log what stands aside there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from xml.etree import ElementTree as ET
 
 from litellm_cancel_guard.host import facts
 from tests import sweep
-from tests.harness import config, venvs, versions
+from tests.harness import venvs, versions
 from tests.matrix.play import CAP, Result
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +54,7 @@ class Verdict:
     Attributes:
         ran: tests by suite.
         harm: where the guard is worse than LiteLLM alone, a line each.
-        aside: what the guard's own `doctor` says is not in force there.
+        aside: what the guard's own log says is not in force there.
         uninstallable: why no environment could be built for it.
         broken: why nothing could be played.
     """
@@ -140,27 +140,6 @@ def told(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def standing_aside(number: str) -> list[str]:
-    """What the guard finds not in force with that LiteLLM, as its `doctor` says it."""
-    command = [
-        str(venvs.python_of(versions.named(number))),
-        "-m",
-        "litellm_cancel_guard.operator.cli",
-        "doctor",
-        "--json",
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        config.link_package(Path(folder))
-        done = subprocess.run(
-            command, cwd=folder, env={"PYTHONPATH": folder}, check=False, capture_output=True, text=True
-        )
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        return [f"doctor: {done.stderr.strip()[-300:]}"]
-    return [f"{one['check']}: {one['text']}" for one in found if not one["ok"]]
-
-
 def play(number: str, folder: Path, *, full: bool) -> Verdict:
     """All suites there are, with the guard; what is not right in the matrix also without it: harm is what is worse.
 
@@ -174,11 +153,12 @@ def play(number: str, folder: Path, *, full: bool) -> Verdict:
         return verdict
     suites = [path for path in SUITES.values() if (ROOT / path).exists()]
     short = () if full else ("--matrix-short",)
-    report, guarded, bare = (folder / name for name in ("report.xml", "guarded.json", "bare.json"))
-    for left in (report, guarded, bare):
+    names = ("report.xml", "guarded.json", "bare.json", "aside.txt")
+    report, guarded, bare, aside = (folder / name for name in names)
+    for left in (report, guarded, bare, aside):
         left.unlink(missing_ok=True)
     kept = ("--matrix-json", guarded, f"--junitxml={report}", "--difference-json", folder / "difference.json")
-    words = _pytest(number, *suites, *short, *kept)
+    words = _pytest(number, *suites, *short, *kept, "--difference-again", "--aside", aside)
     (folder / "said.txt").write_text(words)
     if not report.exists() or not guarded.exists():
         verdict.broken = words[-4000:]
@@ -192,7 +172,7 @@ def play(number: str, folder: Path, *, full: bool) -> Verdict:
         _pytest(number, *only, "--bare", "--matrix-json", bare)
     verdict.harm = harm(cells, _cells(bare, number))
     verdict.harm += [f"{f.name}: {f.why}" for f in verdict.failed if f.suite in ("difference", "fallbacks")]
-    verdict.aside = standing_aside(number)
+    verdict.aside = aside.read_text().splitlines()
     return verdict
 
 
