@@ -80,7 +80,9 @@ def told_as_failed(difference: Difference, pair: Pair) -> bool:
     counted = [(event["total_tokens"], event["response_cost"]) for event in guarded]
     same = counted == [(event["total_tokens"], event["response_cost"]) for event in bare]
     nothing = not any(tokens for tokens, _ in counted)
-    answers = [[(event["prompt_tokens"], event["completion_tokens"]) for event in events] for events in (bare, guarded)]
+    answers = [
+        [(event.get("prompt_tokens"), event.get("completion_tokens")) for event in events] for events in (bare, guarded)
+    ]
     without_prompt = answers[1] == [(0, words) for _, words in answers[0]]
     return bool(failed) and (same or nothing or without_prompt) and (bool(billed) or not bare or same)
 
