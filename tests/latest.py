@@ -54,6 +54,7 @@ class Verdict:
     Attributes:
         ran: tests by suite.
         harm: where the guard is worse than LiteLLM alone, a line each.
+        alone: the names of the tests that fail with LiteLLM alone, too.
         aside: what the guard's own log says is not in force there.
         uninstallable: why no environment could be built for it.
         broken: why nothing could be played.
@@ -63,6 +64,7 @@ class Verdict:
     ran: dict[str, int] = field(default_factory=dict)
     failed: list[Failure] = field(default_factory=list)
     harm: list[str] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     uninstallable: str = ""
     broken: str = ""
@@ -71,7 +73,8 @@ class Verdict:
     def result(self) -> str:
         if not self.ran:
             return "not played"
-        return "harmful" if self.harm else "in part" if self.failed or self.aside else "whole"
+        own = [failure for failure in self.failed if failure.name not in self.alone]
+        return "harmful" if self.harm else "in part" if own or self.aside else "whole"
 
     @property
     def held(self) -> dict[str, str]:
@@ -153,9 +156,8 @@ def play(number: str, folder: Path, *, full: bool) -> Verdict:
         return verdict
     suites = [path for path in SUITES.values() if (ROOT / path).exists()]
     short = () if full else ("--matrix-short",)
-    names = ("report.xml", "guarded.json", "bare.json", "aside.txt")
-    report, guarded, bare, aside = (folder / name for name in names)
-    for left in (report, guarded, bare, aside):
+    report, guarded, aside = (folder / name for name in ("report.xml", "guarded.json", "aside.txt"))
+    for left in (report, guarded, aside, folder / "again.json", folder / "bare.json"):
         left.unlink(missing_ok=True)
     kept = ("--matrix-json", guarded, f"--junitxml={report}", "--difference-json", folder / "difference.json")
     words = _pytest(number, *suites, *short, *kept, "--difference-again", "--aside", aside)
@@ -164,16 +166,39 @@ def play(number: str, folder: Path, *, full: bool) -> Verdict:
         verdict.broken = words[-4000:]
         return verdict
     verdict.ran, verdict.failed = failures(report)
-    cells = _cells(guarded, number)
-    # LiteLLM alone can't do better than a cell that is right.
-    doubtful = [cell for cell, result in cells.items() if worse(cell, result, Result(admitted=CAP))]
-    if doubtful:
-        only = [f"{SUITES['matrix']}/test_matrix.py::test_slots_come_back[{cell}-{number}]" for cell in doubtful]
-        _pytest(number, *only, "--bare", "--matrix-json", bare)
-    verdict.harm = harm(cells, _cells(bare, number))
+    _judge_cells(verdict, _cells(guarded, number), folder)
     verdict.harm += [f"{f.name}: {f.why}" for f in verdict.failed if f.suite in ("difference", "fallbacks")]
     verdict.aside = aside.read_text().splitlines()
     return verdict
+
+
+def _judge_cells(verdict: Verdict, played: dict[str, Result], folder: Path) -> None:
+    """What is not right is played once more, for a busy machine, and without the guard: only what is worse is harm."""
+    cells = {**played, **_again(verdict.number, _wrong(played), folder / "again.json")}
+    wrong = _wrong(cells)
+    bare = _again(verdict.number, wrong, folder / "bare.json", "--bare")
+    verdict.harm = harm({cell: cells[cell] for cell in wrong}, bare)
+    worse_ones = {line.split(": ")[0] for line in verdict.harm}
+    verdict.alone = [_test_of(cell, verdict.number) for cell in wrong if cell not in worse_ones]
+    chance = {_test_of(cell, verdict.number) for cell in played if cell not in wrong}
+    verdict.failed = [failure for failure in verdict.failed if failure.name not in chance]
+
+
+def _wrong(cells: dict[str, Result]) -> list[str]:
+    """Those that could be better: LiteLLM alone can't do better than what is right."""
+    return [cell for cell, result in cells.items() if worse(cell, result, Result(admitted=CAP))]
+
+
+def _test_of(cell: str, number: str) -> str:
+    return f"test_slots_come_back[{cell}-{number}]"
+
+
+def _again(number: str, cells: list[str], path: Path, *flags: str) -> dict[str, Result]:
+    if not cells:
+        return {}
+    tests = [f"{SUITES['matrix']}/test_matrix.py::{_test_of(cell, number)}" for cell in cells]
+    _pytest(number, *tests, *flags, "--matrix-json", path)
+    return _cells(path, number)
 
 
 def _pytest(number: str, *arguments: str | Path) -> str:

@@ -50,7 +50,7 @@ def last_patches() -> list[str]:
 
 
 def _row(verdict: Verdict, *, minutes: float) -> Row:
-    failed = [f"{failure.name}: {failure.why}" for failure in verdict.failed]
+    failed = [f"{failure.name}: {failure.why}" for failure in verdict.failed if failure.name not in verdict.alone]
     today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     why = (verdict.uninstallable or verdict.broken)[-600:]
     return {
@@ -61,6 +61,7 @@ def _row(verdict: Verdict, *, minutes: float) -> Row:
         "harm": verdict.harm,
         "failed": failed,
         "aside": verdict.aside,
+        "alone": verdict.alone,
         "why": why,
     }
 
@@ -79,7 +80,8 @@ def table(rows: dict[str, Row]) -> str:
 
 
 def _notes(number: str, row: Row) -> list[str]:
-    said = [*row["harm"], *row["failed"], *row["aside"], *([row["why"]] if row["why"] else [])]
+    alone = [f"{name}: LiteLLM alone neither" for name in row.get("alone", ())]
+    said = [*row["harm"], *row["failed"], *row["aside"], *alone, *([row["why"]] if row["why"] else [])]
     lines = [" ".join(one.split())[:300] for one in dict.fromkeys(said)]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return [f"- {number}: {line}" for line in (*lines[:_SHOWN], *more)]
