@@ -43,10 +43,10 @@ def sweep(path: Path, numbers: Iterable[str], play: Callable[[str], Verdict]) ->
 
 
 def last_patches() -> list[str]:
-    """The last release of each minor that this Python can install; a minor that has none is left out."""
+    """The last release of each minor; the minor itself where this Python can install none, for the index to say why."""
     newest = versions.Version(versions.newest_on_the_index()).release[1]
-    found = (versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}") for minor in range(_OLDEST_MINOR, newest + 1))
-    return [number for number in found if number]
+    minors = range(_OLDEST_MINOR, newest + 1)
+    return [versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}") or f"1.{minor}" for minor in minors]
 
 
 def _row(verdict: Verdict, *, minutes: float) -> Row:
