@@ -138,7 +138,7 @@ def told(verdict: Verdict) -> str:
     lines += [f"  {f.suite} {f.name}: {f.why}" for f in others]
     if verdict.result == "whole":
         lines.append(
-            "Nothing broke: add it to tests/harness/versions.py, and the README's table follows from the next run."
+            "Nothing broke: add it to tests/harness/versions.py, and docs/measured.md follows from the next run."
         )
     return "\n".join(lines)
 

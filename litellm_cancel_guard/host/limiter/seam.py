@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.host import facts, serving
-from litellm_cancel_guard.host.grafting import Meant, is_grafted
+from litellm_cancel_guard.host.called import Meant
+from litellm_cancel_guard.host.grafting import is_grafted
 from litellm_cancel_guard.host.limiter.counting import counted_by_litellm
 from litellm_cancel_guard.host.limiter.refusal import IN_FLIGHT, RETRY_AFTER_SECONDS
 from litellm_cancel_guard.host.limiter.together import Waiting, decide_with

@@ -5,13 +5,11 @@ Every route makes its answer of a `ProxyException`, after the failure hook (1.80
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.redaction import for_client
-from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting
 from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
 
@@ -31,21 +29,15 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     answer = class_with("proxy._types", "ProxyException", "to_dict")
     if answer is None:
         return False
-    original = answer.__init__
 
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         seen = sighting.current()
-        if seen is None:
-            return
-        try:
+        if seen is not None:
             _redact(self)
             _say(self, seen)
-        except Exception:
-            log.exception("cancel_guard: an answer stays in LiteLLM's words")
 
-    touch.put(answer, "__init__", init)
+    touch.replace(answer, "__init__", init)
     return True
 
 
