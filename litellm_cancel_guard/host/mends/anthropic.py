@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
-from litellm_cancel_guard.host.mends.taken_over import as_taken_over
+from litellm_cancel_guard.host.taken_over import as_taken_over
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
