@@ -10,7 +10,7 @@ from litellm_cancel_guard.host.configured import config_path
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.host.proven import UnprovenError, look_up
-from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, outer_task, served_now
+from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, caller_now, outer_task, served_now
 from litellm_cancel_guard.host.shutdown import act_last
 from litellm_cancel_guard.host.standing import SLOTS, Standing
 from litellm_cancel_guard.lease.graft import State
@@ -70,7 +70,7 @@ class Worker:
         self.outer: Any = None
         self.enclosed = False
 
-    def open(self, route: str, guard: Any) -> None:
+    def open(self, route: str, guard: Any, end_user: Any = None) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
         request = self.guarded_request()
         if request is not None and (route == NESTED_ROUTE or asks_for_the_model(request)):
@@ -89,7 +89,7 @@ class Worker:
             host.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
-        opened.served = opened.served or served_now()
+        opened.served, opened.caller = opened.served or served_now(), caller_now(end_user)
         if route == NESTED_ROUTE:
             opened.calls_tools_in = asgi_task()
 

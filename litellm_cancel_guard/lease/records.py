@@ -98,7 +98,7 @@ def read(text: str | bytes | None, milliseconds_left: int) -> Seen | None:
         known["limits"] = {str(key): int(limit) for key, limit in known["limits"].items()}
         known["missing"] = {str(name): str(state) for name, state in known.get("missing", {}).items()}
         known["settings"] = dict(known.get("settings", {}))
-        record = Record(**{**known, "changed": [str(name) for name in known.get("changed", ())]})
+        record = Record(**{**known, "changed": tuple(map(str, known.get("changed", ())))})
         return Seen(record, max(0.0, (record.lives_for - milliseconds_left) / 1000))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

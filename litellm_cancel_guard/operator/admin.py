@@ -123,7 +123,7 @@ def _demand(user: Any, *roles: str) -> None:
 async def _read(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise rights.refusal(415, f"send {_BODY} with content-type: application/json, not {kind or 'without one'}")
+        raise rights.refusal(415, f"send {_BODY} with content-type: application/json, not {kind or 'none'}")
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):

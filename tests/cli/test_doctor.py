@@ -67,7 +67,6 @@ def test_the_guard_is_tried_on_the_installed_litellm_and_on_the_redis_of_the_con
     assert ok, text
     assert "count the same in Redis" in text
     assert redis_server.client.keys("*canary*") == []
-    assert "count the same in each worker alone" in loaded("--config", config(tmp_path), code=0)["grafts"][1]
 
 
 PATCHED = """

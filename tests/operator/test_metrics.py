@@ -70,6 +70,15 @@ def test_a_slot_is_counted_once_when_taken_and_once_by_its_ending(ending: Ending
     assert after == (before[0] + 1, before[1], before[2] + 1)
 
 
+def test_a_worker_is_counted_by_what_it_runs_and_once() -> None:
+    registry = counting()
+    about = {"version": "0.2.0", "litellm": "1.110.2", "redis": "yes"}
+    registry.observer.introduced({**about, "limiter": "none that the guard knows"})
+    registry.observer.introduced({**about, "limiter": "slots, in Redis"})
+    assert value("info", **about, limiter="slots, in Redis") == 1
+    assert value("info", **about, limiter="none that the guard knows") == 0
+
+
 def test_a_slot_that_lapsed_is_no_release() -> None:
     registry = counting()
     before = value("leases_lapsed_total"), value("slots_held")

@@ -79,7 +79,7 @@ def test_changes_that_are_not_committed_and_a_tag_that_is_there_are_refused(chec
 
 
 @pytest.mark.thorough
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 def test_what_was_built_checked_and_tested_is_tagged_with_its_notes_and_no_other(checkout: Checkout) -> None:
     checkout.date()
     failed = checkout.run("deploy/release", VERSION, RELEASE_TESTS="echo no; exit 1")

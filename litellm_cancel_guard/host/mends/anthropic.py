@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.host.taken_over import as_taken_over
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
             return original(self, chunk, *args, **kwargs)
         from litellm.llms.anthropic.common_utils import AnthropicError
 
-        told = AnthropicError(status_code=failure.status, message=failure.message)
+        told = AnthropicError(status_code=as_taken_over(failure.status), message=failure.message)
         raise Meant(told) from ProviderStreamError(failure)
 
     touch.replace(iterator, "chunk_parser", chunk_parser)
