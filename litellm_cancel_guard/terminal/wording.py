@@ -9,49 +9,7 @@ import re
 from typing import Any
 
 from litellm_cancel_guard.redaction import bounded, for_client
-
-# Lower case. Where a provider has no number in a stream, the word is all there is (OpenAI, Anthropic, Bedrock, Google).
-WORDS: dict[str, int] = {
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "rate_limit": 429,
-    "rate_limited": 429,
-    "resource_exhausted": 429,
-    "throttlingexception": 429,
-    "throttling_error": 429,
-    "throttling": 429,
-    "too_many_requests": 429,
-    "toomanyrequests": 429,
-    "toomanyrequestsexception": 429,
-    "insufficient_quota": 429,
-    "usage_not_included": 429,
-    "billing_not_active": 429,
-    "exceeded_current_quota_error": 429,
-    "overloaded_error": 529,
-    "overloaded": 529,
-    "unavailable": 503,
-    "service_unavailable": 503,
-    "serviceunavailableexception": 503,
-    "server_is_overloaded": 503,
-    "slow_down": 503,
-    "timeout_error": 504,
-    "deadline_exceeded": 504,
-    "vector_store_timeout": 504,
-    "api_error": 500,
-    "server_error": 500,
-    "internal_server_error": 500,
-    "internal": 500,
-    "internalserverexception": 500,
-    "invalid_request_error": 400,
-    "invalid_argument": 400,
-    "validationexception": 400,
-    "authentication_error": 401,
-    "unauthenticated": 401,
-    "permission_error": 403,
-    "permission_denied": 403,
-    "not_found_error": 404,
-    "not_found": 404,
-}
+from litellm_cancel_guard.terminal.meanings import REFUSED, WORDS
 
 # Codes of a refusal that no waiting cures: what is missing is money, or a right (OpenAI's and Moonshot's lists of error
 # codes; codex-rs). Some say it by the type alone.
@@ -62,25 +20,21 @@ BEYOND_WAITING = frozenset(
     }
 )
 
-# The codes of the Responses API for requests that will never be served (openai 3.54, `ResponseError`; codex-rs).
-_REFUSED = (
-    *("context_length_exceeded", "invalid_prompt", "cyber_policy", "bio_policy", "data_residency_mismatch"),
-    *("invalid_image", "invalid_image_format", "invalid_base64_image", "invalid_image_url", "invalid_image_mode"),
-    *("image_too_large", "image_too_small", "image_parse_error", "image_content_policy_violation"),
-    *("image_file_too_large", "unsupported_image_media_type", "empty_image_file", "failed_to_download_image"),
-    "image_file_not_found",
-)
-WORDS |= dict.fromkeys(_REFUSED, 400)
 _RESPONSES_CODES = {
-    *_REFUSED,
+    *REFUSED,
     *BEYOND_WAITING,
     *("server_is_overloaded", "slow_down", "vector_store_timeout", "rate_limit_exceeded", "server_error"),
+    *("content_policy_violation", "content_filter"),
 }
 
+CUT_OFF = "The provider's stream ended before it was complete."
+UNANSWERED = "The provider closed the connection before it had answered."
+UNREACHABLE = "The provider could not be reached."
+# What is said of a connection, which a provider has no words for.
+CONNECTIONS = frozenset({CUT_OFF, UNANSWERED, UNREACHABLE})
 _MESSAGES = {
     429: "The provider's rate limit is reached.",
     529: "The provider is overloaded.",
-    502: "The provider's stream ended before it was complete.",
     503: "The provider is unavailable.",
     504: "The provider did not answer in time.",
 }

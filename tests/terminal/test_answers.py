@@ -86,6 +86,51 @@ async def test_the_rest_stays_in_litellms_words(make: Callable[[], Exception], d
     assert answered(error, data, code=code) == (str(error), {"x-mine": "1"})
 
 
+def as_a_fault_of_its_own(failure: Failure, code: int = 500) -> Exception:
+    """An error that LiteLLM makes of a stream's first event."""
+    error: Exception = litellm.APIError(
+        code, "OpenAIException - Got unexpected response", llm_provider="openai", model="gpt"
+    )
+    note_on(error, failure)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "kind"),
+    [
+        (Failure(429, "slow down"), 500, "rate_limit_error"),
+        (Failure(400, "too long"), 500, "invalid_request_error"),
+        (Failure(503, "unexpected EOF"), 400, "server_error"),
+        (Failure(529, "busy"), 500, "overloaded_error"),
+    ],
+)
+async def test_it_has_the_status_that_the_failure_means(failure: Failure, code: int, kind: str) -> None:
+    sighting.begin("acompletion")
+    error = as_a_fault_of_its_own(failure, code)
+    answers.note(error, STREAM)
+    answer = ProxyException(message=str(error), type="None", param="None", code=code)
+    assert (answer.code, answer.type, answer.message) == (str(failure.status), kind, failure.message)
+
+
+@pytest.mark.parametrize(("named", "told"), [("0.5", "1"), ("7", "7"), ("Wed, 21 Oct 2026 07:28:00 GMT", "3")])
+async def test_it_names_whole_seconds(named: str, told: str) -> None:
+    sighting.begin("acompletion")
+    error = as_a_fault_of_its_own(Failure(429, "slow down", 2.5))
+    answers.note(error, STREAM)
+    answer = ProxyException(message="", type="None", param="None", code=500, headers={"retry-after": named})
+    assert answer.headers == {"retry-after": told}
+
+
+@pytest.mark.parametrize("data", [STREAM, {}], ids=["streamed", "plain"])
+async def test_where_nothing_began_it_says_so(data: dict[str, Any]) -> None:
+    sighting.begin("acompletion")
+    error: Exception = litellm.InternalServerError("Connection error.", llm_provider="openai", model="gpt")
+    error.__cause__ = httpx.ConnectError("All connection attempts failed")
+    answers.note(error, data)
+    answer = ProxyException(message=str(error), type="None", param="None", code=500)
+    assert (answer.code, answer.message) == ("503", "The provider could not be reached.")
+
+
 async def test_the_next_request_has_its_own_answer() -> None:
     answered(limited())
     sighting.begin("acompletion")

@@ -1,4 +1,4 @@
-"""The provider's own words, and its Retry-After, in an answer that is an error before any stream exists; no secrets.
+"""The provider's own status, words and Retry-After in an answer that is an error before any stream exists; no secrets.
 
 Every route makes its answer of a `ProxyException`, after the failure hook (1.80 - 1.109, proxy/_types.py).
 """
@@ -6,13 +6,14 @@ Every route makes its answer of a `ProxyException`, after the failure hook (1.80
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.host.mends.headers import name_delay
 from litellm_cancel_guard.redaction import for_client
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting
+from litellm_cancel_guard.terminal.events import openai_type
 from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
 
 if TYPE_CHECKING:
@@ -67,13 +68,17 @@ def _redacted(said: Any, depth: int = 0) -> Any:
 
 
 def _say(answer: Any, seen: Sighting) -> None:
-    if seen.answer is None or not _is_about(str(answer.code), seen.answer):
+    failure = seen.answer
+    if failure is None or not _is_about(str(answer.code), failure, seen.told_as):
         return
-    answer.message = seen.answer.message
-    if seen.retry_after is not None:
-        answer.headers.setdefault("retry-after", str(math.ceil(seen.retry_after)))
+    answer.message = failure.message
+    if str(answer.code) != str(failure.status):
+        answer.code, answer.type = str(failure.status), openai_type(failure)
+    name_delay(answer.headers, seen.retry_after)
 
 
-def _is_about(code: str, failure: Failure) -> bool:
+def _is_about(code: str, failure: Failure, told_as: int) -> bool:
     """Tell whether an answer of that status is the one to the noted failure; LiteLLM has a 500 for many others."""
-    return code.isdigit() and (int(code) == failure.status or min(int(code), failure.status) >= FIRST_SERVER_ERROR)
+    if not code.isdigit():
+        return False
+    return int(code) in (failure.status, told_as) or min(int(code), failure.status) >= FIRST_SERVER_ERROR

@@ -15,9 +15,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.grafting import NotFoundError
-from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, ProviderStreamError, failure_in_text, failure_of
+from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, cut_off, failure_in_text, failure_of
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 from litellm_cancel_guard.terminal.sighting import current
-from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -187,7 +187,7 @@ class Source:
         if isinstance(noted, Failure):
             return noted
         last = getattr(self._stream, "guard_last_text", "")
-        return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+        return failure_in_text(last) if last else cut_off()
 
 
 class Steps:
@@ -217,7 +217,7 @@ class Steps:
 
 
 def _no_progress() -> ProviderStreamError:
-    return ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
+    return ProviderStreamError(Failure(BROKEN_OFF, "The provider's stream makes no progress."))
 
 
 def _has_finished(wrapper: Any) -> bool:

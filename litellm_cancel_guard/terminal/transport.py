@@ -1,0 +1,33 @@
+"""How clients name a connection that broke, and one that was never made: by the names of their exceptions.
+
+LiteLLM has httpx, aiohttp and botocore as its clients, and wraps what they raise: none of them is imported here.
+"""
+
+from __future__ import annotations
+
+_NEVER_MADE = (
+    *("ConnectError", "ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError", "ConnectionRefusedError"),
+    *("ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError", "ClientConnectorCertificateError"),
+    *("gaierror", "SSLError", "SSLCertVerificationError", "EndpointConnectionError"),
+)
+# The ends of their names.
+_BROKEN = (
+    *("ReadError", "WriteError", "ConnectError", "ProtocolError", "ConnectionError", "ConnectionResetError"),
+    *("BrokenPipeError", "ClientPayloadError", "IncompleteRead", "ServerDisconnectedError", "ClientOSError"),
+    *("BadHttpMessage", *_NEVER_MADE),
+)
+
+
+def is_of_a_connection(error: BaseException) -> bool:
+    """Tell whether *error* is a connection's own: no provider has said anything by it."""
+    return any(name.endswith(_BROKEN) for name in class_names(error))
+
+
+def was_never_made(error: BaseException) -> bool:
+    """Tell whether *error* is of a connection that could not be made: refused, or no name, or no certificate."""
+    return any(name in _NEVER_MADE for name in class_names(error))
+
+
+def class_names(error: BaseException) -> list[str]:
+    """Return the names of the classes of *error*, its own first."""
+    return [kind.__name__ for kind in type(error).__mro__]
