@@ -16,10 +16,10 @@ from litellm_cancel_guard.terminal.failure import (
     before_anything,
     failure_of,
     is_a_providers,
+    is_of_a_connection,
     is_of_a_stream,
 )
 from litellm_cancel_guard.terminal.reading import protocol_of
-from litellm_cancel_guard.terminal.wording import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 def note(error: Exception, request_data: Mapping[str, Any]) -> None:
     """Note what the answer to a request should say, if a provider is why it fails.
 
-    LiteLLM's own refusals and its advice about a wrong request stay in its words, and so does what a provider answers
-    to a request that does not stream.
+    LiteLLM's own refusals and its advice about a wrong request stay in its words, and so does what a provider has
+    answered to a request that does not stream.
     """
     seen = sighting.current()
     if seen is None or not is_a_providers(error):
         return
     failure = before_anything(failure_of(error))
     told_as = meanings.number_of(getattr(error, "status_code", None)) or FIRST_SERVER_ERROR
-    if _is_noted(failure, told_as) and (_streams(seen.route, request_data) or failure.message in CONNECTIONS):
+    if _is_noted(failure, told_as) and (_streams(seen.route, request_data) or is_of_a_connection(error)):
         seen.answer, seen.told_as = failure, told_as
         responses = protocol_of(seen.route, None) is Protocol.RESPONSES
         seen.retry_after = sighting.delay_before(failure, responses=responses, in_band=is_of_a_stream(error))

@@ -85,6 +85,11 @@ def is_of_a_stream(error: BaseException) -> bool:
     return _first_noted(list(_chain(error))) is not None
 
 
+def is_of_a_connection(error: BaseException) -> bool:
+    """Tell whether a connection's own end, or its failure to begin, is all that *error* tells of."""
+    return any(map(transport.is_of_a_client, _chain(error))) and failure_of(error).message in wording.CONNECTIONS
+
+
 def _first_noted(chain: list[BaseException]) -> ProviderStreamError | Failure | None:
     return next((found for link in chain if (found := _noted(link)) is not None), None)
 

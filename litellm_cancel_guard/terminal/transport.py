@@ -10,6 +10,9 @@ _NEVER_MADE = (
     *("ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError", "ClientConnectorCertificateError"),
     *("gaierror", "SSLError", "SSLCertVerificationError", "EndpointConnectionError"),
 )
+# LiteLLM's own is what it makes of everything that it has no name for (1.80 - 1.110, exception_mapping_utils.py), and
+# openai's is always raised from a client's.
+_WRAPPED = "APIConnectionError"
 # The ends of their names.
 _BROKEN = (
     *("ReadError", "WriteError", "ConnectError", "ProtocolError", "ConnectionError", "ConnectionResetError"),
@@ -21,6 +24,11 @@ _BROKEN = (
 def is_of_a_connection(error: BaseException) -> bool:
     """Tell whether *error* is a connection's own: no provider has said anything by it."""
     return any(name.endswith(_BROKEN) for name in class_names(error))
+
+
+def is_of_a_client(error: BaseException) -> bool:
+    """Tell whether *error* is what a client has raised of its connection, and no wrapper around that or another."""
+    return any(name.endswith(_BROKEN) and name != _WRAPPED for name in class_names(error))
 
 
 def was_never_made(error: BaseException) -> bool:

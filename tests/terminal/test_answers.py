@@ -162,3 +162,9 @@ async def test_an_answer_to_what_the_guard_does_not_serve_is_left_alone() -> Non
     sighting._current.set(None)
     answer = ProxyException(message="no such team: team_id=abc", type="None", param="None", code=404)
     assert answer.message == "no such team: team_id=abc"
+
+
+async def test_what_litellm_has_no_name_for_is_no_broken_connection() -> None:
+    """It calls everything an APIConnectionError that it does not know, with words that a client needs."""
+    error: Exception = litellm.APIConnectionError("OllamaException - model not found", llm_provider="ollama", model="m")
+    assert answered(error, {}, code=500)[0] == str(error)
