@@ -5,6 +5,7 @@
     python -m tests.latest --harm                   red only where the guard is worse than LiteLLM alone (CI)
     python -m tests.latest --proven FILE            and note in FILE what was played and found
     python -m tests.latest --sweep FILE             the last patch of every minor from 1.80 on, as a table in FILE
+    python -m tests.latest --keep FOLDER            and keep what the tests said there, and every difference as data
 
 What it prints tells where to look: an expired fact names the adapter's ground, a cell its exit, and what the guard
 itself says of that LiteLLM (`litellm-cancel-guard doctor`) what stands aside there.
@@ -18,11 +19,13 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from litellm_cancel_guard.host import facts
+from tests import sweep
 from tests.harness import config, venvs, versions
 from tests.matrix.play import CAP, Result
 
@@ -33,9 +36,8 @@ SUITES = {
     "difference": "tests/difference",
     "matrix": "tests/matrix",
 }
-# All of their markers: each suite is asked for by its path.
-_ALL_OF_THEM = ("-m", "", "-p", "no:cacheprovider")
-_OLDEST_MINOR = 80
+# Each suite is asked for by its path; what needs packages of its own is not for every release.
+_ALL_OF_THEM = ("-m", "not apm", "-p", "no:cacheprovider")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ class Verdict:
         if not self.ran:
             return "not played"
         return "harmful" if self.harm else "in part" if self.failed or self.aside else "whole"
+
+    @property
+    def held(self) -> dict[str, str]:
+        """How many of its tests hold, by suite."""
+        broke = Counter(failure.suite for failure in self.failed)
+        return {suite: f"{ran - broke[suite]}/{ran}" for suite, ran in self.ran.items()}
 
 
 def failures(report: Path) -> tuple[dict[str, int], list[Failure]]:
@@ -153,8 +161,11 @@ def standing_aside(number: str) -> list[str]:
     return [f"{one['check']}: {one['text']}" for one in found if not one["ok"]]
 
 
-def play(number: str, *, full: bool) -> Verdict:
-    """All suites there are, with the guard; and the matrix without it, to tell harm from what LiteLLM does alone."""
+def play(number: str, folder: Path, *, full: bool) -> Verdict:
+    """All suites there are, with the guard; what is not right in the matrix also without it: harm is what is worse.
+
+    Reports and logs are written to the folder.
+    """
     verdict = Verdict(number)
     try:
         venvs.python_of(versions.named(number))
@@ -163,22 +174,30 @@ def play(number: str, *, full: bool) -> Verdict:
         return verdict
     suites = [path for path in SUITES.values() if (ROOT / path).exists()]
     short = () if full else ("--matrix-short",)
-    with tempfile.TemporaryDirectory() as folder:
-        report, guarded, bare = (Path(folder) / name for name in ("report.xml", "guarded.json", "bare.json"))
-        words = _pytest(number, *suites, *short, "--matrix-json", guarded, f"--junitxml={report}")
-        if not report.exists() or not guarded.exists():
-            verdict.broken = words[-4000:]
-            return verdict
-        verdict.ran, verdict.failed = failures(report)
-        _pytest(number, SUITES["matrix"], *short, "--bare", "--matrix-json", bare)
-        verdict.harm = harm(_cells(guarded, number), _cells(bare, number))
+    report, guarded, bare = (folder / name for name in ("report.xml", "guarded.json", "bare.json"))
+    for left in (report, guarded, bare):
+        left.unlink(missing_ok=True)
+    kept = ("--matrix-json", guarded, f"--junitxml={report}", "--difference-json", folder / "difference.json")
+    words = _pytest(number, *suites, *short, *kept)
+    (folder / "said.txt").write_text(words)
+    if not report.exists() or not guarded.exists():
+        verdict.broken = words[-4000:]
+        return verdict
+    verdict.ran, verdict.failed = failures(report)
+    cells = _cells(guarded, number)
+    # LiteLLM alone can't do better than a cell that is right.
+    doubtful = [cell for cell, result in cells.items() if worse(cell, result, Result(admitted=CAP))]
+    if doubtful:
+        only = [f"{SUITES['matrix']}/test_matrix.py::test_slots_come_back[{cell}-{number}]" for cell in doubtful]
+        _pytest(number, *only, "--bare", "--matrix-json", bare)
+    verdict.harm = harm(cells, _cells(bare, number))
     verdict.harm += [f"{f.name}: {f.why}" for f in verdict.failed if f.suite in ("difference", "fallbacks")]
     verdict.aside = standing_aside(number)
     return verdict
 
 
 def _pytest(number: str, *arguments: str | Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=line", *_ALL_OF_THEM, "--litellm", number]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", *_ALL_OF_THEM, "--litellm", number]
     command += ["--matrix-workers", "2", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.stdout
@@ -204,41 +223,28 @@ def write_proven(path: Path, verdict: Verdict, *, full: bool) -> None:
     path.write_text(json.dumps(dict(ordered), indent=1) + "\n")
 
 
-def sweep(path: Path) -> int:
-    """Play the last patch of every minor, and write a row for each as it is done."""
-    columns = list(SUITES)
-    lines = [f"| LiteLLM | {' | '.join(columns)} | result |", f"| --- |{' --- |' * (len(columns) + 1)}"]
-    harmful = 0
-    newest = versions.Version(versions.newest_on_the_index()).release[1]
-    for minor in range(_OLDEST_MINOR, newest + 1):
-        if number := versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}"):
-            verdict = play(number, full=False)
-            print(told(verdict), flush=True)
-            harmful += bool(verdict.harm or not verdict.ran)
-            lines.append(f"| {number} | {' | '.join(_held(verdict, one) for one in columns)} | {verdict.result} |")
-            path.write_text("\n".join(lines) + "\n")
-    return 1 if harmful else 0
-
-
-def _held(verdict: Verdict, suite: str) -> str:
-    ran = verdict.ran.get(suite, 0)
-    return f"{ran - sum(f.suite == suite for f in verdict.failed)}/{ran}" if ran else ""
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.latest", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("version", nargs="?", help="another than the newest that installs")
+    parser.add_argument("version", nargs="?", help="another than the newest that installs; of a sweep, only this one")
     parser.add_argument("--full", action="store_true", help="play the whole matrix")
     parser.add_argument("--harm", action="store_true", help="fail only where the guard is worse than LiteLLM alone")
     parser.add_argument("--proven", type=Path, metavar="FILE", help="note the verdict there")
     parser.add_argument("--sweep", type=Path, metavar="FILE", help="the last patch of every minor, as a table")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep reports, logs and differences there")
     asked = parser.parse_args(arguments)
+
+    def verdict_on(number: str) -> Verdict:
+        print(f"LiteLLM {number}: the newest tested is {versions.VERSIONS[-1]}", flush=True)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = asked.keep / number if asked.keep else Path(temporary)
+            folder.mkdir(parents=True, exist_ok=True)
+            verdict = play(number, folder, full=asked.full)
+        print(told(verdict), flush=True)
+        return verdict
+
     if asked.sweep:
-        return sweep(asked.sweep)
-    number = asked.version or versions.newest_on_the_index()
-    print(f"LiteLLM {number}: the newest tested is {versions.VERSIONS[-1]}", flush=True)
-    verdict = play(number, full=asked.full)
-    print(told(verdict))
+        return sweep.sweep(asked.sweep, [asked.version] if asked.version else [], verdict_on)
+    verdict = verdict_on(asked.version or versions.newest_on_the_index())
     if asked.proven:
         write_proven(asked.proven, verdict, full=asked.full)
     if verdict.result == "not played":

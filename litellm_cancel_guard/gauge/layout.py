@@ -72,6 +72,9 @@ class Layout:
             far as a script reads or writes what is in it.
         keys_of: the keys of a gauge, in that order; the slots come first.
         record_of: the key of a worker's record, by the worker's name.
+        foreign: what its scripts' error says where LiteLLM's key is kept in another layout.
+        beyond: the other layout, of a LiteLLM on the other side of 1.94, while an upgrade rolls out. A key that has
+            slots stays in the layout in which it began; one that has none is gone.
     """
 
     name: str
@@ -80,6 +83,12 @@ class Layout:
     kinds: tuple[KeyKind, ...]
     keys_of: Callable[[str], tuple[str, ...]]
     record_of: Callable[[str], str]
+    foreign: str
+    beyond: Layout | None = None
+
+    def is_foreign(self, error: object) -> bool:
+        """Tell whether *error* may mean that LiteLLM's key is kept in the other layout, and nothing was written."""
+        return isinstance(error, Exception) and self.foreign in str(error)
 
     def acquire(self, lease: Lease, limit: int, lease_seconds: float) -> Call:
         """Return the call that takes a slot; it answers ``[admitted, in flight, lapsed]``."""
@@ -124,6 +133,7 @@ def slots_layout(*, horizon_seconds: float = HORIZON_SECONDS, namespaced: Callab
         kinds=(KeyKind("zset", (("string", upgraded),)),),
         keys_of=lru_cache(_KEYS_KEPT)(lambda gauge: (keys.limiter_count(gauge),)),
         record_of=keys.worker,
+        foreign="WRONGTYPE",
     )
 
 
@@ -161,4 +171,5 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
             )
         ),
         record_of=keys.worker,
+        foreign="holds slots of a newer LiteLLM",
     )

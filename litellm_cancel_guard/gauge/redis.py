@@ -7,16 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from litellm_cancel_guard.aio.deadline import Deadline
-from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
-from litellm_cancel_guard.gauge.batches import batches, notable, pipelines, together
-from litellm_cancel_guard.gauge.layout import NOT_OURS, followed
-from litellm_cancel_guard.gauge.nodes import ask, ask_anew, crosses_hash_slots, is_cluster, node_of
+from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.gauge.batches import batches, pipelines
+from litellm_cancel_guard.gauge.layout import followed
+from litellm_cancel_guard.gauge.nodes import ask, ask_anew, is_cluster, node_of
+from litellm_cancel_guard.gauge.running import Runner
 from litellm_cancel_guard.gauge.sending import (
-    command_of,
-    is_unknown_script,
-    pipelined,
     text_of,
-    wants_text,
     what_of,
 )
 from litellm_cancel_guard.lease.keyname import without_key
@@ -25,7 +22,7 @@ from litellm_cancel_guard.lease.records import Aside
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from litellm_cancel_guard.gauge.batches import Share, Wanted
     from litellm_cancel_guard.gauge.layout import Call, Layout
@@ -65,26 +62,26 @@ class RedisGauge:
         self._recording: asyncio.Task[None] | None = None
         self._layout = layout
         self._lease_seconds = lease_seconds
-        self._timeout_seconds = timeout_seconds
-        self._by_sha = True
-        self._apart = False
+        self._runner = Runner(client_factory, layout, timeout_seconds)
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
         """Go by other times from the next call on; both in seconds."""
-        self._lease_seconds, self._timeout_seconds = lease_seconds, timeout_seconds
+        self._lease_seconds, self._runner.timeout_seconds = lease_seconds, timeout_seconds
 
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Hold a slot for *lease* if fewer than *limit* are held, and run *follow_up* in the same call then."""
-        call = self._layout.acquire(lease, limit, self._lease_seconds)
-        if follow_up is not None:
-            call = followed(call, follow_up)
-        admitted, in_flight, lapsed, *answer = await self._run(call)
+
+        def call_of(layout: Layout) -> Call:
+            call = layout.acquire(lease, limit, self._lease_seconds)
+            return call if follow_up is None else followed(call, follow_up)
+
+        admitted, in_flight, lapsed, *answer = await self._runner.run(call_of)
         self._tell(lapsed)
         return Admission(admitted == 1, in_flight, *answer)
 
     async def release(self, lease: Lease) -> int:
         """Give the slot of *lease* back, if it is held; return the slots still held."""
-        in_flight, lapsed = await self._run(self._layout.release(lease))
+        in_flight, lapsed = await self._runner.run(lambda layout: layout.release(lease))
         self._tell(lapsed)
         return int(in_flight)
 
@@ -123,7 +120,7 @@ class RedisGauge:
         """
         held: list[bool | None] = []
         for some in pipelines(wanted):
-            answers = await self._ask_all(some, self._holding, None)
+            answers = await self._runner.run_all(some, self._holding, None)
             held += [self._held(answers[place]) for place in range(len(some))]
         return held
 
@@ -137,7 +134,7 @@ class RedisGauge:
 
     async def count(self, gauge: str) -> int:
         """Return the slots held now, wherever a cluster has them: in an outage, the heartbeat asks by this."""
-        in_flight: int = await self._run(self._layout.count(gauge), ask_anew)
+        in_flight: int = await self._runner.run(lambda layout: layout.count(gauge), ask_anew)
         return in_flight
 
     def node(self, gauge: str) -> str:
@@ -158,7 +155,7 @@ class RedisGauge:
             GaugeUnavailableError: Redis could not be asked.
             GaugeCorruptError: the key holds another type.
         """
-        found = await self._run(self._layout.listing(gauge))
+        found = await self._runner.run(lambda layout: layout.listing(gauge))
         pairs = zip(found[::2], found[1::2], strict=True)
         return [(text_of(name), milliseconds / 1000) for name, milliseconds in pairs]
 
@@ -174,21 +171,6 @@ class RedisGauge:
     def _tell(self, lapsed: int) -> None:
         if lapsed > 0:
             self._aside.reclaimed(lapsed)
-
-    async def _run(self, call: Call, ask: Callable[..., Awaitable[Any]] = ask) -> Any:
-        try:
-            async with Deadline(self._timeout_seconds):
-                client = self._client()
-                try:
-                    return await ask(client, call.keys[0], *command_of(call, by_sha=self._by_sha))
-                except Exception as refusal:
-                    if not (self._by_sha and wants_text(refusal)):
-                        raise
-                    answer = await ask(client, call.keys[0], *command_of(call, by_sha=False))
-                    self._note(refusal)
-                    return answer
-        except Exception as exc:
-            raise await self._fault(exc, call) from exc
 
     def _recorded(self) -> Command | None:
         """Return the command that writes this worker's record; on a cluster, let it find its own node."""
@@ -214,7 +196,7 @@ class RedisGauge:
 
     async def _write(self, client: Any, command: Command) -> None:
         with suppress(Exception):
-            async with Deadline(self._timeout_seconds):
+            async with Deadline(self._runner.timeout_seconds):
                 await ask(client, str(command[1]), *command)
 
     async def _renew_all(self, batch: list[Share], beside: Command | None) -> dict[int, Any]:
@@ -222,80 +204,18 @@ class RedisGauge:
 
         None is said of one whose keys hold another type, and the log has it.
         """
-        answers = await self._ask_all(batch, self._renewal, beside)
+        answers = await self._runner.run_all(batch, self._renewal, beside)
         for place, answer in answers.items():
             if isinstance(answer, Exception):
-                fault = await self._fault(answer, self._renewal(batch[place]))
+                fault = await self._runner.fault(answer, self._renewal(self._layout, batch[place]))
                 if isinstance(fault, GaugeUnavailableError):
                     raise fault from answer
                 log.error("cancel_guard: %s", without_key(fault, batch[place][0]))
                 answers[place] = None
         return answers
 
-    async def _ask_all(self, batch: list[T], call_of: Callable[[T], Call], beside: Command | None) -> dict[int, Any]:
-        try:
-            async with Deadline(self._timeout_seconds):
-                return await self._answers(self._client(), batch, call_of, beside)
-        except Exception as exc:
-            raise GaugeUnavailableError(what_of(exc)) from exc
+    def _renewal(self, layout: Layout, share: Share) -> Call:
+        return layout.renew(*share, self._lease_seconds)
 
-    async def _answers(
-        self, client: Any, batch: list[T], call_of: Callable[[T], Call], beside: Command | None
-    ) -> dict[int, Any]:
-        if not (self._apart or is_cluster(client)):
-            answers = await self._evaluate_all(client, together(batch, call_of), beside)
-            if not any(map(crosses_hash_slots, answers)):
-                return notable(answers, len(batch))
-            # A plain client may speak to a cluster: of one shard, or behind a single address (Redis Enterprise, Azure,
-            # ElastiCache Serverless). An acquire has one hash slot and works; no renewal would, and slots would lapse.
-            self._apart, beside = True, None
-            log.info(
-                "cancel_guard: Redis takes no script with keys of several hash slots; each key is renewed by its own"
-            )
-        calls = [call_of(each) for each in batch]
-        return dict(enumerate(await self._evaluate_all(client, calls, beside)))
-
-    def _renewal(self, share: Share) -> Call:
-        return self._layout.renew(*share, self._lease_seconds)
-
-    def _holding(self, wanted: Wanted) -> Call:
-        return self._layout.acquire(*wanted, self._lease_seconds)
-
-    async def _evaluate_all(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
-        answers = await pipelined(client, calls, beside, by_sha=self._by_sha)
-        again = [i for i, answer in enumerate(answers) if self._by_sha and wants_text(answer)]
-        if again:
-            texts = [calls[i] for i in again]
-            for i, answer in zip(again, await pipelined(client, texts, None, by_sha=False), strict=True):
-                if not isinstance(answer, Exception):
-                    self._note(answers[i])
-                answers[i] = answer
-        return answers
-
-    def _note(self, refusal: Exception | None) -> None:
-        """Remember that the text was taken where the SHA was refused, unless the server only did not know it yet."""
-        if refusal and self._by_sha and not is_unknown_script(refusal):
-            self._by_sha = False
-            log.warning(
-                "cancel_guard: Redis refuses EVALSHA (%s); its scripts are sent whole from now on", what_of(refusal)
-            )
-
-    async def _fault(self, exc: Exception, call: Call) -> GaugeUnavailableError | GaugeCorruptError:
-        """Return what to raise for *exc*, asking Redis which key is to blame for a wrong type."""
-        if "WRONGTYPE" not in str(exc):
-            return GaugeUnavailableError(what_of(exc))
-        try:
-            async with Deadline(self._timeout_seconds):
-                return GaugeCorruptError(await self._diagnosis(exc, call))
-        except Exception as asking:
-            return GaugeUnavailableError(f"{what_of(exc)}, and then {what_of(asking)}")
-
-    async def _diagnosis(self, exc: Exception, call: Call) -> str:
-        client = self._client()
-        for key, kind in zip(call.keys, self._layout.kinds, strict=False):
-            if kind.content and f"{key} holds no {kind.content}" in str(exc):
-                return f"Redis key {key} holds no {kind.content}. {NOT_OURS}"
-            found = text_of(await client.type(key))
-            if found not in {kind.expected, "none"}:
-                return f"Redis key {key} is of type {found}, not {kind.expected}. {kind.remedy(found)}"
-        return f"One of the Redis keys {', '.join(call.keys)} held another type a moment ago, and no longer does."
+    def _holding(self, layout: Layout, wanted: Wanted) -> Call:
+        return layout.acquire(*wanted, self._lease_seconds)

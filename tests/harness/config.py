@@ -47,6 +47,8 @@ class Setup:
     """More environment variables, over those of `environment`."""
     libraries: str = ""
     """A folder that the proxy's Python also looks into."""
+    begins: str = field(default="", repr=False)
+    """Python that each of its processes runs first, as an APM would have it."""
     settings: str = field(default="", repr=False)
     """YAML, merged section by section over the config."""
     callbacks: tuple[str, ...] = ()
@@ -66,7 +68,7 @@ def write(setup: Setup, folder: Path) -> Path:
         config[section] = {**config.get(section, {}), **more} if isinstance(more, dict) else more
     (folder / "test_auth.py").write_text(CUSTOM_AUTH)
     (folder / "path").mkdir()
-    (folder / "path" / "sitecustomize.py").write_text(_BEFORE_A_FORK)
+    (folder / "path" / "sitecustomize.py").write_text(_BEFORE_A_FORK + setup.begins)
     for name in setup.beside:
         shutil.copy(Path(__file__).with_name("beside") / name, folder)
     if setup.guarded:

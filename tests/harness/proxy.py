@@ -42,8 +42,8 @@ class Proxy:
         command += ["--host", LOOPBACK, "--port", str(self.port), "--num_workers", str(setup.workers)]
         command += setup.arguments
         env = config.environment(setup, folder)
-        # With a server's own arguments its processes are started as that server does it.
-        forks = seedbed is not None and setup.workers == 1 and not setup.arguments
+        # With a server's own arguments its processes are started as that server does it; an APM comes before LiteLLM.
+        forks = seedbed is not None and setup.workers == 1 and not setup.arguments and not setup.begins
         seedling = seedbed.of(str(python), env, setup.libraries, folder) if seedbed and forks else None
         self._process = Process(name, command, env=env, folder=folder, seedling=seedling)
         self.log = self._process.log

@@ -43,15 +43,17 @@ def python_of(version: Version) -> Path:
     return venv / "bin" / "python"
 
 
-def library(name: str) -> Path:
-    """A folder with one pure Python package that a proxy may find on its path or not: Setup.libraries."""
-    folder = cache() / "libraries" / name
+def library(name: str, *more: str) -> Path:
+    """A folder with packages, without what they need, that a proxy may find on its path or not: Setup.libraries."""
+    digest = hashlib.sha256("\n".join(more).encode()).hexdigest()[:10]
+    folder = cache() / "libraries" / (f"{name}-{digest}" if more else name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with folder.parent.joinpath(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / _READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _run(_uv(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--no-deps", name)
+            wanted = (name, *more)
+            _run(_uv(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--no-deps", *wanted)
             (folder / _READY).touch()
     return folder
 

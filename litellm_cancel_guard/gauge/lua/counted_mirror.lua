@@ -57,6 +57,9 @@ local milliseconds = math.floor(now * 1000)
 local found = redis.call('MGET', number, book)
 local text, noted = found[1], found[2]
 if not (text and noted) and redis.call('EXISTS', number, book) > ((text or noted) and 1 or 0) then
+  if type(redis.pcall('ZCARD', number)) == 'number' and redis.call('EXISTS', number) == 1 then
+    error('WRONGTYPE ' .. number .. ' holds slots of a newer LiteLLM')
+  end
   redis.call('GET', number)
   redis.call('GET', book)
 end

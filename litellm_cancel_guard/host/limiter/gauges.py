@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.limiter.detection import litellm_version
@@ -83,11 +84,12 @@ def describe(recognised: Recognised, settings: Settings) -> str:
 
 
 def _layout(recognised: Recognised) -> Layout:
-    from litellm_cancel_guard.gauge.layout import counted_layout, slots_layout
+    from litellm_cancel_guard.gauge.layout import HORIZON_SECONDS, counted_layout, slots_layout
 
-    if recognised.shape == "slots":
-        return slots_layout(horizon_seconds=recognised.horizon_seconds, namespaced=namespacing(recognised))
-    return counted_layout(window_seconds=recognised.window_seconds, namespaced=namespacing(recognised))
+    names = namespacing(recognised)
+    slots = slots_layout(horizon_seconds=recognised.horizon_seconds or HORIZON_SECONDS, namespaced=names)
+    counted = counted_layout(window_seconds=recognised.window_seconds, namespaced=names)
+    return replace(slots, beyond=counted) if recognised.shape == "slots" else replace(counted, beyond=slots)
 
 
 def namespacing(recognised: Recognised) -> Callable[[str], str]:
