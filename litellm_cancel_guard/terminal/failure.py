@@ -104,6 +104,9 @@ def _noted(link: BaseException) -> ProviderStreamError | Failure | None:
 def _told(chain: list[BaseException]) -> Failure:
     said = [_attribute(link, "body") for link in chain]
     texts = [wording.text_of(link) for link in chain]
+    unread = next((found for text in texts if (found := failure_in(wording.unread_event(text)))), None)
+    if unread is not None:
+        return unread
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
     code = next((code for body in bodies if (code := _code(body))), None)
@@ -189,7 +192,8 @@ def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> in
     refused = [status for status in (*bodies, *words, *numbers) if status < FIRST_SERVER_ERROR]
     in_text = [status for text in texts if (status := wording.status_in(text)) is not None]
     cut = [BROKEN_OFF] if any(map(transport.is_of_a_connection, chain)) else []
-    return next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], FIRST_SERVER_ERROR)))
+    found = next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], FIRST_SERVER_ERROR)))
+    return BROKEN_OFF if found == FIRST_SERVER_ERROR and any(map(transport.says, texts)) else found
 
 
 def _numeric(link: BaseException) -> int | None:
@@ -249,9 +253,12 @@ def _message(chain: list[BaseException], said: list[Any], texts: list[str], stat
             return found.message
     # An IndexError of LiteLLM's says nothing to a client, and its text is about LiteLLM's insides.
     told = [text for link, text in zip(chain, texts, strict=True) if _numeric(link) is not None]
-    if status in (BROKEN_OFF, GATEWAY_TIMEOUT) and any(map(transport.was_never_made, chain)):
+    told_by_text = {transport.says(text) for text in texts}
+    if status in (BROKEN_OFF, GATEWAY_TIMEOUT) and (
+        any(map(transport.was_never_made, chain)) or "never made" in told_by_text
+    ):
         return wording.UNREACHABLE
-    if status == BROKEN_OFF and any(map(transport.is_of_a_connection, chain)):
+    if status == BROKEN_OFF and (any(map(transport.is_of_a_connection, chain)) or "broken" in told_by_text):
         return wording.CUT_OFF
     return wording.cleaned(told[-1] if told else "", status)
 

@@ -67,6 +67,9 @@ _TAIL = re.compile(
 )
 _NAME = r"[\w.-]*(?:Error|Exception|Timeout)"
 _PREFIX = re.compile(rf"^\s*(?:{_NAME}\s+){{0,3}}{_NAME}\s*[:-]\s+")
+_UNREAD = "Got unexpected response from "
+# What LiteLLM makes of OpenRouter's error (1.80 - 1.110, llms/openrouter/chat/transformation.py).
+_ROUTED = re.compile(r"^Message: (.*?), Metadata: .*, User ID:.*$", re.DOTALL)
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")
 
 
@@ -140,6 +143,23 @@ def embedded_json(text: str) -> Any:
     return None
 
 
+def unread_event(text: str) -> Any:
+    """Return the event that LiteLLM's parser could not read, of its words about it; else None.
+
+    `KeyError: 'message', Got unexpected response from Ollama: {'error': ...}` with a status of 400, which is its own
+    (1.80 - 1.110, llms/ollama/chat/transformation.py, llms/openrouter/chat/transformation.py and others).
+    """
+    _, found, event = text.partition(_UNREAD)
+    start = event.find("{")
+    if not found or start < 0 or len(event) > _SEEN:
+        return None
+    event = _TAIL.sub("", event)
+    try:
+        return ast.literal_eval(event[start : event.rfind("}") + 1])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
 def _value_at(text: str, start: int) -> Any:
     """Read the JSON that begins there, whatever is behind it."""
     try:
@@ -170,7 +190,7 @@ def cleaned(message: str, status: int) -> str:
     text = _TAIL.sub("", bounded(message, _SEEN_OF_MESSAGE))
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
-    text = _INTERNAL.sub("", for_client(text))
+    text = _INTERNAL.sub("", for_client(_ROUTED.sub(r"\1", text)))
     # A lone surrogate is no text: it would make a frame that cannot be encoded.
     text = text.encode("utf-8", errors="replace").decode()
     return text.strip()[:_LONGEST].strip() or default_message(status)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from litellm_cancel_guard.terminal import meanings
 from litellm_cancel_guard.terminal.failure import failure_in, failure_of
-from litellm_cancel_guard.terminal.wording import CUT_OFF, UNREACHABLE
+from litellm_cancel_guard.terminal.wording import CUT_OFF, UNREACHABLE, cleaned
 from tests.harness.provider.told import ALL, RESPONSES
 
 
@@ -72,7 +73,7 @@ class RefusedError(Exception):
 
 def caused_by(name: str) -> Exception:
     raised: Exception = RefusedError("Connection error.")
-    raised.__cause__ = type(name, (Exception,), {})("[Errno -2] Name or service not known")
+    raised.__cause__ = type(name, (Exception,), {})("of a connection")
     return raised
 
 
@@ -98,10 +99,49 @@ def test_the_delay_of_the_provider_behind_an_inner_litellm_is_told() -> None:
     assert failure_of(raised).retry_after == 9.0
 
 
+UNREAD = (
+    "litellm.BadRequestError: Ollama_chatException - KeyError: 'message', Got unexpected response from Ollama: "
+    "{'error': 'an error was encountered while running the model: unexpected EOF'}\n\nLiteLLM: model group 'x' failed"
+)
+
+
+class BadRequestError(Exception):
+    status_code = 400
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        (UNREAD, 503, "an error was encountered while running the model: unexpected EOF"),
+        ("Got unexpected response from OpenRouter: {'error': {'message': 'no', 'code': '1302'}}", 429, "no"),
+        ("Got unexpected response from Ollama: {'error': ", 400, None),
+    ],
+)
+def test_what_litellms_parser_could_not_read_is_read(text: str, status: int, words: str | None) -> None:
+    failure = failure_of(BadRequestError(text))
+    assert failure.status == status
+    assert words in (None, failure.message)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Cannot connect to host provider.example:80 ssl:<ssl.SSLContext> [Name or service not known]", UNREACHABLE),
+        ("[Errno 104] Connection reset by peer", CUT_OFF),
+    ],
+)
+def test_a_clients_sentence_tells_of_its_connection(text: str, words: str) -> None:
+    failure = failure_of(RefusedError(f"litellm.InternalServerError: GeminiException - {text}"))
+    assert (failure.status, failure.message) == (503, words)
+
+
+def test_openrouters_words_are_without_its_customer() -> None:
+    text = "Message: slow down, Metadata: {'raw': 'x'}, User ID: user_2abcDEFghiJKLmnoPQRstuVWX"
+    assert cleaned(text, 429) == "slow down"
+
+
 @pytest.mark.parametrize("name", [name for name in ALL if name not in RESPONSES])
 def test_what_providers_really_sent_means_its_status_in_their_words(name: str) -> None:
-    import json
-
     told = ALL[name]
     line = told.frames.split(b"data: ")[-1].strip()
     failure = failure_in(json.loads(line))

@@ -51,12 +51,14 @@ class Cell(NamedTuple):
         return f"{self.route} {self.model} {self.name}{'' if self.stream else ', plain'}"
 
 
-CHAT = [Cell("chat", "openai", name) for name in told.CHAT] + [
-    Cell("chat", model, name)
-    for model in refusing.OPENAI_LIKE
-    for name in ("number", "text", "refused", "word")
-    if model != "openai"
-]
+# By provider, what its parser in LiteLLM leaves of it on every version.
+READ: dict[str, tuple[str, ...]] = {
+    "openai": tuple(name for name in told.CHAT if name not in ("xai", "idle")),
+    "litellm_proxy": ("number", "text", "refused"),
+    "hosted_vllm": ("number",),
+    "ollama_chat": ("eof",),
+}
+CHAT = [Cell("chat", model, name) for model, names in READ.items() for name in names]
 MESSAGES = [Cell("messages", "anthropic", name) for name in ("named", "own-code", "llama")]
 RESPONSES = [Cell("responses", "openai", name) for name in told.RESPONSES]
 SAID = [*CHAT, *MESSAGES, *RESPONSES]
