@@ -6,6 +6,10 @@ LiteLLM has httpx, aiohttp and botocore as its clients, and wraps what they rais
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NEVER_MADE = (
     *("ConnectError", "ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError", "ConnectionRefusedError"),
@@ -49,9 +53,13 @@ def is_of_a_client(error: BaseException) -> bool:
     return any(name.endswith(_BROKEN) and name != _WRAPPED for name in class_names(error))
 
 
-def was_never_made(error: BaseException) -> bool:
-    """Tell whether *error* is of a connection that could not be made: refused, or no name, or no certificate."""
-    return any(name in _NEVER_MADE for name in class_names(error))
+def was_never_made(chain: Sequence[BaseException]) -> bool:
+    """Tell whether a *chain* of errors is of a connection that could not be made: refused, or no name, or no certificate.
+
+    LiteLLM makes httpx's ConnectError also of aiohttp's error of one that was (1.83, custom_httpx/aiohttp_transport.py).
+    """
+    was_made = any(type(link).__name__ == "ClientOSError" for link in chain)
+    return not was_made and any(name in _NEVER_MADE for link in chain for name in class_names(link))
 
 
 def class_names(error: BaseException) -> list[str]:

@@ -30,6 +30,7 @@ _RESPONSES_CODES = {
 CUT_OFF = "The provider's stream ended before it was complete."
 UNANSWERED = "The provider closed the connection before it had answered."
 UNREACHABLE = "The provider could not be reached."
+UNREADABLE = "The provider's answer could not be read."
 # What is said of a connection, which a provider has no words for.
 CONNECTIONS = frozenset({CUT_OFF, UNANSWERED, UNREACHABLE})
 _MESSAGES = {

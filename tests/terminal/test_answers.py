@@ -131,6 +131,13 @@ async def test_where_nothing_began_it_says_so(data: dict[str, Any]) -> None:
     assert (answer.code, answer.message) == ("503", "The provider could not be reached.")
 
 
+async def test_an_error_is_never_told_as_a_success() -> None:
+    """LiteLLM 1.83 answers 200 where a body that came with one could not be read."""
+    sighting.begin("acompletion")
+    answer = ProxyException(message="APIError: Unable to get json response", type="None", param="None", code=200)
+    assert (answer.code, answer.message) == ("503", "The provider's answer could not be read.")
+
+
 async def test_the_next_request_has_its_own_answer() -> None:
     answered(limited())
     sighting.begin("acompletion")

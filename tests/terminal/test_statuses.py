@@ -55,7 +55,6 @@ class Cell(NamedTuple):
 READ: dict[str, tuple[str, ...]] = {
     "openai": tuple(name for name in told.CHAT if name not in ("xai", "idle")),
     "litellm_proxy": ("number", "text", "refused"),
-    "hosted_vllm": ("number",),
     "ollama_chat": ("eof",),
 }
 CHAT = [Cell("chat", model, name) for model, names in READ.items() for name in names]
@@ -190,6 +189,6 @@ async def test_an_answer_whose_body_breaks_off_is_an_error(refusing_proxy: Proxy
     wrong = [
         f"{cell}: {answer.status_code} {answer.text[:200]}"
         for (cell, _), answer in zip(asked, answers, strict=True)
-        if answer.status_code not in NOTHING_BEGAN or not message(answer.text)
+        if answer.status_code < 500 or not message(answer.text)
     ]
     assert not wrong, f"{len(wrong)} of {len(asked)}:\n" + "\n".join(wrong)
