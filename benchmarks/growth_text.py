@@ -1,4 +1,4 @@
-"""How it grows beyond one machine: the arithmetic from the measured costs, in the README's words."""
+"""How it grows beyond one machine: the arithmetic from the measured costs, in the words of docs/how-it-grows.md."""
 
 from __future__ import annotations
 

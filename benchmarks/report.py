@@ -55,5 +55,5 @@ def number(value: float | None) -> str:
 
 
 def save(results: Results, about: dict[str, Any], path: Path) -> None:
-    """Write everything, for the plots, the README and the next run to compare with."""
+    """Write everything, for the plots, docs/ and the next run to compare with."""
     path.write_text(json.dumps({"about": about, **results.as_json()}, indent=1) + "\n")

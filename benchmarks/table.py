@@ -1,4 +1,4 @@
-"""The README's passages on what the guard costs, from a run: `python -m benchmarks.table RESULTS.json…`."""
+"""What docs/ says of what the guard costs, from a run: `python -m benchmarks.table RESULTS.json…`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from benchmarks.growth_text import growth_text
 from benchmarks.report import number
 
-README = Path(__file__).parents[1] / "README.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {"benchmarks": DOCS / "performance.md", "growth": DOCS / "how-it-grows.md"}
 
 _LEGEND = """\
 Measured on {date} ({machine}), with the guard at {guard},
@@ -35,15 +36,16 @@ _LEFT_OUT = (
 Figure = dict[str, Any]
 
 
-def rewritten(readme: str, results: dict[str, Any]) -> str:
-    """Return the README with what stands between its markers written anew."""
-    readme = _between(readme, "benchmarks", performance(results))
-    return _between(readme, "growth", growth_text(results["figures"]))
+def rewritten(pages: dict[str, str], results: dict[str, Any]) -> dict[str, str]:
+    """Return the pages, by the name of their markers, with what stands between these written anew."""
+    passages = {"benchmarks": performance(results), "growth": growth_text(results["figures"])}
+    return {name: _between(text, name, passages[name]) for name, text in pages.items()}
 
 
 def performance(results: dict[str, Any]) -> str:
     """Return the two tables: by LiteLLM version, and of the guard's own code."""
-    about = results["about"]
+    # Without the commit: the date says as much, and is there to be read.
+    about = {**results["about"], "guard": results["about"]["guard"].split(" (")[0]}
     figures = [figure for figure in results["figures"] if not any(part in figure["name"] for part in _LEFT_OUT)]
     versions = list(dict.fromkeys(figure["version"] for figure in figures if figure["version"]))
     by_version = [figure for figure in figures if figure["version"]]
@@ -88,14 +90,16 @@ def _between(text: str, name: str, passage: str) -> str:
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
-        raise SystemExit(f"{README} has no {begin} … {end}")
+        raise SystemExit(f"{PAGES[name]} has no {begin} … {end}")
     return f"{before}{begin}\n{passage}\n{end}{after}"
 
 
 def main(paths: list[str]) -> None:
     runs = [json.loads(Path(path).read_text()) for path in paths]
     figures = [figure for run in runs for figure in run["figures"]]
-    README.write_text(rewritten(README.read_text(), {"about": runs[-1]["about"], "figures": figures}))
+    pages = {name: page.read_text() for name, page in PAGES.items()}
+    for name, text in rewritten(pages, {"about": runs[-1]["about"], "figures": figures}).items():
+        PAGES[name].write_text(text)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
             if user_api_key_dict.max_parallel_requests is None:
                 self._worker.stand_aside(self)
             else:
-                self._worker.open(str(call_type), self)
+                self._worker.open(str(call_type), self, getattr(user_api_key_dict, "end_user_id", None))
         except Exception:
             log.exception("cancel_guard: a request could not be opened; LiteLLM counts it alone")
             self._worker.leave_to_litellm()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 class SettingsError(Exception):
@@ -94,7 +96,8 @@ class Settings(BaseModel):
 
 
 ENV_PREFIX = "CANCEL_GUARD_"
-_ENVIRON = "os.environ/"
+# The project's own tests', and those that Kubernetes makes of a Service of that name.
+_NO_SETTING = re.compile(r"_(?:TEST_CACHE|COMMIT|SERVICE_HOST|(?:SERVICE_)?PORT(?:_\w+)?)$")
 
 
 def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
@@ -103,16 +106,60 @@ def load_settings(block: Any, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: something in them is wrong; the message names what to change.
     """
+    try:
+        return Settings.model_validate(_given(block, environ))
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(problem, environ) for problem in error.errors())) from None
+
+
+def sound_settings(block: Any, environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return the settings that hold although others are wrong, and what is wrong, a line each.
+
+    Whoever wrote a block, or an ``enabled``, that can't be read meant something else than the default: the guard is
+    off. A beat that does not fit its lease gives way to it.
+    """
+    try:
+        given = _given(block, environ)
+    except SettingsError as error:
+        return Settings(enabled=False), [str(error)]
+    wrong: list[str] = []
+    while True:
+        try:
+            return Settings.model_validate(given), wrong
+        except ValidationError as error:
+            # The beat of a lease that is wrong is wrong, too, and nobody has set it.
+            problems = [one for one in error.errors() if not one["loc"] or str(one["loc"][0]) in given]
+        wrong += [_complaint(problem, environ) for problem in problems]
+        names = {str(problem["loc"][0]) if problem["loc"] else "heartbeat_seconds" for problem in problems}
+        if not names & given.keys():
+            return Settings(enabled=False), wrong
+        given = {name: value for name, value in given.items() if name not in names}
+        given |= {"enabled": False} if "enabled" in names else {}
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each variable that looks like a setting and is none."""
+    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    return [
+        f"{name}: there is no such variable{_meant(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(ENV_PREFIX) and name not in known and not _NO_SETTING.search(name)
+    ]
+
+
+def _given(block: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     if block is not None and not isinstance(block, dict):
         raise SettingsError(f"callback_settings: cancel_guard: must be a block of settings, not {block!r}")
-    given = dict(block or {})
+    given = {str(name): value for name, value in (block or {}).items()}
     for name in Settings.model_fields:
         if (value := environ.get(ENV_PREFIX + name.upper())) is not None:
             given[name] = value
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        raise SettingsError("; ".join(_complaint(problem, environ) for problem in error.errors())) from None
+    return given
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f": did you mean {close[0]}?" if close else f" (there are {', '.join(known)})"
 
 
 def closed_unless_set(settings: Settings) -> Settings:
@@ -120,17 +167,6 @@ def closed_unless_set(settings: Settings) -> Settings:
     if "on_redis_error" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"on_redis_error": "closed"})
-
-
-def resolved(value: Any, environ: Mapping[str, str]) -> Any:
-    """Return *value* with each ``os.environ/NAME`` in it replaced, None where there is no such variable."""
-    if isinstance(value, dict):
-        return {name: resolved(part, environ) for name, part in value.items()}
-    if isinstance(value, list):
-        return [resolved(part, environ) for part in value]
-    if isinstance(value, str) and value.startswith(_ENVIRON):
-        return environ.get(value.removeprefix(_ENVIRON))
-    return value
 
 
 def sources(block: Any, environ: Mapping[str, str]) -> dict[str, str]:
@@ -152,5 +188,5 @@ def _complaint(problem: Any, environ: Mapping[str, str]) -> str:
     variable = ENV_PREFIX + name.upper()
     where = variable if variable in environ else f"callback_settings: cancel_guard: {name}"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: no such setting (there are {', '.join(Settings.model_fields)})"
+        return f"{where}: no such setting{_meant(name, Settings.model_fields)}"
     return f"{where}: {problem['msg']}, not {problem['input']!r}"

@@ -10,22 +10,23 @@ from litellm_cancel_guard.host.configured import config_path
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.host.proven import UnprovenError, look_up
-from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, outer_task, served_now
-from litellm_cancel_guard.host.shutdown import after_the_last_request
+from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, caller_now, outer_task, served_now
+from litellm_cancel_guard.host.shutdown import act_last
 from litellm_cancel_guard.host.standing import SLOTS, Standing
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.lease.records import Aside
 from litellm_cancel_guard.lease.routes import NESTED_ROUTE
 from litellm_cancel_guard.ledger.heartbeat import Heartbeat
-from litellm_cancel_guard.ledger.identity import Identity, guard_version
+from litellm_cancel_guard.ledger.identity import guard_version
 from litellm_cancel_guard.ledger.ledger import Ledger
 from litellm_cancel_guard.ledger.registry import Registry
-from litellm_cancel_guard.operator import metrics
-from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.observing import observe
+from litellm_cancel_guard.operator.presence import Presence
 from litellm_cancel_guard.operator.reload import ConfigWatch, InForce
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import Settings, closed_unless_set
+from litellm_cancel_guard.terminal import sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.host.closing import Closer
     from litellm_cancel_guard.host.configured import Configured
     from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.lease.graft import Status
     from litellm_cancel_guard.lease.lease import Admission, FollowUp
     from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.operator.overview import Surveyed
@@ -55,7 +57,8 @@ class Worker:
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
         self.registry = Registry(self._task_ended)
-        self.board = Board(GRAFTS, told=self.registry.observer.stands, takes_out=self._take_out, who=self._who)
+        self.board = Board(GRAFTS, told=self._stands, takes_out=self._take_out, who=self._who)
+        self.presence = Presence(self.registry, self.board, lambda: self.settings)
         self.standing = Standing(self.board, self.registry)
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
@@ -67,7 +70,7 @@ class Worker:
         self.outer: Any = None
         self.enclosed = False
 
-    def open(self, route: str, guard: Any) -> None:
+    def open(self, route: str, guard: Any, end_user: Any = None) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
         request = self.guarded_request()
         if request is not None and (route == NESTED_ROUTE or asks_for_the_model(request)):
@@ -86,7 +89,7 @@ class Worker:
             host.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
-        opened.served = opened.served or served_now()
+        opened.served, opened.caller = opened.served or served_now(), caller_now(end_user)
         if route == NESTED_ROUTE:
             opened.calls_tools_in = asgi_task()
 
@@ -122,9 +125,7 @@ class Worker:
         """Return what acquires a slot for *request*, or refuses; *follow_up* as in the ledger."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
-            found = after_the_last_request(self._give_back)
-            state = State.IN_FORCE if found else State.NOT_NEEDED
-            self.board.note("server.last", state, "" if found else "no uvicorn: the loop's end and the lease are left")
+            act_last(self._give_back, self.board)
         return ledger.admit(request, gauge, limit, follow_up)
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -152,6 +153,7 @@ class Worker:
     async def _give_back(self) -> None:
         if self.ledger is not None:
             await self.ledger.give_back()
+        await self.presence.leave()
 
     def _task_ended(self, request: Request) -> None:
         """Give back what still holds when its tasks are done: what no hook has seen."""
@@ -187,12 +189,13 @@ class Worker:
             self._watch = ConfigWatch(path, self._configured.block, lambda settings: self._adopt(settings, guard))
             self._watch.look()
             self._watch.start()
-        self._observe()
+        observe(self.registry.observer, self.board, per_key=self.settings.metrics_per_key)
         if not self.settings.enabled:
             log.info("cancel_guard: switched off by its settings; LiteLLM counts alone")
             self.standing.switch_off()
         elif self.ledger is ledger:
             self._attach(limiter, guard)
+        self.presence.begin(limiter, self.registry.observer)
 
     def _find(self) -> Any:
         try:
@@ -247,10 +250,9 @@ class Worker:
         except (host.UnknownLimiterError, UnprovenError) as error:
             self._hold_back(error)
             return
-        identity = Identity(self.registry, self.settings, host.litellm_version())
-        aside = Aside(identity.record, self.registry.observer.reclaimed)
+        aside = Aside(self.presence.record, self.registry.observer.reclaimed)
         gauge = host.gauge_for(recognised, self.settings, aside)
-        self.survey = lambda: host.survey_of(recognised, gauge, identity.record)
+        self.survey = lambda: host.survey_of(recognised, gauge, self.presence.record)
         before = self.ledger, self._heartbeat
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
@@ -265,6 +267,7 @@ class Worker:
             self.ledger, self._heartbeat = before
             self._hold_back(reason)
             return
+        act_last(self._give_back, self.board)
         log.info("cancel_guard %s: %s", guard_version(), host.describe(recognised, self.settings))
 
     def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
@@ -280,20 +283,16 @@ class Worker:
     def _hold_back(self, reason: Exception) -> None:
         self.standing.stand_aside(State.STANDS_ASIDE, str(reason))
 
+    def _stands(self, status: Status) -> None:
+        self.registry.observer.stands(status)
+        self.presence.hurry()
+
     def _take_out(self, group: str, reason: str) -> None:
         if group == SLOTS:
             self.standing.stand_aside(State.TAKEN_OUT, reason)
+        else:
+            self.board.pass_on(group, reason)
 
     def _who(self) -> Any:
         request = self.registry.current()
-        return None if request is None else (request.gauge, id(request))
-
-    def _observe(self) -> None:
-        observers = self.registry.observer
-        if observers.empty:
-            observers.add(Leaks())
-            counting = metrics.observer(per_key=self.settings.metrics_per_key)
-            if counting is not None:
-                observers.add(counting)
-            for status in self.board.statuses():
-                observers.stands(status)
+        return id(sighting.current()) if request is None else (request.gauge, id(request))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,7 +26,6 @@ from tests.harness.redis_server import RedisServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
     from concurrent.futures import Future
-    from pathlib import Path
 
     from tests.harness.keys import Key
     from tests.harness.proxy import Proxy
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 VENVS: pytest.StashKey[dict[Version, Future[Path]]] = pytest.StashKey()
 # What starts proxies for one test alone, several workers, or a server of another kind.
 OF_THEIR_OWN = {"start", "metered", "server", "two_workers", "cluster"}
+# As host/grafting.py says it, of a graft or of a group.
+_ASIDE = re.compile(r"cancel_guard: (\S+ (?:stands aside|taken out): .*|a fault in .*)")
 LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 
 
@@ -48,6 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--difference-json", metavar="FILE", help="write every difference to bare LiteLLM, and what allows it"
     )
+    group.addoption(
+        "--difference-again", action="store_true", help="ask once more what differs: only what differs again counts"
+    )
+    group.addoption("--aside", metavar="FILE", help="write what the guard's proxies said that is not in force")
     group.addoption(
         "--mutants", type=int, help="so many mutants, drawn by the commit; else all, and 40 where CI is set"
     )
@@ -138,6 +145,9 @@ def proxies(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
     proxies = Proxies(python_of, tmp_path_factory.mktemp, forks=not pytestconfig.getoption("unforked"))
     yield proxies
     proxies.stop()
+    if path := pytestconfig.getoption("--aside"):
+        said = {line for log in proxies.logs for line in _ASIDE.findall(log.read_text(errors="replace"))}
+        Path(path).write_text("\n".join(sorted(said)))
 
 
 @pytest.fixture

@@ -43,14 +43,14 @@ def sweep(path: Path, numbers: Iterable[str], play: Callable[[str], Verdict]) ->
 
 
 def last_patches() -> list[str]:
-    """The last release of each minor that this Python can install; a minor that has none is left out."""
+    """The last release of each minor; the minor itself where this Python can install none, for the index to say why."""
     newest = versions.Version(versions.newest_on_the_index()).release[1]
-    found = (versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}") for minor in range(_OLDEST_MINOR, newest + 1))
-    return [number for number in found if number]
+    minors = range(_OLDEST_MINOR, newest + 1)
+    return [versions.newest_on_the_index(f">=1.{minor},<1.{minor + 1}") or f"1.{minor}" for minor in minors]
 
 
 def _row(verdict: Verdict, *, minutes: float) -> Row:
-    failed = [f"{failure.name}: {failure.why}" for failure in verdict.failed]
+    failed = [f"{failure.name}: {failure.why}" for failure in verdict.failed if failure.name not in verdict.alone]
     today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     why = (verdict.uninstallable or verdict.broken)[-600:]
     return {
@@ -61,6 +61,7 @@ def _row(verdict: Verdict, *, minutes: float) -> Row:
         "harm": verdict.harm,
         "failed": failed,
         "aside": verdict.aside,
+        "alone": verdict.alone,
         "why": why,
     }
 
@@ -79,7 +80,8 @@ def table(rows: dict[str, Row]) -> str:
 
 
 def _notes(number: str, row: Row) -> list[str]:
-    said = [*row["harm"], *row["failed"], *row["aside"], *([row["why"]] if row["why"] else [])]
+    alone = [f"{name}: LiteLLM alone neither" for name in row.get("alone", ())]
+    said = [*row["harm"], *row["failed"], *row["aside"], *alone, *([row["why"]] if row["why"] else [])]
     lines = [" ".join(one.split())[:300] for one in dict.fromkeys(said)]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return [f"- {number}: {line}" for line in (*lines[:_SHOWN], *more)]

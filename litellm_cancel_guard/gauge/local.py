@@ -34,7 +34,7 @@ class LocalGauge:
         held = self._held.get(lease.gauge, set())
         if lease.id not in held:
             if len(held) + 1 > limit:
-                return Admission(admitted=False, in_flight=len(held))
+                return Admission(admitted=False, in_flight=len(held), holders=tuple(held))
             held.add(lease.id)
             self._held[lease.gauge] = held
         return Admission(admitted=True, in_flight=len(held))

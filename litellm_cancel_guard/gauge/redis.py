@@ -75,9 +75,11 @@ class RedisGauge:
             call = layout.acquire(lease, limit, self._lease_seconds)
             return call if follow_up is None else followed(call, follow_up)
 
-        admitted, in_flight, lapsed, *answer = await self._runner.run(call_of)
+        admitted, in_flight, lapsed, *more = await self._runner.run(call_of)
         self._tell(lapsed)
-        return Admission(admitted == 1, in_flight, *answer)
+        if admitted != 1:
+            return Admission(admitted=False, in_flight=in_flight, holders=tuple(map(text_of, *more)))
+        return Admission(True, in_flight, *more)
 
     async def release(self, lease: Lease) -> int:
         """Give the slot of *lease* back, if it is held; return the slots still held."""

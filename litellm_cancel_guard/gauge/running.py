@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TURNS = 8
 _BOTH = (
     "workers of LiteLLM 1.94 or newer and of an older one share this Redis. Those with the guard keep one count of "
     "each key; those without it may count alone: put the guard on all of them, or end those of one side first "
@@ -49,8 +50,9 @@ class Runner:
         self.timeout_seconds = timeout_seconds
         self._client = client
         self._layout = layout
-        # Again in its own: from one look to the next, the last slot may go and the first of the other layout come.
-        self._layouts = (layout,) if layout.beyond is None else (layout, layout.beyond, layout)
+        # From one look to the next the last slot may go and the first of the other layout come, under load time and
+        # again: a request that gave up then would be refused, or let through uncounted, for a key that has room.
+        self._layouts = (layout,) if layout.beyond is None else (*_TURNS * (layout, layout.beyond), layout)
         self._by_sha = True
         self._apart = False
         self._told_of_both = False

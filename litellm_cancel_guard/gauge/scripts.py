@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 
-# What every script of a layout starts with, beside its own file.
-_PRELUDES = {"counted": "counted_mirror"}
+# What every script of a layout starts with, and what each that does the same starts with, beside its own file.
+_PRELUDES = {"counted": "counted_mirror", "acquire": "holders"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Script:
 @functools.cache
 def load(name: str) -> Script:
     """Return the script *name*, read once; raise FileNotFoundError if the package lacks it."""
-    prelude = _PRELUDES.get(name.partition("_")[0])
-    return _script(name, (_read(prelude) if prelude else "") + _read(name))
+    preludes = [_PRELUDES[part] for part in name.split("_") if part in _PRELUDES]
+    return _script(name, "".join(map(_read, [*preludes, name])))
 
 
 @functools.cache

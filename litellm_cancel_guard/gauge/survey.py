@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
-from litellm_cancel_guard.gauge.nodes import ask
+from litellm_cancel_guard.gauge.notice import all_records, record_at
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease import records, slotname
 from litellm_cancel_guard.lease.keyname import key_of
@@ -114,6 +114,10 @@ class LocalSurvey:
         ]
         return Count(place, slots, len(slots))
 
+    async def workers(self) -> list[Seen]:
+        """Return this one."""
+        return [records.Seen(self._record(), 0.0)]
+
     async def release(self, place: Place, slot: str) -> int:
         """Give one slot back; return how many are left."""
         return await self._gauge.release(Lease(place.gauge, slot))
@@ -140,7 +144,7 @@ class Survey:
         try:
             async for raw in self._client.scan_iter(match="*{api_key:*}:*", count=1000):
                 match = _OURS.match(raw.decode() if isinstance(raw, bytes) else raw)
-                if match is None or (self._namespace and match["prefix"] not in ("", f"{self._namespace}:")):
+                if match is None or not self._is_ours(match["prefix"]):
                     continue
                 where = match["gauge"], match["prefix"]
                 # At rest the counting layout may keep its number alone: LiteLLM writes it as text.
@@ -149,6 +153,14 @@ class Survey:
         except Exception as exc:
             raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc
         return sorted(Place(gauge, prefix, counting) for (gauge, prefix), counting in found.items())
+
+    async def workers(self) -> list[Seen]:
+        """Return what the workers say of themselves.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+        """
+        return await all_records(self._client, self._is_ours)
 
     async def count(self, place: Place) -> Count:
         """Return the slots of *place* and LiteLLM's number, changing neither.
@@ -182,16 +194,11 @@ class Survey:
 
     async def _seen_of(self, key: str) -> Seen | None:
         if key not in self._seen:
-            self._seen[key] = await self._record(key)
+            self._seen[key] = await record_at(self._client, key)
         return self._seen[key]
 
-    async def _record(self, key: str) -> Seen | None:
-        try:
-            text, left = await ask(self._client, key, "GET", key), await ask(self._client, key, "PTTL", key)
-            return records.read(text, left)
-        except Exception:
-            # Without the right to read it, or with another type there: the slots are shown with what their ids say.
-            return None
+    def _is_ours(self, prefix: str) -> bool:
+        return not self._namespace or prefix in ("", f"{self._namespace}:")
 
     async def _number(self, place: Place) -> int:
         key = Keys(self._named(place)).limiter_count(place.gauge)

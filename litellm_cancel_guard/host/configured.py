@@ -6,10 +6,13 @@ import os
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.settings import Settings, SettingsError, load_settings
+from litellm_cancel_guard.settings import sound_settings, unknown_variables
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.settings import Settings
 
 
 class Configured:
@@ -23,12 +26,14 @@ class Configured:
 
     @cached_property
     def settings(self) -> Settings:
-        """What it says, with the environment; the defaults where it is wrong, which the log says once."""
-        try:
-            return load_settings(self.block, os.environ)
-        except SettingsError as error:
-            log.error("cancel_guard: %s. The guard runs with its defaults", error)
-            return Settings()
+        """What it says, with the environment; what is wrong is left out, and the log says so once."""
+        settings, wrong = sound_settings(self.block, os.environ)
+        for line in wrong:
+            off = "" if settings.enabled else " The guard is off"
+            log.error("cancel_guard: %s. Everything else that is set holds.%s", line, off)
+        for line in unknown_variables(os.environ):
+            log.error("cancel_guard: %s", line)
+        return settings
 
 
 def config_path() -> Path | None:

@@ -13,8 +13,10 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from litellm_cancel_guard.lease.graft import Graft, State, Status
+from litellm_cancel_guard.host.called import AwaitedCall, Call
+from litellm_cancel_guard.lease.graft import NOT_YET, Graft, State, Status
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -30,14 +32,6 @@ _FAULTS, _FAULT_SECONDS = 5, 60.0
 
 class NotFoundError(Exception):
     """What a graft changes is not there, or not of the shape that it knows; the message says which."""
-
-
-class Meant(Exception):  # noqa: N818 - it carries an answer
-    """Carries what a replacement means its caller to see; any other exception of its own is a fault."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 @dataclass
@@ -59,7 +53,7 @@ class Touched:
             setattr(self.owner, self.name, self.before)
 
 
-@dataclass
+@dataclass(eq=False)
 class Touch:
     """What one graft has put into the host.
 
@@ -136,17 +130,9 @@ class Touch:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             if not self.in_force:
                 return await original(*args, **kwargs)
-            call = _AwaitedCall(original)
-            try:
+            call = AwaitedCall(original, self._met)
+            with call:
                 return await replacement(call, *args, **kwargs)
-            except Meant as meant:
-                raise meant.error from meant.__cause__
-            except Exception as error:
-                if call.raised is error:
-                    raise
-                self.fault(self.graft, error)
-            if call.raised is not None:
-                raise call.raised
             return call.gave if call.ran else await original(*args, **kwargs)
 
         return wrapper
@@ -156,52 +142,15 @@ class Touch:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if not self.in_force:
                 return original(*args, **kwargs)
-            call = _Call(original)
-            try:
+            call = Call(original, self._met)
+            with call:
                 return replacement(call, *args, **kwargs)
-            except Meant as meant:
-                raise meant.error from meant.__cause__
-            except Exception as error:
-                if call.raised is error:
-                    raise
-                self.fault(self.graft, error)
-            if call.raised is not None:
-                raise call.raised
             return call.gave if call.ran else original(*args, **kwargs)
 
         return wrapper
 
-
-class _Call:
-    """The original, and what became of its call."""
-
-    __slots__ = ("gave", "original", "raised", "ran")
-
-    def __init__(self, original: Callable[..., Any]) -> None:
-        self.original = original
-        self.ran = False
-        self.gave: Any = None
-        self.raised: BaseException | None = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            self.gave = self.original(*args, **kwargs)
-        except BaseException as error:
-            self.raised = error
-            raise
-        self.ran, self.raised = True, None
-        return self.gave
-
-
-class _AwaitedCall(_Call):
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            self.gave = await self.original(*args, **kwargs)
-        except BaseException as error:
-            self.raised = error
-            raise
-        self.ran, self.raised = True, None
-        return self.gave
+    def _met(self, error: BaseException) -> None:
+        self.fault(self.graft, error)
 
 
 class Board:
@@ -222,17 +171,25 @@ class Board:
         takes_out: Callable[[str, str], None] = lambda _group, _reason: None,
         who: Callable[[], Hashable] = lambda: None,
     ) -> None:
-        self._statuses = {
-            graft.name: Status(graft, State.STANDS_ASIDE, "not attached yet: no request has come") for graft in declared
-        }
+        self._statuses = {graft.name: Status(graft, State.STANDS_ASIDE, NOT_YET) for graft in declared}
         self.told = told
         self.takes_out = takes_out
         self.who = who
         self._faults: dict[str, deque[tuple[float, Hashable]]] = {}
+        self._touches: WeakSet[Touch] = WeakSet()
 
     def touch(self, name: str) -> Touch:
         """Return what puts the graft of that *name* into the host."""
-        return Touch(self._statuses[name].graft, fault=self.fault)
+        touch = Touch(self._statuses[name].graft, fault=self.fault)
+        self._touches.add(touch)
+        return touch
+
+    def pass_on(self, group: str, reason: str) -> None:
+        """Have the grafts of *group* pass everything on: what a stream under way has of them, it keeps to its end."""
+        for touch in self._touches:
+            if touch.graft.group == group:
+                touch.in_force = False
+        self.note_group(group, State.TAKEN_OUT, reason)
 
     def note(self, name: str, state: State, reason: str = "") -> None:
         """Have the graft of that *name* stand so from now on; said in the log where that is a change for the worse."""
@@ -262,6 +219,10 @@ class Board:
         """Return how each stands, in the order of their declaration."""
         return list(self._statuses.values())
 
+    def missing(self) -> dict[str, str]:
+        """Return of each by which something is lost how it stands."""
+        return {status.graft.name: str(status) for status in self.statuses() if status.missing}
+
     def of(self, name: str) -> Status:  # noqa: D102 - as its name says
         return self._statuses[name]
 
@@ -282,6 +243,21 @@ class Board:
             met.clear()
             reason = f"{type(error).__name__} in {graft.name}, met by {len(recent)} requests"
             self.takes_out(graft.group, reason)
+
+
+def has_methods(owner: Any, *names: str) -> bool:
+    """Tell whether *owner* has all of them; what is missing is not there to be changed.
+
+    Raises:
+        NotFoundError: one is there and is no method, a property, say: what LiteLLM goes by is not known then.
+    """
+    found = {name: getattr(owner, name, None) for name in names}
+    if None in found.values():
+        return False
+    for name, method in found.items():
+        if not callable(method):
+            raise NotFoundError(f"{_named(owner)}.{name} is no method here")
+    return True
 
 
 def is_grafted(owner: Any, name: str) -> bool:

@@ -45,5 +45,9 @@ GRAFTS = (
     Graft("tasks.polled", "tasks.polled", "a polled answer holds its slot only until the client has its id"),
     Graft("tasks.pass_through", "tasks.pass_through", "the provider of an abandoned pass-through stream goes on"),
     Graft("server.last", "server.last", "slots held when the server ends lapse, up to a lease later"),
-    Graft("admin.routes", "admin.routes", "/cancel_guard/slots and /cancel_guard/release are not there"),
+    Graft(
+        "admin.routes",
+        "admin.routes",
+        "/cancel_guard/slots, /health and /release are not there",
+    ),
 )

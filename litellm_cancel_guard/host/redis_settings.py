@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.gauge.connect import NoRedisError, Target
-from litellm_cancel_guard.settings import resolved
+from litellm_cancel_guard.host.environ import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

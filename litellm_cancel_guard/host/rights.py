@@ -16,6 +16,14 @@ def authentication() -> Any:
     return user_api_key_auth
 
 
+def refusal(status: int, message: str) -> Exception:
+    """Return what LiteLLM's application answers in its own shape: ``{"error": {"message": ..., "code": "400"}}``."""
+    from litellm.proxy._types import ProxyException
+
+    error: Exception = ProxyException(message=message, type="invalid_request_error", param=None, code=status)
+    return error
+
+
 def has_role(user: Any, *roles: str) -> bool:
     """Tell whether *user*, as told by `authentication`, is one of *roles*."""
     role = getattr(user, "user_role", None)

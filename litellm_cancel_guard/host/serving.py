@@ -16,19 +16,18 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from litellm_cancel_guard.host.callers import caller_called, caller_in
+from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
-from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from weakref import ReferenceType
 
+    from litellm_cancel_guard.host.refused import Refused
     from litellm_cancel_guard.ledger.registry import Request
 
     App = Callable[..., Awaitable[None]]
-
-
-_RETRY_AFTER = b"retry-after"
 
 
 class Served:
@@ -44,10 +43,9 @@ class Served:
         sent_at: when its last body message was handed to the server, which may never say that it is out.
         gone_at: when the server said that the client is gone, if that was before.
         polled: whether LiteLLM works on it when it has been answered: its client asks for the rest by an id.
-        refusal: status and seconds of a refusal of the guard's, which LiteLLM is about to answer with.
     """
 
-    __slots__ = ("gone_at", "polled", "posted", "refusal", "sent_at", "task")
+    __slots__ = ("gone_at", "polled", "posted", "sent_at", "task")
 
     def __init__(self, task: ReferenceType[asyncio.Task[Any]], *, posted: bool) -> None:
         self.task = task
@@ -55,7 +53,6 @@ class Served:
         self.sent_at: float | None = None
         self.gone_at: float | None = None
         self.polled = False
-        self.refusal: tuple[int, int] | None = None
 
     def is_over(self, lease_seconds: float, tasks: int) -> bool:
         """Tell whether what is held for it has been held for long enough, whether or not its *tasks* end.
@@ -83,7 +80,26 @@ def _outlasts_a_call(seconds: float, lease_seconds: float) -> bool:
     return seconds >= max(lease_seconds, PASS_THROUGH_SECONDS) and seconds >= longest_call()
 
 
+class Asked:
+    """One HTTP request or WebSocket, as far as its client is concerned.
+
+    Attributes:
+        caller: who asks, by its headers; see `callers`.
+        refused: a refusal of the guard's, which LiteLLM is about to answer with.
+    """
+
+    __slots__ = ("caller", "refused")
+
+    def __init__(self, scope: Any) -> None:
+        self.caller = caller_in(scope.get("headers") or ())
+        self.refused: Refused | None = None
+
+
 _served: ContextVar[Served | None] = ContextVar("litellm_cancel_guard_served", default=None)
+_asked: ContextVar[Asked | None] = ContextVar("litellm_cancel_guard_asked", default=None)
+
+
+_ASKED = ("http", "websocket")
 
 
 class Noted:
@@ -94,14 +110,35 @@ class Noted:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Note the running task, and return what serves the request."""
+        asked = Asked(scope) if scope.get("type") in _ASKED else None
         task = asyncio.current_task() if scope.get("type") == "http" else None
-        if task is None:
+        _asked.set(asked)
+        if task is None or asked is None:
             _served.set(None)
-            return self.app(scope, receive, send)
+            return self.app(scope, receive, send if asked is None else _Answer(asked, send).send)
         served = Served(ref(task), posted=scope.get("method") == "POST")
         _served.set(served)
-        wire = _Wire(served, receive, send)
+        wire = _Wire(served, receive, _Answer(asked, send).send)
         return self.app(scope, wire.receive, wire.send)
+
+
+class _Answer:
+    """What a server sends, with what a refused client should know put into it."""
+
+    __slots__ = ("_asked", "_send", "_telling")
+
+    def __init__(self, asked: Asked, send: Any) -> None:
+        self._asked = asked
+        self._send = send
+        self._telling: Telling | None = None
+
+    def send(self, message: Any) -> Any:
+        """Hand *message* on. One that is no refusal's costs one look."""
+        if self._asked.refused is None:
+            return self._send(message)
+        if self._telling is None:
+            self._telling = Telling(self._asked.refused, self._send)
+        return self._telling.send(message)
 
 
 class _Wire:
@@ -116,8 +153,8 @@ class _Wire:
 
     def send(self, message: Any) -> Any:
         """Hand *message* on. A chunk in the middle of a stream costs one look."""
-        if not message.get("more_body"):
-            message = self._first_or_last(message)
+        if not message.get("more_body") and message["type"] == "http.response.body":
+            self._served.sent_at = time.monotonic()
         return self._send(message)
 
     async def receive(self) -> Any:
@@ -126,23 +163,6 @@ class _Wire:
         if message["type"] == "http.disconnect" and self._served.sent_at is None and self._served.gone_at is None:
             self._served.gone_at = time.monotonic()
         return message
-
-    def _first_or_last(self, message: Any) -> Any:
-        if message["type"] == "http.response.body":
-            self._served.sent_at = time.monotonic()
-        elif message["type"] == "http.response.start" and self._served.refusal is not None:
-            try:
-                return _with_delay(message, *self._served.refusal)
-            except Exception:
-                log.exception("cancel_guard: a refusal goes out without retry-after")
-        return message
-
-
-def _with_delay(message: Any, status: int, seconds: int) -> Any:
-    headers = list(message.get("headers", ()))
-    if message["status"] != status or any(name.lower() == _RETRY_AFTER for name, _ in headers):
-        return message
-    return {**message, "headers": [*headers, (_RETRY_AFTER, str(seconds).encode())]}
 
 
 def note_tasks(app: Any) -> None:
@@ -162,20 +182,22 @@ def forget_tasks(app: Any) -> None:
         app.middleware_stack = app.middleware_stack.app
 
 
-def refused(status: int, seconds: int) -> None:
-    """See to it that the answer of *status* to the request that is served now tells its client to wait for *seconds*.
-
-    Many routes make their answer of a refusal without its headers: text completions, `/v1/messages`, pass-through and
-    Gemini's (1.80 - 1.110, `raise ProxyException(…)` behind each route's own ``except``).
-    """
-    if (served := _served.get()) is not None:
-        served.refusal = (status, seconds)
+def refused(refusal: Refused) -> None:
+    """See to it that the client of what is served now is told of *refusal*, whoever makes the answer."""
+    if (asked := _asked.get()) is not None:
+        asked.refused = refusal
 
 
 def admitted() -> None:
     """Forget the refusal of the request that is served now: it was asked for once more, for a fallback."""
-    if (served := _served.get()) is not None:
-        served.refusal = None
+    if (asked := _asked.get()) is not None:
+        asked.refused = None
+
+
+def caller_now(end_user: Any) -> int:
+    """Return who asks for what is served now: by its headers, or as *end_user*, or 0."""
+    asked = _asked.get()
+    return (0 if asked is None else asked.caller) or caller_called(end_user)
 
 
 def goes_on_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CALLBACK = "litellm_cancel_guard.handler"
+BLOCK = "callback_settings: cancel_guard"
 SHIM_NAME = "litellm_cancel_guard.py"
 SHIM_MARK = "# Written by litellm-cancel-guard init:"
 # Under gunicorn the config's folder comes first on sys.path, and the shim's import finds the shim itself. With a
@@ -214,6 +216,25 @@ def _misplaced(config: dict[str, Any], settings: dict[str, Any]) -> list[str]:
         for name in ("success_callback", "failure_callback", "service_callbacks")
     }
     return [where for where, value in candidates.items() if value is not None and _OURS.search(str(value))]
+
+
+def misplaced_blocks(config: dict[str, Any]) -> list[str]:
+    """Return a line for each block that is meant for the guard and stands where nobody reads it."""
+    sections = {"": config} | {
+        f"{name}: ": section
+        for name in ("litellm_settings", "general_settings", "router_settings", "callback_settings")
+        if isinstance(section := config.get(name), dict)
+    }
+    return [
+        f"{where}{name}: nobody reads that: did you mean {BLOCK}?"
+        for where, section in sections.items()
+        for name in map(str, section)
+        if _is_like_ours(name) and f"{where}{name}" != BLOCK
+    ]
+
+
+def _is_like_ours(name: str) -> bool:
+    return bool(_OURS.search(name)) or bool(difflib.get_close_matches(name, ["cancel_guard"], 1, 0.8))
 
 
 def _is_handler(name: str) -> bool:

@@ -7,13 +7,23 @@ import inspect
 import signal
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from litellm_cancel_guard.host.grafting import Board
+
 
 _MARK = "_cancel_guard_gives_back"
+
+
+def act_last(act: Callable[[], Awaitable[None]], board: Board) -> None:
+    """Have *act* awaited at the server's end, if it can be seen coming; *board* shows whether."""
+    found = after_the_last_request(act)
+    state = State.IN_FORCE if found else State.NOT_NEEDED
+    board.note("server.last", state, "" if found else "no uvicorn: the loop's end and the lease are left")
 
 
 def after_the_last_request(act: Callable[[], Awaitable[None]]) -> bool:

@@ -32,6 +32,10 @@ class Graft:
     facts: tuple[str, ...] = ()
 
 
+# What a graft is put into is made when a request comes: nothing is lost by it until then.
+NOT_YET = "not attached yet: no request has come"
+
+
 @dataclass(frozen=True)
 class Status:
     """How a graft stands; *reason* is empty where it is in force."""
@@ -39,6 +43,11 @@ class Status:
     graft: Graft
     state: State
     reason: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether something is lost by it."""
+        return self.state in (State.STANDS_ASIDE, State.TAKEN_OUT) and self.reason != NOT_YET
 
     def __str__(self) -> str:
         return f"{self.state.value}: {self.reason}" if self.reason else self.state.value

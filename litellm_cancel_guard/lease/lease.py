@@ -62,12 +62,24 @@ class Admission:
         admitted: whether the lease now holds a slot.
         in_flight: slots held after the answer, this one included if admitted.
         followed: what its follow-up answered, or the error that it met; None where it did not run.
+        holders: where it was refused, the ids of the slots in its way, as far as they are known.
+        retry_after: where it was refused, the whole seconds after which to ask again.
     """
 
     admitted: bool
     in_flight: int
     followed: Any = None
+    holders: tuple[str, ...] = field(default=(), compare=False)
+    retry_after: int = field(default=0, compare=False)
 
 
 class CountUnknownError(Exception):
-    """The slots in flight could not be counted, and the operator chose ``on_redis_error: closed``."""
+    """The slots in flight could not be counted, and the operator chose ``on_redis_error: closed``.
+
+    Attributes:
+        retry_after: whole seconds after which to ask again.
+    """
+
+    def __init__(self, gauge: str, retry_after: int) -> None:
+        super().__init__(gauge)
+        self.retry_after = retry_after

@@ -1,6 +1,6 @@
 """One small record per worker, for those who look: nothing else reads it, and nothing depends on it.
 
-It is written with the heartbeat that renews the worker's slots, and lives as long as a killed worker's last slot may.
+It is written from the worker's start on, with each heartbeat, and lives as long as a killed worker's last slot may.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 # Above this many keys the limits of the others are left out: the record stays within a few kilobytes.
 MOST_LIMITS = 200
@@ -26,9 +26,14 @@ class Record:
     Attributes:
         worker: as in the ids of its slots.
         guard: version of the guard.
-        beat_seconds: how often it says this while it holds a slot.
+        beat_seconds: how often it says this.
         lease_seconds: how long a slot outlives it.
         limits: ``max_parallel_requests`` as last enforced, by how the hash of the key begins.
+        limiter: LiteLLM's, and where it counts; empty where the worker's guard is older than what follows.
+        missing: how each graft stands that does not do what it is for, by its name.
+        settings: as they are in force.
+        changed: the names of those that differ from the defaults.
+        slots: how many it holds.
     """
 
     worker: str
@@ -39,6 +44,11 @@ class Record:
     beat_seconds: float
     lease_seconds: float
     limits: Mapping[str, int] = field(default_factory=dict)
+    limiter: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    changed: Sequence[str] = ()
+    slots: int | None = None
 
     @property
     def lives_for(self) -> int:
@@ -84,9 +94,11 @@ def read(text: str | bytes | None, milliseconds_left: int) -> Seen | None:
     """Return what a record says; None where there is none, or one that this version can't read."""
     try:
         said: Any = json.loads(text or "")
-        known = {name: said[name] for name in Record.__dataclass_fields__}
-        limits = {str(key): int(limit) for key, limit in known.pop("limits").items()}
-        record = Record(**{**known, "limits": limits})
+        known = {name: said[name] for name in Record.__dataclass_fields__ if name in said}
+        known["limits"] = {str(key): int(limit) for key, limit in known["limits"].items()}
+        known["missing"] = {str(name): str(state) for name, state in known.get("missing", {}).items()}
+        known["settings"] = dict(known.get("settings", {}))
+        record = Record(**{**known, "changed": tuple(map(str, known.get("changed", ())))})
         return Seen(record, max(0.0, (record.lives_for - milliseconds_left) / 1000))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.keyname import key_of
 from litellm_cancel_guard.lease.records import HASH_DIGITS, MOST_LIMITS, Record
 from litellm_cancel_guard.lease.slotname import worker_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from litellm_cancel_guard.ledger.registry import Registry
-    from litellm_cancel_guard.settings import Settings
 
 
 def guard_version() -> str:
@@ -28,26 +29,40 @@ class Identity:
     """This worker; `record` is as of now.
 
     Args:
+        settings: returns those in force.
+        missing: returns how each graft stands that does not do what it is for.
         litellm: LiteLLM's version.
+
+    Attributes:
+        limiter: LiteLLM's, and where it counts.
     """
 
-    def __init__(self, registry: Registry, settings: Settings, litellm: str) -> None:
+    def __init__(
+        self, registry: Registry, settings: Callable[[], Any], missing: Callable[[], Mapping[str, str]], litellm: str
+    ) -> None:
         self._registry = registry
         self._settings = settings
+        self._missing = missing
         self._litellm = litellm
+        self.limiter = "none that the guard knows"
         self._host = socket.gethostname()
         self._guard = guard_version()
 
     def record(self) -> Record:
         """Return what is to be written with this heartbeat."""
-        limits = self._registry.limits(MOST_LIMITS)
+        limits, settings = self._registry.limits(MOST_LIMITS), self._settings()
         return Record(
             worker=worker_name(),
             host=self._host,
             pid=os.getpid(),
             guard=self._guard,
             litellm=self._litellm,
-            beat_seconds=self._settings.heartbeat_seconds,
-            lease_seconds=self._settings.lease_seconds,
+            beat_seconds=settings.heartbeat_seconds,
+            lease_seconds=settings.lease_seconds,
             limits={key_of(gauge)[:HASH_DIGITS]: limit for gauge, limit in limits},
+            limiter=self.limiter,
+            missing=self._missing(),
+            settings=settings.model_dump(),
+            changed=list(settings.model_dump(exclude_defaults=True)),
+            slots=sum(1 for _ in self._registry.leases()),
         )

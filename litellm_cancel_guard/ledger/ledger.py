@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.aio.completion import Mark, begin_now, reached
@@ -19,6 +20,7 @@ from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
 from litellm_cancel_guard.ledger.renewals import Renewals
+from litellm_cancel_guard.ledger.turnover import Turnover
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Ledger:
         self.outage = Outage(settings.on_redis_error, gauge.node)
         self._releases = Releases(registry, gauge, settings, self.outage)
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
+        self._turnover = Turnover()
         self._corrupt: set[str] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -80,11 +83,17 @@ class Ledger:
                 and request.ending is None
             ):
                 admission = await self._acquire(request, gauge, limit, follow_up)
-            if admission.admitted:
-                self.registry.observer.acquired(request)
+            if not admission.admitted:
+                return self._with_delay(request, gauge, admission)
+            self.registry.observer.acquired(request)
+            self._turnover.admitted(gauge, request.caller)
             return admission
         finally:
             self._releases.tidy(gauge)
+
+    def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
+        retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight)
+        return replace(refused, retry_after=retry_after)
 
     async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:
         """Give another worker a moment to free the slot whose request this client has just seen end.
@@ -112,6 +121,8 @@ class Ledger:
         lease = self.registry.end(request, ending)
         if lease is None:
             return None
+        if request.held_since is not None:
+            self._turnover.came_back(lease.gauge, time.monotonic() - request.held_since)
         unwritten = self._renewals.forget(lease)
         if unwritten or self.outage.of(lease.gauge):
             self._releases.locally_freed(lease.gauge)
@@ -204,8 +215,10 @@ class Ledger:
         else:
             (self._renewals.unsure if asked else self._renewals.unwritten).add(lease)
         if choice == "closed":
-            raise CountUnknownError(lease.gauge)
-        return Admission(admitted=admitted, in_flight=held if admitted else held - 1)
+            raise CountUnknownError(lease.gauge, self._turnover.unknown(lease.gauge, request.caller))
+        if not admitted:
+            return Admission(admitted=False, in_flight=held - 1, holders=self.registry.ids(lease.gauge))
+        return Admission(admitted=True, in_flight=held)
 
     def _complain(self, gauge: str, error: Any) -> None:
         if gauge not in self._corrupt:

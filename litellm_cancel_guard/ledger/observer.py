@@ -9,7 +9,7 @@ from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from litellm_cancel_guard.lease.graft import Status
 
@@ -53,6 +53,9 @@ class Observer:
 
     def stands(self, status: Status) -> None:
         """A graft stands so from now on."""
+
+    def introduced(self, about: Mapping[str, str]) -> None:
+        """This worker has found LiteLLM's limiter: ``version``, ``litellm``, ``limiter`` and ``redis`` (yes or no)."""
 
     def known(self, *, proven: bool) -> None:
         """Whether the installed LiteLLM is one that the guard was proven on."""
@@ -107,6 +110,9 @@ class Observers(Observer):
 
     def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.stands(status))
+
+    def introduced(self, about: Mapping[str, str]) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.introduced(about))
 
     def known(self, *, proven: bool) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.known(proven=proven))

@@ -33,6 +33,7 @@ class Request:
 
     Attributes:
         route: LiteLLM's call type, for logs and metrics.
+        caller: who asks, as a number that says nothing of who it is; of one key, those who name nobody are one.
         lease: the slot it holds or is about to hold; None while it holds none.
         gauge: what its slot is counted in; empty until it asked for one.
         limit: the cap it was or is to be admitted under.
@@ -47,12 +48,13 @@ class Request:
     """
 
     __slots__ = (
-        *("calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
+        *("caller", "calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
         *("opened_at", "route", "served", "streaming", "tasks"),
     )
 
     def __init__(self, route: str) -> None:
         self.route = route
+        self.caller = 0
         self.lease: Lease | None = None
         self.gauge = ""
         self.limit = 0
@@ -148,6 +150,10 @@ class Registry:
     def held(self, gauge: str) -> int:
         """Return how many slots of *gauge* this worker holds."""
         return len(self._held.get(gauge, ()))
+
+    def ids(self, gauge: str) -> tuple[str, ...]:
+        """Return the id of each slot of *gauge* that this worker holds."""
+        return tuple(lease.id for lease in self._held.get(gauge, ()))
 
     def limits(self, most: int) -> list[tuple[str, int]]:
         """Return the cap last enforced on each of *most* gauges that this worker holds slots of."""

@@ -1,10 +1,11 @@
-"""``/cancel_guard/slots`` and ``/cancel_guard/release``: for LiteLLM's admins who have no shell.
+"""``/cancel_guard/slots``, ``…/health`` and ``…/release``: for LiteLLM's admins who have no shell.
 
 Mounted in any case, and not there (404) for anybody unless ``admin_routes`` is true, which may change at any time.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.grafting import Board
     from litellm_cancel_guard.operator.overview import Surveyed
+    from litellm_cancel_guard.operator.presence import Presence
+
+
+_BODY = '{"key": ..., "slot": ...}, or {"key": ..., "all": true}'
 
 
 class Surveying(Protocol):
@@ -30,9 +35,11 @@ class Surveying(Protocol):
         settings: as they are in force.
         survey: looks at the slots; None where the guard is switched off or holds back.
         board: how each touch of LiteLLM stands.
+        presence: knows the other workers.
     """
 
     board: Board
+    presence: Presence
     settings: Any
     survey: Callable[[], Surveyed] | None
 
@@ -62,6 +69,7 @@ class Release(BaseModel):
     key: str = Field(min_length=4)
     slot: str | None = Field(default=None, min_length=1)
     all: bool = False
+    force: bool = False
 
     @model_validator(mode="after")
     def _says_which(self) -> Release:
@@ -85,14 +93,26 @@ def mount(app: Any, worker: Surveying, guard: Any) -> None:
         asked = _valid(Shown, dict(request.query_params))
         return {**await _answered(worker, lambda survey: _shown(survey, asked)), "grafts": _grafts(worker)}
 
+    async def health(user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
+        _demand(user, rights.ADMIN, rights.VIEWER)
+        try:
+            seen = await worker.presence.workers()
+        except GaugeUnavailableError as error:
+            raise rights.refusal(503, for_log(str(error))) from None
+        return {"answered_by": worker.presence.record().worker, "workers": [overview.introduced(one) for one in seen]}
+
     async def release(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
         _demand(user, rights.ADMIN)
-        asked = _valid(Release, await _body(request))
+        asked = _valid(Release, request.state.cancel_guard_body)
         return await _answered(worker, lambda survey: _released(survey, asked))
 
+    # Before LiteLLM's authentication: that reads what it takes for a form, and nobody can read it after it, or fails of
+    # a body that is no object with an error of its own.
+    readable: Any = {"dependencies": [Depends(there), Depends(_read)], "include_in_schema": False}
     common: Any = {"dependencies": [Depends(there)], "include_in_schema": False}
     app.add_api_route("/cancel_guard/slots", slots, methods=["GET"], **common)
-    app.add_api_route("/cancel_guard/release", release, methods=["POST"], **common)
+    app.add_api_route("/cancel_guard/health", health, methods=["GET"], **common)
+    app.add_api_route("/cancel_guard/release", release, methods=["POST"], **readable)
 
 
 def _demand(user: Any, *roles: str) -> None:
@@ -100,18 +120,24 @@ def _demand(user: Any, *roles: str) -> None:
         raise HTTPException(403, {"error": rights.NOT_ALLOWED})
 
 
-async def _body(request: Request) -> Any:
+async def _read(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise rights.refusal(415, f"send {_BODY} with content-type: application/json, not {kind or 'none'}")
     try:
-        return await request.json()
-    except ValueError:
-        raise HTTPException(400, {"error": 'the body is no JSON: send {"key": ..., "slot": ...}'}) from None
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise rights.refusal(400, f"the body is no JSON: send {_BODY}") from None
+    if not isinstance(body, dict):
+        raise rights.refusal(422, f"the body is no object: send {_BODY}")
+    request.state.cancel_guard_body = body
 
 
 def _valid(model: type[Any], given: Any) -> Any:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise HTTPException(422, {"error": "; ".join(map(_complaint, error.errors()))}) from None
+        raise rights.refusal(422, "; ".join(map(_complaint, error.errors()))) from None
 
 
 def _complaint(problem: Any) -> str:
@@ -122,14 +148,16 @@ def _complaint(problem: Any) -> str:
 
 async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
     if worker.survey is None:
-        raise HTTPException(503, {"error": "the guard is switched off, or holds back from this LiteLLM's limiter"})
+        raise rights.refusal(503, "the guard is switched off, or holds back from this LiteLLM's limiter")
     try:
         survey = worker.survey()
         return {"scope": survey.scope, **await act(survey)}
     except overview.NotHeldError as error:
-        raise HTTPException(404, {"error": str(error)}) from None
+        raise rights.refusal(404, str(error)) from None
+    except overview.StillRunsError as error:
+        raise rights.refusal(409, f'{error} Send "force": true to give them back all the same.') from None
     except (GaugeUnavailableError, GaugeCorruptError) as error:
-        raise HTTPException(503, {"error": for_log(str(error))}) from None
+        raise rights.refusal(503, for_log(str(error))) from None
 
 
 def _grafts(worker: Surveying) -> dict[str, str]:
@@ -148,4 +176,7 @@ async def _one(survey: Surveyed, key: str) -> list[Any]:
 
 async def _released(survey: Surveyed, asked: Release) -> dict[str, Any]:
     count = await overview.count_of(survey, asked.key)
-    return asdict(await overview.give_back(survey, count, overview.chosen(count, asked.slot)))
+    ids = overview.chosen(count, asked.slot)
+    if not asked.force:
+        overview.refuse_running(count, ids)
+    return asdict(await overview.give_back(survey, count, ids))

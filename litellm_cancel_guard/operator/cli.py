@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from litellm_cancel_guard.host import setup_files
-from litellm_cancel_guard.operator.commands import doctor, in_force, slots
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.setup_files import ConfigReading, LiteLLM
@@ -35,7 +35,28 @@ class _Refusal(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# By the module that has them: a command needs what it imports, and no other's.
+_ELSEWHERE = {
+    **dict.fromkeys(("status", "slots", "release", "reconcile"), "slots"),
+    "workers": "workers",
+    "doctor": "doctor",
+    "settings": "in_force",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f"litellm_cancel_guard.operator.commands.{_ELSEWHERE[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="litellm-cancel-guard")
 def main() -> None:
     """Give every max_parallel_requests slot of a LiteLLM proxy back exactly once."""
@@ -85,10 +106,6 @@ def demo(ctx: click.Context, redis: str | None, litellm: str | None, serve: bool
     from litellm_cancel_guard.demo.play import run
 
     ctx.exit(run(Options(redis=redis, litellm=litellm, serve=serve, turns=turns)))
-
-
-for command in (slots.status, slots.slots, slots.release, slots.reconcile, doctor.doctor, in_force.settings):
-    main.add_command(command)
 
 
 def _say_shim(litellm: LiteLLM, config: Path, *, always: bool) -> None:

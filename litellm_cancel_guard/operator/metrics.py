@@ -6,16 +6,19 @@ Gauges are sums over the living workers where ``PROMETHEUS_MULTIPROC_DIR`` is se
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.keyname import key_of
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.ledger.observer import Observer
+from litellm_cancel_guard.operator.shut_out import ShutOut
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
     from litellm_cancel_guard.lease.graft import Status
     from litellm_cancel_guard.ledger.observer import Observed
@@ -64,6 +67,9 @@ class Metrics(Observer):
         self._limit = self._gauge("slots_limit", "max_parallel_requests as last enforced.", key) if key else None
         self._acquired = self._counter("leases_acquired", "Requests that were given a slot.", key)
         self._refused = self._counter("requests_refused", "Requests of keys with a cap that were given no slot.", key)
+        self._shut_out = self._counter(
+            "requests_refused_shut_out", "Of the refused, those of keys that nothing was admitted of for five minutes."
+        )
         self._given_back = self._counter("leases_released", "Slots given back, by how the request ended.", ("ending",))
         self._lapsed = self._counter(
             "leases_lapsed",
@@ -81,8 +87,16 @@ class Metrics(Observer):
             "heartbeat_lateness_seconds", "How late the heartbeat beat: the event loop was blocked.", _LATENESS_BUCKETS
         )
         self._degraded = self._gauge("degraded", "Workers that count alone now, because Redis does not answer.")
+        # A worker killed in an outage stays in the gauge's sum (under uvicorn; LiteLLM clears it away from 1.103.11 on,
+        # proxy/prometheus_cleanup.py mark_dead_workers, not in 1.96.2): an alert on it never ends. It counts no second.
+        self._alone = self._counter("degraded_seconds", "Seconds that workers have counted alone.")
+        self._alone_since: float | None = None
+        self._shut = ShutOut()
         self._in_force = self._gauge(
             "in_force", "1 for the state of each touch of LiteLLM; added up over the workers.", ("graft", "state")
+        )
+        self._info = self._gauge(
+            "info", "Workers, from their start on, by what they run.", ("version", "litellm", "limiter", "redis")
         )
         self._proven = self._gauge("proven", "Workers on a LiteLLM that this version of the guard was proven on.")
         self._faults = self._counter("faults", "Faults inside the guard; the request went on as LiteLLM serves it.")
@@ -97,11 +111,14 @@ class Metrics(Observer):
     def acquired(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         self._of(self._acquired, request).inc()
         self._of(self._held, request).inc()
+        self._shut.admitted(request.gauge)
         if self._limit is not None:
             self._of(self._limit, request).set(request.limit)
 
     def refused(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         self._of(self._refused, request).inc()
+        if self._shut.refused(request.gauge):
+            self._shut_out.inc()
 
     def gave_back(self, request: Observed, held_for: float) -> None:  # noqa: ARG002, D102 - as in Observer
         self._of(self._held, request).dec()
@@ -122,13 +139,26 @@ class Metrics(Observer):
 
     def beat(self, late: float) -> None:  # noqa: D102 - as in Observer
         self._lateness.observe(late)
+        self._count_alone(on=self._alone_since is not None)
 
     def degraded(self, on: bool) -> None:  # noqa: D102 - as in Observer
         self._degraded.set(int(on))
+        self._count_alone(on=on)
+
+    def _count_alone(self, *, on: bool) -> None:
+        """Count the seconds since it was last asked; *on* is whether Redis is away from now on."""
+        now = time.monotonic()
+        if self._alone_since is not None:
+            self._alone.inc(now - self._alone_since)
+        self._alone_since = now if on else None
 
     def stands(self, status: Status) -> None:  # noqa: D102 - as in Observer
         for state in State:
             self._in_force.labels(status.graft.name, state.value).set(int(state is status.state))
+
+    def introduced(self, about: Mapping[str, str]) -> None:  # noqa: D102 - as in Observer
+        self._info.clear()
+        self._info.labels(**about).set(1)
 
     def known(self, *, proven: bool) -> None:  # noqa: D102 - as in Observer
         self._proven.set(int(proven))

@@ -10,12 +10,25 @@ from litellm_cancel_guard.lease.keyname import key_of
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.survey import Count, Place, Slot
+    from litellm_cancel_guard.lease.records import Seen
 
 _SHORTEST_PREFIX = 4
 
 
 class NotHeldError(Exception):
-    """What was asked for is not there, or is more than one; the message says which."""
+    """What was asked for is not there; the message says so."""
+
+
+class AtRestError(NotHeldError):
+    """No key of that name holds a slot: one that is at rest leaves nothing in Redis, nor does one that never was."""
+
+
+class AmbiguousError(NotHeldError):
+    """What was asked for is more than one."""
+
+
+class StillRunsError(Exception):
+    """A slot is of a request that runs; the message says where, and what would follow."""
 
 
 class Surveyed(Protocol):
@@ -61,16 +74,17 @@ async def count_of(survey: Surveyed, key: str) -> Count:
     """Return what is in flight for *key*; a key (sk-...), LiteLLM's hash of it, or how the hash begins.
 
     Raises:
-        NotHeldError: there is none such, or more than one.
+        AtRestError: there is none such.
+        AmbiguousError: there is more than one.
     """
     wanted = key_of(key.removeprefix("api_key:"))
     begins = key.lower() if re.fullmatch(rf"[0-9a-fA-F]{{{_SHORTEST_PREFIX},63}}", key) else wanted
     found = [place for place in await survey.places() if key_of(place.gauge).startswith(begins)]
     if not found:
-        raise NotHeldError("That key holds no slot (a key at rest leaves nothing in Redis).")
+        raise AtRestError("That key holds no slot (a key at rest leaves nothing in Redis).")
     if len(found) > 1:
         names = ", ".join(f"{place.prefix}{key_of(place.gauge)[:16]}" for place in found)
-        raise NotHeldError(f"That is more than one: {names}. Give more of the hash, or the namespace.")
+        raise AmbiguousError(f"That is more than one: {names}. Give more of the hash, or the namespace.")
     return await survey.count(found[0])
 
 
@@ -78,15 +92,31 @@ def chosen(count: Count, slot: str | None) -> list[str]:
     """Return the ids of all slots, or of the one that is or begins with *slot*.
 
     Raises:
-        NotHeldError: there is none such, or more than one.
+        NotHeldError: there is none such.
+        AmbiguousError: there is more than one.
     """
     ids = [held.id for held in count.slots]
     found = ids if slot is None else [slot] if slot in ids else [name for name in ids if name.startswith(slot)]
     if slot is not None and len(found) > 1:
-        raise NotHeldError(f"{len(found)} slots begin with {slot}: give more of it.")
+        raise AmbiguousError(f"{len(found)} slots begin with {slot}: give more of it.")
     if not found:
         raise NotHeldError("No such slot is held.")
     return found
+
+
+def refuse_running(count: Count, ids: list[str]) -> None:
+    """Raise StillRunsError if one of *ids* is of a worker that is alive."""
+    where = [_place(slot) for slot in count.slots if slot.id in ids and state_of(slot) == "alive"]
+    if where:
+        raise StillRunsError(
+            f"{len(where)} of them are of requests that run ({', '.join(sorted(set(where)))}): given back, more than "
+            "the limit would run, until their workers take them again with their next heartbeat."
+        )
+
+
+def _place(slot: Slot) -> str:
+    record = slot.seen.record if slot.seen else None
+    return f"{record.host}:{record.pid}" if record else "unknown"
 
 
 async def give_back(survey: Surveyed, count: Count, ids: list[str]) -> Released:
@@ -125,6 +155,24 @@ def state_of(slot: Slot) -> str:
     if slot.seen is None:
         return "unknown"
     return "silent" if slot.seen.silent else "alive"
+
+
+def introduced(seen: Seen) -> dict[str, Any]:
+    """Return what a worker says of itself for a script: of one with an older guard, what that says."""
+    record = seen.record
+    return {
+        "worker": record.worker,
+        "state": "silent" if seen.silent else "alive",
+        "last_beat_seconds": _rounded(seen.silent_for),
+        "host": record.host,
+        "pid": record.pid,
+        "guard": record.guard,
+        "litellm": record.litellm,
+        "limiter": record.limiter or None,
+        "not_in_force": dict(record.missing),
+        "settings": dict(record.settings),
+        "slots": record.slots,
+    }
 
 
 def _slot(slot: Slot) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import os
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host.setup_files import SetupError, load_mapping
+from litellm_cancel_guard.host.environ import resolved
+from litellm_cancel_guard.host.setup_files import SetupError, load_mapping, misplaced_blocks
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.settings import SettingsError, load_settings, resolved
+from litellm_cancel_guard.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,11 +93,14 @@ class ConfigWatch:
             steady, self._last = self._last in (None, seen), seen
             if seen == self._seen or not steady:
                 return self._block
-            blocks = load_mapping(self._path).get("callback_settings")
+            config = load_mapping(self._path)
         except (OSError, SetupError) as error:
             self._complain(f"{error} What was in force stays")
             return self._block
         first, self._seen = self._seen is None, seen
+        if lines := misplaced_blocks(config):
+            self._complain("; ".join(lines))
+        blocks = config.get("callback_settings")
         block = resolved(blocks.get("cancel_guard"), os.environ) if isinstance(blocks, dict) else None
         # It has come from somewhere else than this file.
         return self._block if first and block is None else block

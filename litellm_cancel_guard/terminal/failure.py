@@ -254,9 +254,7 @@ def _message(chain: list[BaseException], said: list[Any], texts: list[str], stat
     # An IndexError of LiteLLM's says nothing to a client, and its text is about LiteLLM's insides.
     told = [text for link, text in zip(chain, texts, strict=True) if _numeric(link) is not None]
     told_by_text = {transport.says(text) for text in texts}
-    if status in (BROKEN_OFF, GATEWAY_TIMEOUT) and (
-        transport.was_never_made(chain) or "never made" in told_by_text
-    ):
+    if status in (BROKEN_OFF, GATEWAY_TIMEOUT) and (transport.was_never_made(chain) or "never made" in told_by_text):
         return wording.UNREACHABLE
     if status == BROKEN_OFF and (any(map(transport.is_of_a_connection, chain)) or "broken" in told_by_text):
         return wording.CUT_OFF

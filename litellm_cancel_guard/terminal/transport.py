@@ -54,9 +54,9 @@ def is_of_a_client(error: BaseException) -> bool:
 
 
 def was_never_made(chain: Sequence[BaseException]) -> bool:
-    """Tell whether a *chain* of errors is of a connection that could not be made: refused, or no name, or no certificate.
+    """Tell whether a *chain* of errors is of a connection that could not be made: refused, no name, no certificate.
 
-    LiteLLM makes httpx's ConnectError also of aiohttp's error of one that was (1.83, custom_httpx/aiohttp_transport.py).
+    LiteLLM 1.83 makes a ConnectError also of the end of one that was made (custom_httpx/aiohttp_transport.py).
     """
     was_made = any(type(link).__name__ == "ClientOSError" for link in chain)
     return not was_made and any(name in _NEVER_MADE for link in chain for name in class_names(link))

@@ -1,4 +1,4 @@
-"""The benchmarks run, and what they say reaches the README. No figure is judged here."""
+"""The benchmarks run, and what they say reaches docs/. No figure is judged here."""
 
 from __future__ import annotations
 
@@ -18,16 +18,8 @@ from tests.harness.redis_server import require_redis_server
 
 ROOT = Path(__file__).parents[2]
 ABOUT = dict.fromkeys(("date", "machine", "guard", "python", "redis", "run"), "today")
-README = """before
-<!-- benchmarks:begin -->
-found before
-<!-- benchmarks:end -->
-between
-<!-- growth:begin -->
-older
-<!-- growth:end -->
-after
-"""
+PAGE = "before\n<!-- {0}:begin -->\nfound before\n<!-- {0}:end -->\nafter\n"
+PAGES = {name: PAGE.format(name) for name in ("benchmarks", "growth")}
 
 
 @pytest.mark.thorough
@@ -70,27 +62,30 @@ def test_commands_are_counted_however_the_network_cuts_them() -> None:
         assert [name for piece in pieces for name in commands.feed(piece)] == ["get", "ping"] * 2
 
 
-def test_the_readme_says_what_a_run_found_and_which_target_it_missed() -> None:
+def test_the_pages_say_what_a_run_found_and_which_target_it_missed() -> None:
     slow = ratio("throughput", "requests/s, plain", [(100.0, 90.0)], version="1.109.1", target=at_least(0.98))
     heavy = one("leases", "memory per lease, 10000 leases, 1 per key", "B", 900.0, target=at_most(1024))
-    text = rewritten(README, _results(slow, heavy))
+    pages = rewritten(PAGES, _results(slow, heavy))
+    text = pages["benchmarks"]
     assert "| requests/s, plain | >= 0.98 | 100 → 90: 0.9, missed |" in text
     assert "| memory per lease, 10000 leases, 1 per key | <= 1024 | 900 B |" in text
-    assert "found before" not in text
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
+    assert "A Redis runs its scripts on one core." in pages["growth"]
+    for text in pages.values():
+        assert "found before" not in text
+        assert text.startswith("before\n")
+        assert text.endswith("\nafter\n")
 
 
-def test_the_readme_says_so_where_its_figures_are_of_no_full_run() -> None:
+def test_the_page_says_so_where_its_figures_are_of_no_full_run() -> None:
     results = _results()
-    assert "**Not a full run**: today" in rewritten(README, results)
+    assert "**Not a full run**: today" in rewritten(PAGES, results)["benchmarks"]
     results["about"] = {**ABOUT, "run": "full"}
-    assert "Not a full run" not in rewritten(README, results)
+    assert "Not a full run" not in rewritten(PAGES, results)["benchmarks"]
 
 
-def test_a_readme_without_the_markers_is_left_alone() -> None:
+def test_a_page_without_its_markers_is_left_alone() -> None:
     with pytest.raises(SystemExit, match="growth:begin"):
-        rewritten(README.replace("growth:begin", "gone"), _results())
+        rewritten({**PAGES, "growth": "gone"}, _results())
 
 
 def _results(*figures: Any) -> dict[str, Any]:

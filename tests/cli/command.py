@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-COMMAND = (sys.executable, "-m", "litellm_cancel_guard.operator.cli")
+COMMAND = (sys.executable, "-m", "litellm_cancel_guard")
 Finished = subprocess.CompletedProcess[str]
 
 
@@ -84,8 +84,8 @@ def pretend_litellm(version: str, folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(described.parent)}
 
 
-def assert_one_clear_message(finished: Finished, *words: str) -> None:
-    assert finished.returncode == 2, finished
+def assert_one_clear_message(finished: Finished, *words: str, code: int = 2) -> None:
+    assert finished.returncode == code, finished
     assert finished.stderr.startswith("Error: "), finished
     assert "Traceback" not in finished.stderr
     assert len(finished.stderr.splitlines()) == 1, finished.stderr

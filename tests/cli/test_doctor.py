@@ -29,7 +29,13 @@ def config(folder: Path, redis: RedisServer | None = None, **more: Any) -> Path:
 
 
 def examined(*args: str | Path, code: int, env: dict[str, str] | None = None) -> dict[str, tuple[bool, str]]:
-    done = guard("doctor", *args, "--json", env=env)
+    """What doctor finds; without loading LiteLLM, which takes seconds and is for the tests of that."""
+    return loaded("--patience", "0", *args, code=code, env=env)
+
+
+def loaded(*args: str | Path, code: int, env: dict[str, str] | None = None) -> dict[str, tuple[bool, str]]:
+    patience = () if "--patience" in args else ("--patience", "100")
+    done = guard("doctor", *args, *patience, "--json", env=env, timeout=120)
     assert done.returncode == code, done
     return {finding["check"]: (finding["ok"], finding["text"]) for finding in json.loads(done.stdout)}
 
@@ -49,8 +55,67 @@ def test_where_nothing_has_to_be_done_each_is_a_tick(tmp_path: Path, redis_serve
 def test_the_limiter_of_the_installed_litellm_is_known(tmp_path: Path, redis_server: RedisServer) -> None:
     found = examined("--config", config(tmp_path, redis_server), code=0)
     assert found["limiter"] == (True, "the slots limiter")
-    printed = guard("doctor", "--config", tmp_path / "config.yaml").stdout
+    printed = guard("doctor", "--patience", "0", "--config", tmp_path / "config.yaml").stdout
     assert printed.count("✓") == len(found)
+
+
+@pytest.mark.timeout(240)
+def test_the_guard_is_tried_on_the_installed_litellm_and_on_the_redis_of_the_config(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    ok, text = loaded("--config", config(tmp_path, redis_server), code=0)["grafts"]
+    assert ok, text
+    assert "count the same in Redis" in text
+    assert redis_server.client.keys("*canary*") == []
+
+
+PATCHED = """
+from importlib.machinery import SourceFileLoader
+
+get_code = SourceFileLoader.get_code
+
+def patched(self, name):
+    if name != "litellm.proxy.hooks.parallel_request_limiter_v3":
+        return get_code(self, name)
+    text = self.get_source(name)
+    assert {old!r} in text
+    return compile(text.replace({old!r}, {new!r}), self.path, "exec")
+
+SourceFileLoader.get_code = patched
+"""
+
+
+def patched_litellm(folder: Path, old: str, new: str) -> dict[str, str]:
+    """Return an environment in which the text of LiteLLM's limiter is another."""
+    place = folder / "patched"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(PATCHED.format(old=old, new=new))
+    return {"PYTHONPATH": str(place)}
+
+
+def test_a_litellm_that_counts_elsewhere_is_found_out_and_what_is_lost_is_said(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    path = config(tmp_path, redis_server)
+    env = patched_litellm(tmp_path, "{{{key}:{value}}}:{rate_limit_type}", "{{{key}:{value}}}:v4:{rate_limit_type}")
+    found = loaded("--config", path, code=1, env=env)
+    ok, text = found["graft slots"]
+    assert (ok, found["grafts"][0]) == (False, False)
+    assert "LiteLLM's slot is not where the guard looks for it" in text
+    assert "slots leak as without the guard" in text
+
+
+def test_a_litellm_that_cannot_be_loaded_is_one_line(tmp_path: Path, redis_server: RedisServer) -> None:
+    env = patched_litellm(tmp_path, "import asyncio\n", "import no_such_module\n")
+    ok, text = loaded("--config", config(tmp_path, redis_server), code=1, env=env)["grafts"]
+    assert not ok
+    assert "No module named 'no_such_module'" in text
+    assert "\n" not in text
+
+
+def test_a_litellm_that_takes_too_long_to_load_is_one_line(tmp_path: Path, redis_server: RedisServer) -> None:
+    ok, text = loaded("--config", config(tmp_path, redis_server), "--patience", "0.01", code=1)["grafts"]
+    assert (ok, text) == (False, "not tried: LiteLLM was not loaded within 0.01 s; --patience gives it more")
 
 
 def test_the_missing_file_beside_an_old_litellms_config_is_told(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -144,3 +209,19 @@ def test_a_wrong_setting_is_named_and_the_exit_code_says_so(tmp_path: Path) -> N
     path = config(tmp_path, callback_settings={"cancel_guard": {"lease": 10}})
     done = guard("settings", "--config", path)
     assert (done.returncode, "no such setting" in done.stderr) == (1, True)
+
+
+def test_all_that_is_set_in_a_way_that_nobody_reads_is_told_by_settings_and_by_doctor(tmp_path: Path) -> None:
+    block = {"enabled": False, "lease_seconds": "soon"}
+    path = config(tmp_path, callback_settings={"cancel_guard": block, "cancelguard": {}})
+    env = {"CANCEL_GUARD_REDIS_TIMEOT": "1"}
+    done = guard("settings", "--config", path, "--json", env=env)
+    shown = json.loads(done.stdout)
+    assert (done.returncode, shown["enabled"]["value"], shown["lease_seconds"]["value"]) == (1, False, 30)
+    assert shown["lease_seconds"]["source"] == "default, for it is set wrongly"
+    ok, text = examined("--config", path, code=1, env=env)["settings"]
+    assert not ok
+    for part in ("cancel_guard: lease_seconds", "did you mean CANCEL_GUARD_REDIS_TIMEOUT?", "cancelguard: nobody"):
+        assert part in text
+        assert part in done.stderr
+    assert "The guard is off." in text

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import secrets
+import signal
+import subprocess
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -23,7 +25,7 @@ from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.lease.lease import Lease
 from litellm_cancel_guard.lease.records import Aside, Record
 from litellm_cancel_guard.lease.slotname import worker_name
-from tests.cli.command import Watching, asked, assert_one_clear_message, guard
+from tests.cli.command import COMMAND, Watching, asked, assert_one_clear_message, environ, guard
 from tests.cli.store import Store
 from tests.gauge.stores import start_cluster_node
 from tests.harness.process import LOOPBACK
@@ -86,7 +88,7 @@ class TestEachLayout:
         name = store.hold(key, "one", counting=counting)
         assert guard("release", name, "--redis", store.url).returncode == 1
         assert asked("slots", name, "--redis", store.url)["slots"] == 1
-        assert guard("release", name, "no-such-slot", "--redis", store.url).returncode == 1
+        assert_one_clear_message(guard("release", name, "no-such-slot", "--redis", store.url), "No such slot", code=3)
 
     def test_what_is_right_needs_no_reconciling(self, store: Store, key: str, counting: bool) -> None:
         store.hold(key, "one", counting=counting)
@@ -154,6 +156,48 @@ class TestWhoHoldsIt:
         assert table.count("host-a:4711") == 2
         assert "an older one" in table
 
+    def test_release_takes_nothing_from_a_request_that_runs_unless_it_is_forced(
+        self, store: Store, key: str, record: Record
+    ) -> None:
+        name = self.hold(store, key, record)
+        refused = guard("release", name, "--redis", store.url, "--yes")
+        assert_one_clear_message(refused, "2 of them are of requests that run (host-a:4711)", "--force", code=1)
+        assert asked("slots", name, "--redis", store.url)["slots"] == 3
+        assert asked("release", name, "an-older", "--redis", store.url, "--yes")["in_flight"] == 2
+        assert asked("release", name, "--redis", store.url, "--yes", "--force")["in_flight"] == 0
+
+    def test_workers_and_status_say_what_is_not_in_force(self, store: Store, key: str, record: Record) -> None:
+        seam = {"slots.seam": "stands aside: it counts elsewhere", "slots.order": "stands aside: it counts elsewhere"}
+        settings = {"lease_seconds": 60.0, "redis_timeout": 2.0}
+        self.hold(
+            store,
+            key,
+            replace(record, missing=seam, limiter="slots, in Redis", settings=settings, changed=["lease_seconds"]),
+        )
+        [one] = asked("workers", "--redis", store.url, code=1)
+        assert (one["state"], one["pid"], one["litellm"]) == ("alive", 4711, "1.109.1")
+        assert (one["not_in_force"], one["settings"]) == (seam, settings)
+        line = "host-a:4711: slots.seam, slots.order: stands aside: it counts elsewhere"
+        assert line in guard("status", "--redis", store.url).stdout
+        table = guard("workers", "--redis", store.url).stdout
+        assert "slots.seam, slots.order: stands aside" in table
+        assert "lease_seconds: 60" in table
+        assert "redis_timeout" not in table
+
+    def test_a_worker_with_an_older_guard_is_shown_with_what_it_says(
+        self, store: Store, server: RedisServer, key: str, record: Record
+    ) -> None:
+        self.hold(store, key, record)
+        name = f"cancel_guard:worker:{worker_name()}"
+        said = json.loads(str(server.client.get(name)))
+        for field in ("limiter", "missing", "settings", "changed", "slots"):
+            del said[field]
+        server.client.set(name, json.dumps(said), px=30_000)
+        server.client.set("cancel_guard:worker:torn", "{", px=30_000)
+        server.client.rpush("cancel_guard:worker:other", "x")
+        [one] = asked("workers", "--redis", store.url)
+        assert (one["pid"], one["slots"], one["limiter"], one["not_in_force"]) == (4711, None, None, {})
+
     def test_a_worker_that_was_killed_is_silent(
         self, store: Store, server: RedisServer, key: str, record: Record
     ) -> None:
@@ -190,6 +234,23 @@ def test_watch_shows_what_changes_and_outlives_a_redis_that_is_away(tmp_path: Pa
         watching.until("0 keys hold slots")
         assert watching.interrupted() == 0
     server.close()
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)], ids=["text", "json"])
+def test_watch_into_a_pipe_prints_one_look_after_the_other(store: Store, how: tuple[str, ...]) -> None:
+    argv = [*COMMAND, "status", "--watch", *how, "--redis", store.url]
+    with subprocess.Popen(argv, env=environ(), stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        try:
+            if how:
+                assert [json.loads(watching.stdout.readline()) for _ in range(2)] == [[], []]
+            else:
+                titles = (line for line in watching.stdout if "keys hold slots" in line)
+                assert [next(titles).strip() for _ in range(2)] == ["0 keys hold slots"] * 2
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(30) == 0
+        finally:
+            watching.kill()
 
 
 def test_reconcile_shows_first_and_mends_when_told_to(store: Store, server: RedisServer, key: str) -> None:
@@ -233,11 +294,16 @@ def test_a_beginning_that_fits_two_keys_is_refused(store: Store, server: RedisSe
 def test_a_key_at_rest_a_key_of_another_type_and_no_redis_are_one_clear_message(
     store: Store, server: RedisServer
 ) -> None:
-    assert_one_clear_message(guard("slots", "sk-nobody", "--redis", store.url), "holds no slot")
+    for command in ("slots", "release", "reconcile"):
+        done = guard(command, "sk-nobody", "--redis", store.url)
+        assert (done.returncode, done.stderr) == (0, ""), done
+    assert "holds no slot" in guard("slots", "sk-nobody", "--redis", store.url).stdout
+    assert asked("slots", "sk-nobody", "--redis", store.url) == {"slots": 0, "held": []}
+    assert asked("release", "sk-nobody", "--redis", store.url) == {"released": [], "in_flight": 0}
     name = f"{{api_key:{'cd' * 32}}}:max_parallel_requests"
     server.client.rpush(name, "something else")
-    assert_one_clear_message(guard("status", "--redis", store.url), "is of type list")
-    assert_one_clear_message(guard("status", "--redis", "redis://:secret@127.0.0.1:1"), "can't be asked")
+    assert_one_clear_message(guard("status", "--redis", store.url), "is of type list", code=4)
+    assert_one_clear_message(guard("status", "--redis", "redis://:secret@127.0.0.1:1"), "can't be asked", code=4)
     assert "secret" not in guard("status", "--redis", "redis://:secret@127.0.0.1:1").stderr
     assert_one_clear_message(guard("status"), "names no Redis")
 
@@ -264,9 +330,9 @@ def test_the_redis_of_a_config_and_of_the_environment_is_found_with_its_password
     )
     shown = asked("status", "--config", config, env={"PORT": port, "WORD": "secret", "REDIS_URL": "redis://elsewhere"})
     assert [one["key"] for one in shown] == [name]
-    environ = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": port, "REDIS_USERNAME": "operator", "REDIS_PASSWORD": "secret"}
-    assert len(asked("status", env=environ)) == 1
-    assert_one_clear_message(guard("status", env={**environ, "REDIS_PASSWORD": "wrong"}), "can't be asked")
+    hosts = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": port, "REDIS_USERNAME": "operator", "REDIS_PASSWORD": "secret"}
+    assert len(asked("status", env=hosts)) == 1
+    assert_one_clear_message(guard("status", env={**hosts, "REDIS_PASSWORD": "wrong"}), "can't be asked", code=4)
 
 
 def test_a_cluster_is_asked_on_all_its_nodes(tmp_path: Path) -> None:

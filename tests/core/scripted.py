@@ -62,7 +62,8 @@ class ScriptedGauge:
             if self.hold_acquire is not None:
                 await self.hold_acquire.wait()
         await asyncio.sleep(0)
-        return Admission(admitted=admitted, in_flight=len(self.slots))
+        holders = () if admitted else tuple(lease.id for lease in self.slots)
+        return Admission(admitted=admitted, in_flight=len(self.slots), holders=holders)
 
     async def release(self, lease: Lease) -> int:
         self.releases += 1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.host.grafting import Board, Meant, NotFoundError, Touch, is_grafted
+from litellm_cancel_guard.host.called import Meant
+from litellm_cancel_guard.host.grafting import Board, NotFoundError, Touch, is_grafted
 from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.lease.graft import Graft, State
 
@@ -203,3 +207,79 @@ def test_a_group_says_once_what_is_lost(caplog: pytest.LogCaptureFixture) -> Non
     assert [record.message.partition(". ")[0] for record in caplog.records] == [
         "cancel_guard: slots stands aside: it counts elsewhere"
     ]
+
+
+async def test_what_the_host_raises_keeps_nothing_alive(touch: Touch) -> None:
+    """A stream ends in what its source raises: kept by that traceback, it would keep the provider's connection."""
+    host = Host()
+
+    async def replacement(original: Callable[..., Any]) -> Any:
+        return await original()
+
+    async def swallowing(original: Callable[..., Any]) -> Any:
+        try:
+            await original()
+        except KeyError:
+            raise Meant(StopAsyncIteration()) from None
+
+    gone = weakref.ref(host)
+    gc.disable()
+    try:
+        for how in (replacement, swallowing):
+            touch.replace(host, "fails", how)
+            with suppress(KeyError, StopAsyncIteration):
+                await host.fails()
+            touch.take_out()
+            touch.in_force = True
+        del host
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_what_the_host_raises_bears_no_fault_of_the_guard(touch: Touch) -> None:
+    class Failing:
+        def fails(self) -> None:
+            raise KeyError("the host's own")
+
+    def replacement(original: Callable[..., Any]) -> Any:
+        try:
+            return original()
+        except KeyError:
+            raise ZeroDivisionError from None
+
+    host = Failing()
+    touch.replace(host, "fails", replacement)
+    with pytest.raises(KeyError) as raised:
+        host.fails()
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+def test_a_meant_error_keeps_its_own_cause_unless_it_is_raised_from_another(touch: Touch) -> None:
+    meant, own = PermissionError("not now"), ValueError("its own")
+    meant.__cause__ = own
+
+    def replacement(original: Callable[..., Any]) -> Any:
+        raise Meant(meant)
+
+    host = Host()
+    touch.replace(host, "called", replacement)
+    with pytest.raises(PermissionError) as raised:
+        host.called()
+    assert raised.value.__cause__ is own
+
+
+def test_a_mend_whose_faults_several_requests_meet_passes_everything_on() -> None:
+    board = Board([GRAFT], who=iter(range(9)).__next__)
+    board.takes_out = board.pass_on
+    touch, host = board.touch("a.graft"), Host()
+
+    def replacement(original: Callable[..., Any]) -> Any:
+        raise ZeroDivisionError
+
+    touch.replace(host, "called", replacement)
+    board.note("a.graft", State.IN_FORCE)
+    answers = [host.called() for _ in range(6)]
+    assert (answers, len(host.calls)) == (["the host's answer"] * 6, 6)
+    assert str(board.of("a.graft")) == "taken out: ZeroDivisionError in a.graft, met by 5 requests"
+    assert not touch.in_force

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.host.grafting import NotFoundError
+from litellm_cancel_guard.host import mends
+from litellm_cancel_guard.host.grafting import Board, NotFoundError
+from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.limiter.reservations import keeps_reservations, settle_once
 from litellm_cancel_guard.host.limiter.slots import Covered, save_releases
 from litellm_cancel_guard.host.limiter.tokens import gather
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.settings import Settings
 from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
@@ -50,9 +55,47 @@ def test_a_wrapper_around_the_host_is_not_taken_for_it() -> None:
     assert "called" not in vars(around)
 
 
-def test_a_property_is_no_method_to_mend() -> None:
+def test_what_is_not_there_is_nothing_to_mend() -> None:
     assert class_with("litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__anext__") is not None
-    assert class_with("integrations.custom_logger", "CustomLogger", "__doc__") is None
+    assert class_with("litellm_core_utils.streaming_handler", "CustomStreamWrapper", "no_such_method") is None
+    assert class_with("litellm_core_utils.streaming_handler", "NoSuchClass", "__anext__") is None
+
+
+@pytest.mark.parametrize(
+    ("graft", "module", "name", "method"),
+    [
+        ("stream.anthropic", "llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser"),
+        (
+            "stream.responses",
+            "responses.streaming_iterator",
+            "BaseResponsesAPIStreamingIterator",
+            "_handle_failure",
+        ),
+    ],
+)
+def test_a_mend_whose_method_has_become_a_property_stands_aside_and_is_not_called_needless(
+    monkeypatch: pytest.MonkeyPatch, graft: str, module: str, name: str, method: str
+) -> None:
+    monkeypatch.setattr(mends, "_put_in", {})
+    owner = getattr(import_module(f"litellm.{module}"), name)
+    monkeypatch.setattr(owner, method, property(lambda _: None))
+    board = Board(GRAFTS)
+    try:
+        mends.mend(Settings(), board)
+        assert str(board.of(graft)) == f"stands aside: {name}.{method} is no method here"
+    finally:
+        mends.take_out(board)
+
+
+def test_a_limiter_that_keeps_reservations_in_another_way_is_not_said_to_keep_none() -> None:
+    class Limiter:
+        _get_reserved_tokens_from_kwargs = _is_reservation_released = property(lambda _: 5)
+
+        def _mark_reservation_released(self) -> None: ...
+
+    assert keeps_reservations(Limiter())
+    with pytest.raises(NotFoundError, match="is no method here"):
+        settle_once(Limiter(), touch())
 
 
 @pytest.mark.parametrize("answer", [bool, "tuple[None, str]"])

@@ -36,9 +36,35 @@ async def test_the_one_above_the_cap_is_refused_and_holds_nothing(ledger: Ledger
     await ledger.admit(opened(ledger), KEY, 1)
     refused = opened(ledger)
 
-    assert await ledger.admit(refused, KEY, 1) == Admission(admitted=False, in_flight=1)
+    answer = await ledger.admit(refused, KEY, 1)
+    assert answer == Admission(admitted=False, in_flight=1)
+    assert answer.retry_after == 1
     await ledger.end(refused, Ending.REFUSED)
     assert (refused.lease, gauge.releases, len(gauge.slots)) == (None, 0, 1)
+
+
+async def test_when_to_come_back_goes_by_how_long_slots_were_held(ledger: Ledger) -> None:
+    before = opened(ledger)
+    await ledger.admit(before, KEY, 1)
+    assert before.held_since is not None
+    before.held_since -= 20
+    await ledger.end(before, Ending.COMPLETED)
+    await ledger.admit(opened(ledger), KEY, 1)
+
+    assert 20 <= (await ledger.admit(opened(ledger), KEY, 1)).retry_after <= 25
+
+
+async def test_who_is_admitted_is_no_longer_known_as_refused(ledger: Ledger) -> None:
+    held, refused, served = opened(ledger), opened(ledger), opened(ledger)
+    refused.caller = served.caller = 7
+    await ledger.admit(held, KEY, 1)
+    await ledger.admit(refused, KEY, 1)
+    known = ledger._turnover._gauges[KEY].refused
+    assert 7 in known
+
+    await ledger.end(held, Ending.COMPLETED)
+    await ledger.admit(served, KEY, 1)
+    assert 7 not in known
 
 
 async def test_it_is_released_once_however_many_say_that_it_ended(ledger: Ledger, gauge: ScriptedGauge) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.applications import Starlette
 
-from litellm_cancel_guard.host.serving import Noted, admitted, note_tasks, outer_task, refused, when_served
+from litellm_cancel_guard.host.serving import note_tasks, outer_task, when_served
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -162,49 +162,3 @@ async def test_without_an_application_the_running_task_is_all_there_is() -> None
     await asyncio.create_task(alone())
     await asyncio.sleep(0)
     assert acted == ["over"]
-
-
-REFUSED = {"type": "http.response.start", "status": 429, "headers": [(b"content-type", b"text/plain")]}
-
-
-async def started(message: dict[str, Any], act: Callable[[], object]) -> dict[str, Any]:
-    """What the server is handed of *message* where *act* was done in a task of the request."""
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    async def app(_: Any, __: Any, send: Any) -> None:
-        async def inner() -> None:
-            act()
-
-        await asyncio.create_task(inner())
-        await send(message)
-
-    await asyncio.create_task(Noted(app)(dict(POST), None, send))  # type: ignore[arg-type]
-    return sent[0]
-
-
-async def test_a_refusal_tells_its_client_when_to_come_back_whoever_makes_the_answer() -> None:
-    answer = await started(REFUSED, lambda: refused(429, 3))
-    assert answer["headers"] == [(b"content-type", b"text/plain"), (b"retry-after", b"3")]
-    assert REFUSED["headers"] == [(b"content-type", b"text/plain")]
-
-
-def refused_and_admitted() -> None:
-    refused(429, 3)
-    admitted()
-
-
-@pytest.mark.parametrize(
-    ("message", "act"),
-    [
-        pytest.param({**REFUSED, "headers": [(b"Retry-After", b"60")]}, lambda: refused(429, 3), id="another delay"),
-        pytest.param({**REFUSED, "status": 200}, lambda: refused(429, 3), id="an answer after all"),
-        pytest.param(REFUSED, refused_and_admitted, id="of a request that was admitted later"),
-        pytest.param(REFUSED, lambda: None, id="of a provider"),
-        pytest.param({**REFUSED, "headers": 5}, lambda: refused(429, 3), id="headers that are none"),
-    ],
-)
-async def test_every_other_answer_goes_out_as_it_is(message: dict[str, Any], act: Callable[[], object]) -> None:
-    assert await started(message, act) is message

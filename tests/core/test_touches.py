@@ -16,12 +16,12 @@ HOST = Path(litellm_cancel_guard.__file__).parent / "host"
 
 # What a request has for itself, by the names that it has in host/: it ends with the request.
 OF_A_REQUEST = {
-    *("answer", "book", "bridge", "closer", "error", "found"),
-    *("outcome", "seen", "served", "serving", "stream"),
+    *("answer", "asked", "book", "bridge", "closer", "error", "found"),
+    *("outcome", "seen", "served", "serving", "stream", "told"),
 }
 # The guard's own, and the marks on its own wrappers.
 OUR_OWN = {
-    *("self", "registry", "wrapper"),
+    *("self", "registry", "touch", "wrapper"),
     *("background_streaming_task", "chunk_processor", "_async_streaming", "shut_down"),
 }
 OTHERWISE = {

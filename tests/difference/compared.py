@@ -39,11 +39,23 @@ def sides(usual: Setup, proxies: Proxies, folder_of: Callable[[str], Path]) -> I
         store.close()
 
 
-async def compared(bare: Side, guarded: Side, provider: Provider, cases: Iterable[Case] = CASES) -> list[Difference]:
-    """Every difference between the two, with the name of what allows it, or None."""
+async def compared(
+    bare: Side, guarded: Side, provider: Provider, cases: Iterable[Case] = CASES, *, again: bool = False
+) -> list[Difference]:
+    """Every difference between the two, with the name of what allows it, or None.
+
+    *again*: what nothing allows is asked once more, and what does not come again is not told: on a busy machine a
+    client's patience ends now and then.
+    """
     version = bare.proxy.setup.version
     await play((bare, guarded), provider, [case for case in cases if case.exists(version)])
-    return judged(bare, guarded)
+    found = judged(bare, guarded)
+    doubtful = list(dict.fromkeys(same.case for same in found if same.case and same.allowed is None))
+    if not (again and doubtful):
+        return found
+    one, other = (Side(side.proxy, side.store, side.number) for side in (bare, guarded))
+    came_again = {same.case for same in await compared(one, other, provider, doubtful) if same.allowed is None}
+    return [same for same in found if same.allowed or same.case is None or same.case in came_again]
 
 
 def report(found: Iterable[Difference]) -> str:

@@ -25,8 +25,9 @@ WHOLE, MID, LEFT = (NAMED[f"chat-{act}-everything"] for act in ("whole", "mid429
 TOKENS = "{api_key:KEY}:tokens"
 
 
-def success(tokens: int) -> dict[str, Any]:
-    return {"event": "success", "total_tokens": tokens, "completion_tokens": tokens, "response_cost": tokens / 1000}
+def success(words: int, prompt: int = 0) -> dict[str, Any]:
+    counted = {"prompt_tokens": prompt, "completion_tokens": words, "total_tokens": prompt + words}
+    return {"event": "success", **counted, "response_cost": (prompt + words) / 1000}
 
 
 def chunk(text: str) -> str:
@@ -116,3 +117,11 @@ def test_a_failed_stream_may_end_in_the_providers_words_and_be_told_as_failed() 
         ("told", "log events", "told as failed"),
     ]
     assert {one.allowed for one in found(WHOLE, fail)} == {None}
+
+
+@pytest.mark.parametrize(("counted", "allowed"), [(6, "told as failed"), (5, None), (8, None)])
+def test_litellm_may_count_of_a_failed_stream_what_came_without_its_prompt(counted: int, allowed: str | None) -> None:
+    bare, guarded = side(0, MID), side(1, MID)
+    bare.seen[MID].told[-1] = success(6, prompt=3)
+    guarded.seen[MID].told[-1] = {**success(counted), "event": "failure"}
+    assert [(one.where, one.allowed) for one in judged(bare, guarded)] == [("log events", allowed)]

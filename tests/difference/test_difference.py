@@ -23,11 +23,14 @@ async def test_a_guarded_proxy_does_what_a_bare_one_does_but_for_what_is_allowed
     proxies: Proxies,
     provider: Provider,
     tmp_path_factory: pytest.TempPathFactory,
+    *,
+    pytestconfig: pytest.Config,
     found: dict[Version, list[Difference]],
 ) -> None:
     usual = Setup(litellm_version, guarded=False, provider=provider.url, redis_port=None, secure=provider.secure)
     with sides(usual, proxies, tmp_path_factory.mktemp) as (bare, guarded):
-        found[litellm_version] = await compared(bare, guarded, provider)
+        again = pytestconfig.getoption("difference_again")
+        found[litellm_version] = await compared(bare, guarded, provider, again=again)
         answered = {str(seen.status) for seen in guarded.seen.values()}
 
     unexplained = [difference for difference in found[litellm_version] if difference.allowed is None]

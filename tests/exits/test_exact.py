@@ -77,32 +77,6 @@ async def test_one_session_after_another_is_never_refused_at_a_cap_of_one(
             await held.turn(replace(caller.script(), chunks=2))
 
 
-# By their call type, of those that LiteLLM limits: an MCP client's refusal is the answer to a call, and has no header.
-REFUSING = (
-    *("chat", "text", "messages", "messages_claude", "responses", "genai", "embed", "responses_tools"),
-    *("pass_custom", "pass_anthropic", "pass_gemini", "pass_bedrock", "mcp_rest"),
-)
-
-
-@pytest.mark.parametrize("how", ["plain", "streamed"])
-@pytest.mark.parametrize("name", REFUSING)
-async def test_a_refusal_tells_its_client_to_come_back_in_a_second(caller: Caller, name: str, how: str) -> None:
-    """LiteLLM's own answer says 60 s, and clients obey (can1357/oh-my-pi#8854); without one, Codex gives up."""
-    route = ROUTES[name]
-    if how == "streamed" and not route.streams:
-        pytest.skip(f"{route.name} has no streams")
-    if name == "genai" and not caller.proxy.setup.version.hooks_genai:
-        pytest.skip("LiteLLM limits no request of Gemini's native route")
-    one = fresh_key(cap=1)
-    async with caller.holding(one, 1):
-        refused = await caller.whole(route, one, None, stream=how == "streamed")
-
-    assert refused.status == 429
-    assert "Limit type: max_parallel_requests" in refused.text
-    assert "In flight: 1" in refused.text
-    assert refused.headers.get("retry-after") == "1"
-
-
 async def test_a_refusal_uses_up_no_request_of_the_minute(caller: Caller) -> None:
     """LiteLLM counts the minute first and refunds nothing (BerriAI/litellm#39309)."""
     one, script = fresh_key(cap=1, rpm=2), replace(caller.script(), stall="headers")

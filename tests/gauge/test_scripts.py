@@ -15,9 +15,9 @@ TEXTS = {
     file.name.removesuffix(".lua"): file.read_text()
     for file in (resources.files("litellm_cancel_guard.gauge") / "lua").iterdir()
 }
-PRELUDE = "counted_mirror"
+PRELUDES = {"counted": "counted_mirror", "acquire": "holders"}
 FRAMES = {"together", "followed"}
-SCRIPTS = sorted(TEXTS.keys() - {PRELUDE} - FRAMES)
+SCRIPTS = sorted(TEXTS.keys() - set(PRELUDES.values()) - FRAMES)
 LEASE = Lease("api_key:x", "a")
 CALLS = [
     call
@@ -36,8 +36,8 @@ def header_and_code(name: str) -> tuple[str, str]:
     """The comment a script begins with, and what runs, the shared start included."""
     lines = TEXTS[name].splitlines()
     length = next(i for i, line in enumerate(lines) if not line.startswith("--"))
-    prelude = TEXTS[PRELUDE] if name.startswith("counted") else ""
-    return "\n".join(lines[:length]), prelude + "\n".join(lines[length:])
+    preludes = [TEXTS[prelude] for part, prelude in PRELUDES.items() if part in name.split("_")]
+    return "\n".join(lines[:length]), "".join(preludes) + "\n".join(lines[length:])
 
 
 def used(code: str) -> set[str]:

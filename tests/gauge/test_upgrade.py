@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litellm_cancel_guard.gauge.redis import RedisGauge
-from litellm_cancel_guard.lease.lease import FollowUp, Lease
+from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
 from tests.gauge.stores import GAUGE, LAYOUTS, LEASE_SECONDS, LIMITER_KEY, TIMEOUT_SECONDS, Store
 
 if TYPE_CHECKING:
@@ -104,6 +104,34 @@ async def test_what_goes_along_with_an_acquire_runs_in_the_other_layout_too(
     followed = FollowUp("redis.call('SET', KEYS[1], ARGV[1], 'PX', 1000) return 7", (f"{{{GAUGE}}}:requests",), ("x",))
     admission = await worker(second).acquire(Lease(GAUGE, "b"), CAP, followed)
     assert (admission.admitted, admission.in_flight, admission.followed) == (True, 2, 7)
+
+
+class Turning:
+    """A client before each of whose first calls the key has gone over to the layout that is not asked for."""
+
+    def __init__(self, client: Any, witness: Any, turns: int) -> None:
+        self._client, self._witness, self.turns = client, witness, turns
+
+    async def execute_command(self, name: str, script: str, count: int, *given: Any) -> Any:
+        if name == "EVALSHA":
+            await self._witness.delete(LIMITER_KEY)
+            if self.turns:
+                self.turns -= 1
+                of_slots = count == len(NEW.keys_of(GAUGE))
+                theirs = self._witness.set(LIMITER_KEY, 1) if of_slots else self._witness.zadd(LIMITER_KEY, {"it": 1})
+                await theirs
+        return await self._client.execute_command(name, script, count, *given)
+
+
+async def test_a_key_that_goes_over_time_and_again_while_it_is_asked_for_is_still_counted(
+    store: Store, first: str, second: str
+) -> None:
+    client = Turning(store.client, store.witness, turns=7)
+    layout = replace({"old": OLD, "new": NEW}[first], beyond={"old": OLD, "new": NEW}[second])
+    gauge = RedisGauge(lambda: client, layout, lease_seconds=LEASE_SECONDS, timeout_seconds=TIMEOUT_SECONDS)
+    lease = Lease(GAUGE, "a")
+    assert await gauge.acquire(lease, CAP) == Admission(True, 1)
+    assert client.turns == 0
 
 
 async def test_never_more_than_the_cap_while_both_come_and_go(

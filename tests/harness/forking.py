@@ -54,7 +54,7 @@ class Seedling:
 
     def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
         self.living.append(self)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._children: list[Forked] = []
         self.log = folder / "seedling.log"
         with self.log.open("ab") as log:
@@ -73,9 +73,10 @@ class Seedling:
 
     def fork(self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path) -> Forked:
         given = {"argv": list(argv), "env": dict(env), "cwd": str(folder), "log": str(log)}
-        self._children = [child for child in self._children if child.poll() is None]
-        self._children.append(Forked(self, self.ask(fork=given)))
-        return self._children[-1]
+        with self._lock:
+            self._children = [child for child in self._children if child.poll() is None]
+            self._children.append(Forked(self, self.ask(fork=given)))
+            return self._children[-1]
 
     @property
     def idle(self) -> bool:

@@ -145,6 +145,7 @@ class Proxies:
         self._numbers = itertools.count(1)
         self._shared: OrderedDict[Setup, Proxy] = OrderedDict()
         self._broken: dict[Setup, RuntimeError] = {}
+        self.logs: list[Path] = []
 
     def shared(self, setup: Setup) -> Proxy:
         """A running proxy of this setup, perhaps with a history; keys are what keeps tests apart."""
@@ -161,7 +162,9 @@ class Proxies:
     def start(self, setup: Setup) -> Proxy:
         """A proxy for the caller alone, who stops it."""
         python = self._python_of(setup.version)
-        return Proxy(setup, python, self._folder_of(f"proxy-{next(self._numbers)}"), self._seedbed)
+        proxy = Proxy(setup, python, self._folder_of(f"proxy-{next(self._numbers)}"), self._seedbed)
+        self.logs.append(proxy.log)
+        return proxy
 
     def _start_another(self, setup: Setup) -> Proxy:
         # A proxy that can't start says so to every test that asks, but takes its time only once.

@@ -29,6 +29,7 @@ class Session:
     Attributes:
         events: what the proxy has sent so far.
         over: whether the proxy has closed it.
+        reason: what it says of why it did.
     """
 
     def __init__(self, route: SocketRoute, socket: aiohttp.ClientWebSocketResponse[Any]) -> None:
@@ -36,6 +37,7 @@ class Session:
         self._socket = socket
         self.events: list[dict[str, Any]] = []
         self.over = False
+        self.reason = ""
 
     @property
     def text(self) -> str:
@@ -75,7 +77,7 @@ class Session:
         if message.type in _TEXT:
             self.events.append(json.loads(message.data))
             return True
-        self.over = True
+        self.over, self.reason = True, str(message.extra or "")
         return False
 
 

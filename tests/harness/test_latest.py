@@ -64,3 +64,20 @@ def test_a_verdict_is_noted_among_those_that_are_known(tmp_path: Path) -> None:
     latest.write_proven(path, harmful, full=False)
     noted = [(number, said["result"], said["played"]) for number, said in json.loads(path.read_text()).items()]
     assert noted == [("1.80.17", "harmful", "short"), ("1.110.2", "whole", "full")]
+
+
+def test_a_cell_is_judged_by_what_it_does_twice_and_beside_litellm_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Result(admitted=CAP, in_redis=1, left=1)
+    second = {(): {"chance": RIGHT, "worse": lost, "as bad": lost}, ("--bare",): {"worse": RIGHT, "as bad": lost}}
+    monkeypatch.setattr(latest, "_again", lambda number, cells, path, *flags: {c: second[flags][c] for c in cells})
+    played = {"right": RIGHT, **second[()], "chance": lost}
+    failed = [Failure("matrix", f"test_slots_come_back[{cell}-1.99.0]", "") for cell in ("chance", "worse", "as bad")]
+    verdict = Verdict("1.99.0", {"matrix": 4}, failed)
+
+    latest._judge_cells(verdict, played, tmp_path)
+    assert verdict.harm == ["worse: +1 left, alone +0"]
+    assert [failure.name for failure in verdict.failed if failure.name not in verdict.alone] == [failed[1].name]
+    assert verdict.held == {"matrix": "2/4"}
+    assert Verdict("1.99.0", {"matrix": 4}, failed[2:], alone=verdict.alone).result == "whole"

@@ -12,6 +12,7 @@ from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.host import mends
 from litellm_cancel_guard.host.configured import Configured
 from litellm_cancel_guard.host.grafting import Touch
+from litellm_cancel_guard.host.limiter.canary import Proof, Verdict
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.settings import Settings
@@ -105,3 +106,28 @@ async def test_switched_off_hot_it_takes_all_out_when_the_last_slot_is_back_and_
     await client.end(Ending.COMPLETED)
     worker._adopt(Settings(enabled=False), guard)
     await until_nothing_is_changed(before)
+
+
+@pytest.mark.parametrize("state", [State.STANDS_ASIDE, State.TAKEN_OUT])
+async def test_a_change_of_settings_puts_nothing_back_that_the_canary_or_its_faults_took_out(
+    before: Before, limiter: Any, monkeypatch: pytest.MonkeyPatch, state: State
+) -> None:
+    disproven = state is State.STANDS_ASIDE
+
+    async def canary(*_: Any, **__: Any) -> Proof:
+        return Proof(Verdict.DISPROVEN, "it counts elsewhere") if disproven else Proof(Verdict.PROVEN)
+
+    monkeypatch.setattr("litellm_cancel_guard.host.limiter.prove", canary)
+    guard = _PROXY_CancelGuard()
+    worker = guard._worker
+    await worker.prepared(guard)
+    if not disproven:
+        worker.board.who = iter(range(5)).__next__
+        for _ in range(5):
+            worker.board.fault(worker.board.of("slots.seam").graft, ZeroDivisionError())
+
+    worker._adopt(Settings(lease_seconds=20), guard)
+    await worker.prepared(guard)
+    assert worker.settings.lease_seconds == 20
+    assert not worker.counts()
+    assert {status.state for status in worker.board.group("slots")} - {State.NOT_NEEDED} == {state}

@@ -4,7 +4,7 @@
     pytest -m matrix --litellm all --matrix-json bare.json --bare        what LiteLLM alone leaves behind; nothing fails
     pytest -m matrix --litellm all --matrix-differing                    only cells in which a version differs (CI)
     pytest -m matrix --matrix-short --matrix-workers 2                       a few minutes of it, on two proxies in turn
-    python -m tests.matrix.table bare.json guarded.json                  the README's table from the two
+    python -m tests.matrix.table bare.json guarded.json                  the table in docs/measured.md from the two
 
 The cells of one version share its proxies and are played side by side, each with a key of its own.
 """

@@ -1,4 +1,4 @@
-"""The README's tables of endings, from runs without the guard and with it.
+"""The tables of endings in docs/measured.md, from runs without the guard and with it.
 
 python -m tests.matrix.table RUN.json...
 
@@ -16,7 +16,7 @@ from tests.harness.versions import VERSIONS, named
 from tests.matrix.cells import ALL, BARE, GAPS, NEVER, Cell, exists
 from tests.matrix.play import CAP, REQUESTS, Result
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "measured.md"
 BEGIN, END = "<!-- exits:begin -->", "<!-- exits:end -->"
 BALANCED = "."
 
@@ -160,7 +160,7 @@ def table(bare: Marks, guarded: Marks) -> str:
             _SUMMARY.format(right=right, cells=len(said), cap=CAP, above=CAP + 2),
             *summary(bare, versions),
             "",
-            "<details>",
+            '<details markdown="1">',
             "<summary>Ending by ending, and what was left out</summary>",
             "",
             _DETAILS.format(requests=REQUESTS, cap=CAP, but=but),
@@ -182,9 +182,9 @@ def main(paths: list[str]) -> None:
     if missing := unplayed(guarded):
         raise SystemExit(f"{len(missing)} cells were not played with the guard, {missing[0]} among them: play them")
     keep(bare)
-    before, rest = README.read_text().split(BEGIN)
+    before, rest = PAGE.read_text().split(BEGIN)
     _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{table(bare, guarded)}\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n{table(bare, guarded)}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ ON: dict[str, Any] = {
 }
 # LiteLLM's own authentication: without a database there is the master key, and no other.
 OWN = ON["settings"].replace("admin_auth.user_api_key_auth", "null")
-SLOTS, RELEASE = "/cancel_guard/slots", "/cancel_guard/release"
+SLOTS, RELEASE, HEALTH = "/cancel_guard/slots", "/cancel_guard/release", "/cancel_guard/health"
 
 
 @pytest.fixture
@@ -66,6 +66,15 @@ class Admin:
 
     async def post(self, **body: Any) -> httpx.Response:
         return await self._http.post(f"{self._proxy.url}{RELEASE}", json=body, headers=self._headers)
+
+    async def post_raw(self, content: bytes, kind: str) -> httpx.Response:
+        headers = {**self._headers, **({"content-type": kind} if kind else {})}
+        return await self._http.post(f"{self._proxy.url}{RELEASE}", content=content, headers=headers)
+
+    async def health(self) -> Any:
+        answer = await self._http.get(f"{self._proxy.url}{HEALTH}", headers=self._headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     async def shown(self, key: Key) -> Any:
         answer = await self.get(key=key.name)
@@ -157,13 +166,16 @@ async def test_a_slot_that_is_given_back_is_free_until_its_worker_beats(
     async with caller.holding(key, 3):
         shown = await admin.shown(key)
         slot = shown["held"][0]["slot"]
-        answer = await admin.post(key=key.name[:12], slot=slot)
+        refused = await admin.post(key=key.name[:12], slot=slot)
+        assert refused.status_code == 409
+        assert "of requests that run" in refused.json()["error"]["message"]
+        answer = await admin.post(key=key.name[:12], slot=slot, force=True)
         assert (answer.status_code, answer.json()) == (
             200,
             {"scope": "all workers", "key": key.name, "slots": [slot], "in_flight": 2},
         )
         assert await settled(lambda: gauge(redis_server.client, key), 3) == 3, "its request runs: it is taken again"
-        assert len((await admin.post(key=key.secret, all=True)).json()["slots"]) == 3
+        assert len((await admin.post(key=key.secret, all=True, force=True)).json()["slots"]) == 3
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
 
 
@@ -173,7 +185,9 @@ async def test_what_cannot_be_understood_is_refused_with_what_to_send(
     admin = Admin(http, two_workers)
 
     async def complaint(answer: httpx.Response) -> tuple[int, str]:
-        return answer.status_code, str(answer.json()["detail"]["error"])
+        error = answer.json()["error"]
+        assert error["code"] == str(answer.status_code)
+        return answer.status_code, str(error["message"])
 
     assert await complaint(await admin.post(key="ab" * 32)) == (422, "give either the slot, or all: true")
     assert await complaint(await admin.post(key="ab" * 32, slot="x", all=True)) == (
@@ -191,6 +205,48 @@ async def test_what_cannot_be_understood_is_refused_with_what_to_send(
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{}", "", 415),
+        (b"key=abcd&all=true", "application/x-www-form-urlencoded", 415),
+        (b"--a--", "multipart/form-data; boundary=a", 415),
+        (b"{}", "text/plain", 415),
+        (b"", "application/json", 400),
+        (b"{", "application/json", 400),
+        (b"\xff", "application/json; charset=utf-8", 400),
+        (b"[]", "application/json", 422),
+        (b"null", "application/json", 422),
+        (b'{"key": 7, "all": true}', "application/json", 422),
+    ],
+)
+async def test_a_body_that_is_none_is_refused_in_litellms_shape(
+    two_workers: Proxy, http: httpx.AsyncClient, body: bytes, kind: str, status: int
+) -> None:
+    answer = await Admin(http, two_workers).post_raw(body, kind)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, str(status)), answer.text
+
+
+async def test_every_worker_is_there_from_its_start_on_with_what_is_in_force(
+    two_workers: Proxy, http: httpx.AsyncClient
+) -> None:
+    admin, pids = Admin(http, two_workers), set(two_workers.workers)
+
+    async def all_there() -> bool:
+        seen = {one["pid"]: one for one in (await admin.health())["workers"]}
+        return pids <= seen.keys()
+
+    await wait_until(all_there, "both workers have said that they are there")
+    shown = await admin.health()
+    ours = [one for one in shown["workers"] if one["pid"] in pids]
+    assert shown["answered_by"] in {one["worker"] for one in ours}
+    for one in ours:
+        assert (one["state"], one["litellm"]) == ("alive", str(two_workers.setup.version))
+        assert one["limiter"] in ("slots, in Redis", "counting, in Redis")
+        assert "slots.seam" not in one["not_in_force"], one
+        assert (one["settings"]["lease_seconds"], one["settings"]["admin_routes"]) == (6, True)
+
+
 async def test_without_redis_a_worker_shows_its_own_slots(
     without_redis: Proxy, call_on: Callable[[Proxy], Caller], key: Key, http: httpx.AsyncClient
 ) -> None:
@@ -199,8 +255,10 @@ async def test_without_redis_a_worker_shows_its_own_slots(
         shown = await admin.shown(key)
         assert (shown["slots"], shown["limit"], {held["worker_state"] for held in shown["held"]}) == (2, 4, {"alive"})
         assert {held["pid"] for held in shown["held"]} <= set(without_redis.workers)
-        answer = await admin.post(key=key.name, slot=shown["held"][0]["slot"])
+        answer = await admin.post(key=key.name, slot=shown["held"][0]["slot"], force=True)
         assert (answer.json()["scope"], answer.json()["in_flight"]) == ("this worker", 1)
+        [alone] = (await admin.health())["workers"]
+        assert (alone["limiter"].endswith("in the process"), alone["slots"]) == (True, 2), "its requests run"
 
 
 async def test_litellm_lists_the_guard_under_a_name_that_tells_what_it_is(

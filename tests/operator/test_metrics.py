@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from litellm_cancel_guard.ledger.observer import Observed, Observer, Observers
 from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.shut_out import ShutOut
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.harness.routes import ROUTES
@@ -66,6 +68,15 @@ def test_a_slot_is_counted_once_when_taken_and_once_by_its_ending(ending: Ending
 
     after = value("leases_acquired_total"), value("slots_held"), value("leases_released_total", ending=ending.value)
     assert after == (before[0] + 1, before[1], before[2] + 1)
+
+
+def test_a_worker_is_counted_by_what_it_runs_and_once() -> None:
+    registry = counting()
+    about = {"version": "0.2.0", "litellm": "1.110.2", "redis": "yes"}
+    registry.observer.introduced({**about, "limiter": "none that the guard knows"})
+    registry.observer.introduced({**about, "limiter": "slots, in Redis"})
+    assert value("info", **about, limiter="slots, in Redis") == 1
+    assert value("info", **about, limiter="none that the guard knows") == 0
 
 
 def test_a_slot_that_lapsed_is_no_release() -> None:
@@ -125,6 +136,84 @@ def test_terminal_errors_are_counted_in_closed_sets_of_labels(route: str, status
 
 def test_every_protocol_of_a_terminal_error_is_a_label() -> None:
     assert set(metrics.ROUTES) == {protocol.value for protocol in Protocol}
+
+
+def test_the_seconds_of_an_outage_are_counted_by_each_beat_and_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is killed stays in the gauge's sum; an alert on these ends."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    registry = counting()
+    seconds = [value("degraded_seconds_total")]
+
+    def after(passed: float, told: Callable[[], None]) -> None:
+        now[0] += passed
+        told()
+        seconds.append(value("degraded_seconds_total"))
+
+    after(10, lambda: registry.observer.beat(0.0))
+    after(1, lambda: registry.observer.degraded(on=True))
+    after(4, lambda: registry.observer.beat(0.0))
+    after(2, lambda: registry.observer.degraded(on=True))
+    after(3, lambda: registry.observer.degraded(on=False))
+    after(50, lambda: registry.observer.beat(0.0))
+    assert [round(second - seconds[0], 6) for second in seconds] == [0, 0, 0, 4, 6, 9, 9]
+
+
+class TestShutOut:
+    """Refusals of a key that gets no slot, without its name."""
+
+    def refused(self, shut: ShutOut, now: list[float], gauge: str, seconds: float, every: float = 10.0) -> list[bool]:
+        told = []
+        for _ in range(int(seconds / every)):
+            now[0] += every
+            told.append(shut.refused(gauge))
+        return told
+
+    def test_one_key_of_a_hundred_shows_after_five_minutes_of_refusals_alone(self) -> None:
+        now = [0.0]
+        shut = ShutOut(lambda: now[0])
+        told = []
+        for _ in range(40):
+            now[0] += 10.0
+            told.append(shut.refused("stuck"))
+            for number in range(100):
+                assert not shut.refused(f"busy {number}")
+                shut.admitted(f"busy {number}")
+        assert told == [False] * 30 + [True] * 10
+
+    def test_a_slot_between_two_refusals_ends_it(self) -> None:
+        now = [0.0]
+        shut = ShutOut(lambda: now[0])
+        assert not any(self.refused(shut, now, "key", 290))
+        shut.admitted("key")
+        assert not any(self.refused(shut, now, "key", 290))
+
+    def test_two_refusals_with_more_than_five_minutes_between_them_say_nothing(self) -> None:
+        now = [0.0]
+        shut = ShutOut(lambda: now[0])
+        assert not any(self.refused(shut, now, "key", 3000, every=301.0))
+
+    def test_it_keeps_no_more_keys_than_ten_thousand(self) -> None:
+        now = [0.0]
+        shut = ShutOut(lambda: now[0])
+        for number in range(10_100):
+            shut.refused(f"key {number}")
+        assert len(shut._streaks) == 10_000
+        now[0] = 300.0
+        assert shut.refused("key 10099")
+        assert not shut.refused("key 0")
+
+
+def test_a_refusal_of_a_key_that_gets_no_slot_is_counted_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShutOut, "refused", lambda _, gauge: gauge == GAUGE)
+    registry = counting()
+    before = value("requests_refused_total"), value("requests_refused_shut_out_total")
+    for gauge in (GAUGE, "api_key:other"):
+        request = Request("acompletion")
+        registry.hold(request, Lease(gauge), 4)
+        registry.drop(request)
+        registry.end(request, Ending.REFUSED)
+    assert (value("requests_refused_total"), value("requests_refused_shut_out_total")) == (before[0] + 2, before[1] + 1)
 
 
 def test_every_fault_that_the_guard_logs_is_counted_once_for_all_instances() -> None:

@@ -1,4 +1,4 @@
-"""The README's table of settings is what the model says; `python -m tests.operator.test_readme` writes it."""
+"""The table of settings in docs/ is what the model says; `python -m tests.operator.test_readme` writes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from litellm_cancel_guard.operator.reload import AT_THE_START
 from litellm_cancel_guard.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings:begin -->\n", "<!-- settings:end -->"
 
 
@@ -32,10 +32,10 @@ def rewritten(text: str) -> str:
     return f"{before}{BEGIN}{table()}{END}{after}"
 
 
-def test_the_readme_has_every_setting_as_the_model_says() -> None:
-    text = README.read_text()
+def test_the_page_has_every_setting_as_the_model_says() -> None:
+    text = PAGE.read_text()
     assert rewritten(text) == text, "write it with: python -m tests.operator.test_readme"
 
 
 if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text()))
+    PAGE.write_text(rewritten(PAGE.read_text()))

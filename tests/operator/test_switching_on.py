@@ -1,4 +1,4 @@
-"""The callback is added to a running proxy, as the README says for each kind of server: no stream is cut."""
+"""The callback is added to a running proxy, as docs/operations.md says for each kind of server: no stream is cut."""
 
 from __future__ import annotations
 

@@ -98,6 +98,7 @@ STREAMED: dict[str, Json] = {
     "empty": {"break_step": 0, "break_by": "end"},
     "first429": {"error_step": 0},
     "first500": {"error_step": 0, "error_status": 500},
+    "first400": {"error_step": 0, "error_status": 400},
     "opened429": {"error_step": 0, "error_as": "opened"},
     "mid429": _MID,
     "close": {"break_step": 2, "break_by": "end"},

@@ -1,4 +1,4 @@
-"""What clients see of each failure, without the guard and with it, and the README's table of that.
+"""What clients see of each failure, without the guard and with it, and the table of that in docs/failing-streams.md.
 
     pytest tests/terminal/test_matrix.py --litellm 1.83.14 --terminal-table one.json
     python -m tests.terminal.table one.json other.json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.terminal.cells import Cell
     from tests.terminal.sdks import Outcome
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "failing-streams.md"
 BEGIN, END = "<!-- failures:begin -->", "<!-- failures:end -->"
 
 _LEGEND = """\
@@ -117,8 +117,8 @@ def main(paths: list[str]) -> None:
         for version, told in json.loads(Path(path).read_text()).items():
             for state in told:
                 runs[version][state] |= told[state]
-    before, rest = README.read_text().split(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n{markdown(runs)}\n{END}{rest.split(END)[1]}")
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{markdown(runs)}\n{END}{rest.split(END)[1]}")
 
 
 TABLE = Table()

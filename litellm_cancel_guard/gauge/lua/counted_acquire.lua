@@ -12,13 +12,15 @@
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  limit: slots that may be held at once
 -- ARGV[4]  id of the slot
--- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; 0 first, and without it, if refused.
+-- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; if refused, {0, slots in flight, slots
+-- dropped, {ids of the slots in flight}}, none of more than 64.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
 local lease, limit, slot = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local held, lapsed = prune()
-if held + unguarded + 1 > limit and not redis.call('ZSCORE', slots, slot) then
-  return { 0, write(held), lapsed }
+if held + unguarded + 1 > limit then
+  local holders = held_by_others(slots, held, slot)
+  if holders then return { 0, write(held), lapsed, holders } end
 end
 held = held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
 prolong(lease)

@@ -11,7 +11,8 @@
 -- ARGV[2]  lease; seconds
 -- ARGV[3]  limit: slots that may be held at once
 -- ARGV[4]  id of the slot
--- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; 0 first, and without it, if refused.
+-- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; if refused, {0, slots in flight, slots
+-- dropped, {ids of the slots in flight}}, none of more than 64.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
 if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
@@ -22,8 +23,9 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 local lapsed = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
 local held = redis.call('ZCARD', key)
-if held + 1 > limit and not redis.call('ZSCORE', key, slot) then
-  return { 0, held, lapsed }
+if held + 1 > limit then
+  local holders = held_by_others(key, held, slot)
+  if holders then return { 0, held, lapsed, holders } end
 end
 held = held + redis.call('ZADD', key, string.format('%.6f', now + lease - horizon), slot)
 

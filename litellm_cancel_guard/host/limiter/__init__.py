@@ -14,7 +14,7 @@ from litellm_cancel_guard.host.limiter.detection import (
     recognise,
 )
 from litellm_cancel_guard.host.limiter.fail_closed import FAILS_CLOSED, fails_closed, would_fail_closed
-from litellm_cancel_guard.host.limiter.gauges import describe, gauge_for, namespacing, survey_of
+from litellm_cancel_guard.host.limiter.gauges import describe, gauge_for, kind_of, namespacing, notice_for, survey_of
 from litellm_cancel_guard.host.limiter.order import enclose, precede, put_in_order
 from litellm_cancel_guard.host.limiter.refusal import tell_the_truth
 from litellm_cancel_guard.host.limiter.reservations import keeps_reservations, settle_once
@@ -43,7 +43,9 @@ __all__ = [
     "fails_closed",
     "find_limiter",
     "gauge_for",
+    "kind_of",
     "litellm_version",
+    "notice_for",
     "precede",
     "prove",
     "put_in_order",

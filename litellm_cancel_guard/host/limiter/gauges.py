@@ -7,13 +7,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host import facts
 from litellm_cancel_guard.host.limiter.detection import litellm_version
+from litellm_cancel_guard.host.setup_files import LiteLLM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.gauge.layout import Layout
+    from litellm_cancel_guard.gauge.notice import Notice
     from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
     from litellm_cancel_guard.host.limiter.detection import Recognised
     from litellm_cancel_guard.lease.records import Aside, Record
@@ -74,6 +77,23 @@ def survey_of(recognised: Recognised, gauge: Any, record: Callable[[], Record]) 
     return Survey(cache.init_async_client(), namespace=namespace, window_seconds=recognised.window_seconds)
 
 
+def kind_of(recognised: Recognised) -> str:
+    """Return which limiter it is, and where it counts: of a few words, for a label."""
+    return f"{recognised.shape}, {'in the process' if recognised.redis_cache is None else 'in Redis'}"
+
+
+def notice_for(limiter: Any, timeout: Callable[[], float]) -> Notice | None:
+    """Return where this worker says that it is there, whatever the shape of *limiter*; None where it has no Redis."""
+    from litellm_cancel_guard.gauge.notice import Notice
+
+    cache = getattr(getattr(getattr(limiter, "internal_usage_cache", None), "dual_cache", None), "redis_cache", None)
+    look_up = getattr(cache, "init_async_client", None)
+    if not callable(look_up):
+        return None
+    scripts_do = (LiteLLM.installed().release or ()) >= facts.NAMESPACED_SCRIPTS_SINCE
+    return Notice(LookedUp(look_up), _namespacing(limiter, cache, scripts_do=scripts_do), timeout)
+
+
 def describe(recognised: Recognised, settings: Settings) -> str:
     """Return the line that says what the guard has attached itself to."""
     where = "in process" if recognised.redis_cache is None else "in Redis"
@@ -94,9 +114,13 @@ def _layout(recognised: Recognised) -> Layout:
 
 def namespacing(recognised: Recognised) -> Callable[[str], str]:
     """Return what the limiter's scripts do to their keys (F7)."""
-    made_with = getattr(recognised.redis_cache, "store_settings", None)
-    if made_with is not None and hasattr(recognised.limiter, "rate_limits"):
+    return _namespacing(recognised.limiter, recognised.redis_cache, scripts_do=recognised.namespaced)
+
+
+def _namespacing(limiter: Any, cache: Any, *, scripts_do: bool) -> Callable[[str], str]:
+    made_with = getattr(cache, "store_settings", None)
+    if made_with is not None and hasattr(limiter, "rate_limits"):
         prefix = f"{made_with.namespace}:" if made_with.namespace else ""
         return lambda key: key if key.startswith(prefix) else prefix + key
-    fix: Any = getattr(recognised.redis_cache, "check_and_fix_namespace", None)
-    return fix if recognised.namespaced and fix is not None else str
+    fix: Any = getattr(cache, "check_and_fix_namespace", None)
+    return fix if scripts_do and fix is not None else str

@@ -12,15 +12,15 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import facts, serving
+from litellm_cancel_guard.host.refused import Refused
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
 
-RETRY_AFTER_SECONDS = 1
 _TOO_MANY = 429
 
-# Beside LiteLLM's own fields of a status: how many were in flight when the guard refused.
-IN_FLIGHT = "cancel_guard_in_flight"
+# Beside LiteLLM's own fields of a status: how many were in flight when the guard refused, and when to ask again.
+IN_FLIGHT, RETRY_AFTER = "cancel_guard_in_flight", "cancel_guard_retry_after"
 
 _RESETS_AT = re.compile(r"Limit resets at: [^\"]*")
 
@@ -51,15 +51,15 @@ def _refusal(response: Any) -> Any:
 
 
 def _amend(error: Any, status: Any) -> None:
-    serving.refused(_TOO_MANY, RETRY_AFTER_SECONDS)
-    in_flight = status[IN_FLIGHT]
-    says = f"In flight: {in_flight}. A slot comes free when one of them ends."
+    in_flight, seconds = status[IN_FLIGHT], status[RETRY_AFTER]
+    serving.refused(Refused(_TOO_MANY, seconds, facts.CAP, limit=status["current_limit"], in_flight=in_flight))
+    says = f"In flight: {in_flight}. A slot comes free when one of them ends. Please try again in {seconds}s."
     for name in ("detail", "message"):
         text = getattr(error, name, None)
         if isinstance(text, str):
             setattr(error, name, _RESETS_AT.sub(says, text))
     headers = getattr(error, "headers", None)
     if isinstance(headers, dict):
-        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-        comes_free = datetime.now(timezone.utc) + timedelta(seconds=RETRY_AFTER_SECONDS)
+        headers["retry-after"] = str(seconds)
+        comes_free = datetime.now(timezone.utc) + timedelta(seconds=seconds)
         headers["reset_at"] = comes_free.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -15,6 +15,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from litellm_cancel_guard.host.grafting import NotFoundError, has_methods
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
@@ -27,6 +29,7 @@ _RESERVED = ("reserved_tokens", "itpm_reserved_tokens", "otpm_reserved_tokens")
 
 _READ, _RELEASED = "_get_reserved_tokens_from_kwargs", "_is_reservation_released"
 _MARK_RELEASED = "_mark_reservation_released"
+_MARKS = (_READ, _RELEASED, _MARK_RELEASED)
 
 # One for each request, kept by the lock that LiteLLM has for its slot: what a request reserved takes no reference.
 _turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
@@ -34,7 +37,7 @@ _turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
 def keeps_reservations(limiter: Any) -> bool:
     """Tell whether *limiter* keeps a book of what a request reserved; up to 1.83 it reserves nothing."""
-    return _book_of(limiter) is not None or _keeps_marks(limiter)
+    return any(getattr(limiter, name, None) is not None for name in _MARKS) or _book_of(limiter) is not None
 
 
 def settle_once(limiter: Any, touch: Touch) -> None:
@@ -43,9 +46,12 @@ def settle_once(limiter: Any, touch: Touch) -> None:
     Raises:
         NotFoundError: it settles in another way.
     """
-    if _keeps_marks(limiter):
+    by_marks = has_methods(limiter, *_MARKS)
+    if by_marks:
         _by_marks(limiter, touch)
     reserved_now = _book_of(limiter)
+    if not (by_marks or callable(reserved_now)):
+        raise NotFoundError("the limiter keeps what a request reserved in another way")
     if reserved_now is None:
         return
     for name in _SETTLING:
@@ -90,10 +96,6 @@ def _forget(book: Any) -> None:
     book.reserved_tokens = 0
     if hasattr(book, "ptu_reserved_tokens"):
         book.ptu_reserved_tokens = 0
-
-
-def _keeps_marks(limiter: Any) -> bool:
-    return all(callable(getattr(limiter, name, None)) for name in (_READ, _RELEASED, _MARK_RELEASED))
 
 
 def _by_marks(limiter: Any, touch: Touch) -> None:

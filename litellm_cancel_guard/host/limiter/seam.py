@@ -13,10 +13,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.host import facts, serving
-from litellm_cancel_guard.host.grafting import Meant, is_grafted
+from litellm_cancel_guard.host.called import Meant
+from litellm_cancel_guard.host.grafting import is_grafted
 from litellm_cancel_guard.host.limiter.counting import counted_by_litellm
-from litellm_cancel_guard.host.limiter.refusal import IN_FLIGHT, RETRY_AFTER_SECONDS
+from litellm_cancel_guard.host.limiter.refusal import IN_FLIGHT, RETRY_AFTER
 from litellm_cancel_guard.host.limiter.together import Waiting, decide_with
+from litellm_cancel_guard.host.refused import Refused
 from litellm_cancel_guard.lease.lease import CountUnknownError, Ending
 from litellm_cancel_guard.redaction.records import log
 
@@ -112,7 +114,8 @@ class _Seam:
                 return response or await original(descriptors, *args, **kwargs)
             status = _status(capped["key"], limit, admission)
             if not admission.admitted:
-                return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, IN_FLIGHT: admission.in_flight}]}
+                told = {IN_FLIGHT: admission.in_flight, RETRY_AFTER: admission.retry_after}
+                return {"overall_code": facts.OVER_LIMIT, "statuses": [{**status, **told}]}
             serving.admitted()
             response = response or await rest()
             refused = _refuses(response)
@@ -148,7 +151,7 @@ class _Seam:
             return await self._admits.admit(request, gauge, limit, follow_up)
         except CountUnknownError as unknown:
             await self._admits.end(request, Ending.REFUSED)
-            raise Meant(_unavailable()) from unknown
+            raise Meant(_unavailable(unknown.retry_after)) from unknown
         except Exception:
             log.exception("cancel_guard: a request could not be admitted by the guard; LiteLLM counts it alone")
             await self._admits.end(request, Ending.REFUSED)
@@ -167,13 +170,13 @@ async def _decide_the_rest(
     return await original(descriptors, *args, **kwargs)
 
 
-def _unavailable() -> Exception:
+def _unavailable(seconds: int) -> Exception:
     """Return what LiteLLM turns into a 503 in the shape of the route, as it does with its own (F11)."""
     from fastapi import HTTPException
 
-    text = "Rate limit could not be verified: the slots in flight can't be counted now. Try again later."
-    error: Any = HTTPException(_UNAVAILABLE, detail=text, headers={"retry-after": str(RETRY_AFTER_SECONDS)})
-    serving.refused(_UNAVAILABLE, RETRY_AFTER_SECONDS)
+    text = f"Rate limit could not be verified: the slots in flight can't be counted. Please try again in {seconds}s."
+    error: Any = HTTPException(_UNAVAILABLE, detail=text, headers={"retry-after": str(seconds)})
+    serving.refused(Refused(_UNAVAILABLE, seconds, "count_unknown"))
     # Routes with an error handler of their own (/v1/messages up to 1.83) look for these before they print the object.
     error.message, error.type = text, "service_unavailable_error"
     return error  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.mends import (
     answers,
     anthropic,
@@ -71,11 +72,16 @@ def take_out(board: Board) -> None:
 def _mend(board: Board, mended: Callable[..., bool], put_in: Callable[[Touch], bool]) -> None:
     name = f"stream.{mended.__module__.rpartition('.')[2]}"
     if name in _put_in:
-        board.note(name, State.IN_FORCE)
+        if _put_in[name].in_force:
+            board.note(name, State.IN_FORCE)
         return
     touch = board.touch(name)
     try:
         done = put_in(touch)
+    except NotFoundError as reason:
+        touch.take_out()
+        board.note(name, State.STANDS_ASIDE, str(reason))
+        return
     except Exception as fault:
         touch.take_out()
         log.exception("cancel_guard: %s could not be put in; LiteLLM is as it was there", name)

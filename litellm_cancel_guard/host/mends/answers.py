@@ -5,24 +5,24 @@ Every route makes its answer of a `ProxyException`, after the failure hook (1.80
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.host.mends.headers import name_delay
 from litellm_cancel_guard.redaction import for_client
-from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting
 from litellm_cancel_guard.terminal.events import openai_type
-from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
+from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR, Failure
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
+from litellm_cancel_guard.terminal.wording import UNREADABLE
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
-    from litellm_cancel_guard.terminal.failure import Failure
     from litellm_cancel_guard.terminal.sighting import Sighting
 
 
+_SUCCESS = range(200, 300)
 # A body that is nested deeper says nothing to anybody.
 _DEEPEST = 16
 
@@ -32,21 +32,16 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     answer = class_with("proxy._types", "ProxyException", "to_dict")
     if answer is None:
         return False
-    original = answer.__init__
 
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         seen = sighting.current()
-        if seen is None:
-            return
-        try:
+        if seen is not None:
             _redact(self)
             _say(self, seen)
-        except Exception:
-            log.exception("cancel_guard: an answer stays in LiteLLM's words")
+            _tell_no_success(self)
 
-    touch.put(answer, "__init__", init)
+    touch.replace(answer, "__init__", init)
     return True
 
 
@@ -75,6 +70,16 @@ def _say(answer: Any, seen: Sighting) -> None:
     if str(answer.code) != str(failure.status):
         answer.code, answer.type = str(failure.status), openai_type(failure)
     name_delay(answer.headers, seen.retry_after)
+
+
+def _tell_no_success(answer: Any) -> None:
+    """Have an error no status of a success: LiteLLM 1.83 has it where it could not read the body that came with one.
+
+    Its words are LiteLLM's about its parser, with half of the answer in them.
+    """
+    if str(answer.code).isdigit() and int(answer.code) in _SUCCESS:
+        failure = Failure(BROKEN_OFF, UNREADABLE)
+        answer.code, answer.type, answer.message = str(failure.status), openai_type(failure), failure.message
 
 
 def _is_about(code: str, failure: Failure, told_as: int) -> bool:

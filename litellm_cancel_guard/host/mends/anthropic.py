@@ -6,10 +6,11 @@ API does not return a status code in the chunk error". The type is the status.
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.host.taken_over import as_taken_over
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     iterator = class_with("llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser")
     if iterator is None:
         return False
-    original = iterator.chunk_parser
 
-    @functools.wraps(original)
-    def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+    def chunk_parser(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return original(self, chunk, *args, **kwargs)
         except Exception as error:
@@ -34,11 +33,10 @@ def mend(_settings: Settings, touch: Touch) -> bool:
                 raise
             from litellm.llms.anthropic.common_utils import AnthropicError
 
-            raise AnthropicError(status_code=failure.status, message=failure.message) from _named(
-                ProviderStreamError(failure), error
-            )
+            told = AnthropicError(status_code=as_taken_over(failure.status), message=failure.message)
+            raise Meant(told) from _named(ProviderStreamError(failure), error)
 
-    touch.put(iterator, "chunk_parser", chunk_parser)
+    touch.replace(iterator, "chunk_parser", chunk_parser)
     return True
 
 

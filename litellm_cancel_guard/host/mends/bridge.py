@@ -7,7 +7,6 @@ reports a failure it becomes nothing, or a bare end: what it said is noted on it
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.mends.found import class_with
@@ -32,10 +31,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
 
 
 def _note_the_end(iterator: Any, touch: Touch) -> None:
-    original = iterator.chunk_parser
-
-    @functools.wraps(original)
-    def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+    def chunk_parser(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         kind = event_type(chunk)
         if kind in _ENDS:
             self.guard_finished = True
@@ -43,4 +39,4 @@ def _note_the_end(iterator: Any, touch: Touch) -> None:
             self.guard_failure = failure_in(plain(chunk))
         return original(self, chunk, *args, **kwargs)
 
-    touch.put(iterator, "chunk_parser", chunk_parser)
+    touch.replace(iterator, "chunk_parser", chunk_parser)

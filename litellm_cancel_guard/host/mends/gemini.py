@@ -8,9 +8,9 @@ llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py). From 1.95 on it en
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in, failure_in_text
 from litellm_cancel_guard.terminal.wording import embedded_json
@@ -39,10 +39,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
 
 
 def _mend_buffer(iterator: Any, touch: Touch) -> None:
-    original = iterator.handle_accumulated_json_chunk
-
-    @functools.wraps(original)
-    def handle_accumulated_json_chunk(self: Any, chunk: str, *args: Any, **kwargs: Any) -> Any:
+    def handle_accumulated_json_chunk(original: Any, self: Any, chunk: str, *args: Any, **kwargs: Any) -> Any:
         if not chunk.startswith(_FIELDS):
             # Newlines say where a text was cut; a JSON text has none that matter.
             self.guard_last_text = (getattr(self, "guard_last_text", "") + chunk)[-_KEPT:]
@@ -56,7 +53,7 @@ def _mend_buffer(iterator: Any, touch: Touch) -> None:
             _raise_what_is_left(self)
         return None
 
-    touch.put(iterator, "handle_accumulated_json_chunk", handle_accumulated_json_chunk)
+    touch.replace(iterator, "handle_accumulated_json_chunk", handle_accumulated_json_chunk)
 
 
 def _raise_what_is_left(stream: Any) -> None:
@@ -69,14 +66,11 @@ def _raise_what_is_left(stream: Any) -> None:
     else:
         failure = failure_in_text(left) if left.strip(_HARMLESS) else None
     if failure is not None:
-        raise _error(failure)
+        raise Meant(_error(failure))
 
 
 def _mend_parser(iterator: Any, touch: Touch) -> None:
-    original = iterator.chunk_parser
-
-    @functools.wraps(original)
-    def chunk_parser(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+    def chunk_parser(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         if not _is_read(self):
             return original(self, chunk, *args, **kwargs)
         failure = failure_in(chunk) if isinstance(chunk, list) else None
@@ -86,9 +80,9 @@ def _mend_parser(iterator: Any, touch: Touch) -> None:
             failure = failure_in(chunk) if isinstance(chunk, dict) and "candidates" not in chunk else None
             if failure is None:
                 return parsed
-        raise _error(failure)
+        raise Meant(_error(failure))
 
-    touch.put(iterator, "chunk_parser", chunk_parser)
+    touch.replace(iterator, "chunk_parser", chunk_parser)
 
 
 def _is_read(stream: Any) -> bool:

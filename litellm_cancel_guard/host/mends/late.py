@@ -11,11 +11,11 @@ writes the pings runs in the context from before the hooks.
 
 from __future__ import annotations
 
-import functools
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.grafting import has_methods
 from litellm_cancel_guard.redaction import for_client
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting, wording
@@ -38,13 +38,11 @@ _FIRST_ERROR = 400
 def mend(touch: Touch) -> bool:
     """Wrap what opens the answers of LiteLLM's own routes; those that pass through import it by its name."""
     module: Any = sys.modules.get(_MODULE)
-    if not all(hasattr(module, name) for name in _NEEDED):
+    if not has_methods(module, *_NEEDED):
         return False
-    original = module.open_sse_before_first_byte
 
-    @functools.wraps(original)
     async def open_sse_before_first_byte(
-        produce_response: Any, ping_interval_seconds: Any, *args: Any, **kwargs: Any
+        original: Any, produce_response: Any, ping_interval_seconds: Any, *args: Any, **kwargs: Any
     ) -> Any:
         if ping_interval_seconds is None or args:
             return await original(produce_response, ping_interval_seconds, *args, **kwargs)
@@ -54,7 +52,7 @@ def mend(touch: Touch) -> bool:
         serving.opened = True
         return answer
 
-    touch.put(module, "open_sse_before_first_byte", open_sse_before_first_byte)
+    touch.replace(module, "open_sse_before_first_byte", open_sse_before_first_byte)
     return True
 
 

@@ -8,9 +8,9 @@ stream that it reads: a router that puts a fallback in its place takes the error
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.terminal.events import anthropic_body
 from litellm_cancel_guard.terminal.failure import Failure, failure_in
@@ -34,14 +34,11 @@ def mend(_settings: Settings, touch: Touch) -> bool:
 
 
 def _tell_failures(bridge: Any, touch: Touch) -> None:
-    original = bridge.__anext__
-
-    @functools.wraps(original)
-    async def __anext__(self: Any) -> Any:  # noqa: N807 - LiteLLM's method
+    async def __anext__(original: Any, self: Any) -> Any:  # noqa: N807 - LiteLLM's method
         told = getattr(self, "guard_told", False)
         # Asked once more, 1.110 tells its failure hook; the older ones may say that they end well.
         if told and not getattr(self, "_stream_failed", False):
-            raise StopAsyncIteration
+            raise Meant(StopAsyncIteration())
         try:
             chunk = await original(self)
         except StopAsyncIteration:
@@ -52,7 +49,7 @@ def _tell_failures(bridge: Any, touch: Touch) -> None:
         failure = _noted(self)
         return chunk if failure is None or _may_pass(self, chunk, failure) else _tell(self, failure)
 
-    touch.put(bridge, "__anext__", __anext__)
+    touch.replace(bridge, "__anext__", __anext__)
 
 
 def _noted(bridge: Any) -> Failure | None:

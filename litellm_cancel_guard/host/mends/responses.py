@@ -7,11 +7,11 @@ that answers in its place is another stream, and bears none.
 
 from __future__ import annotations
 
-import functools
 import json
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.grafting import has_methods
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in, failure_of, note_on
 
@@ -37,12 +37,10 @@ def mend(_settings: Settings, touch: Touch) -> bool:
 
 
 def _see_events(base: Any, touch: Touch) -> None:
-    original = base._process_chunk
     # 1.108 on: it raises what a fallback takes over, and would not where the guard had raised first.
     tells_its_end = hasattr(base, "_raise_if_ended_without_terminal_event")
 
-    @functools.wraps(original)
-    def _process_chunk(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+    def _process_chunk(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(chunk, str) and '"error"' in chunk:
             event = _event(chunk)
             _note(self, event)
@@ -55,26 +53,24 @@ def _see_events(base: Any, touch: Touch) -> None:
             raise ProviderStreamError(self.guard_failure)
         return original(self, chunk, *args, **kwargs)
 
-    touch.put(base, "_process_chunk", _process_chunk)
+    touch.replace(base, "_process_chunk", _process_chunk)
 
 
 def _see_failures(base: Any, touch: Touch) -> None:
     """Note on what the stream raises what it had reported; or on the stream what it raises, which a bridge swallows."""
-    handle = getattr(base, "_handle_failure", None)
-    if not callable(handle):
+    if not has_methods(base, "_handle_failure"):
         return
 
-    @functools.wraps(handle)
-    def _handle_failure(self: Any, exception: Exception, *args: Any, **kwargs: Any) -> Any:
+    def _handle_failure(original: Any, self: Any, exception: Exception, *args: Any, **kwargs: Any) -> Any:
         # The event itself was seen just before and says more: 1.93 raises a 500 of its own for every one.
         noted = getattr(self, "guard_failure", None)
         if noted is None:
             self.guard_failure = failure_of(exception)
         else:
             note_on(exception, noted)
-        return handle(self, exception, *args, **kwargs)
+        return original(self, exception, *args, **kwargs)
 
-    touch.put(base, "_handle_failure", _handle_failure)
+    touch.replace(base, "_handle_failure", _handle_failure)
 
 
 def _event(line: str) -> dict[str, Any]:

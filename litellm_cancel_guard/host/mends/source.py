@@ -9,12 +9,9 @@ And where the source ends without a finish_reason, LiteLLM invents `stop` (up to
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, cut_off, failure_in_text, failure_of
 from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 from litellm_cancel_guard.terminal.sighting import current
@@ -59,25 +56,18 @@ def mend(settings: Settings, touch: Touch) -> bool:
 
 
 def _watch_init(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
-    original = wrapper_class.__init__
-
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         if type(self) is wrapper_class:
             _watch(self, tell_truncation=tell_truncation)
 
-    touch.put(wrapper_class, "__init__", init)
+    touch.replace(wrapper_class, "__init__", init)
 
 
 def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> None:
     """Watch a source that is only made when the first chunk is asked for (Gemini, Vertex, Bedrock)."""
-    original = wrapper_class.fetch_stream
-    if not inspect.iscoroutinefunction(original):
-        raise NotFoundError("CustomStreamWrapper.fetch_stream is no coroutine function")
 
-    @functools.wraps(original)
-    async def fetch_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def fetch_stream(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             fetched = await original(self, *args, **kwargs)
         except Exception as error:
@@ -89,7 +79,7 @@ def _watch_fetch(wrapper_class: Any, touch: Touch, *, tell_truncation: bool) -> 
         _watch(self, tell_truncation=tell_truncation)
         return fetched
 
-    touch.put(wrapper_class, "fetch_stream", fetch_stream)
+    touch.replace(wrapper_class, "fetch_stream", fetch_stream)
 
 
 def _watch(wrapper: Any, *, tell_truncation: bool) -> None:

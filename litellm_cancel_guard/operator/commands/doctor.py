@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,15 @@ from litellm_cancel_guard.gauge.probe import examine
 from litellm_cancel_guard.host import proven, setup_files
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED
 from litellm_cancel_guard.host.redis_settings import target_of
+from litellm_cancel_guard.operator.commands import grafts, running
+from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.in_force import settings_of
 from litellm_cancel_guard.operator.commands.redis_options import TIMEOUT_SECONDS, Refusal, say_json
-from litellm_cancel_guard.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from litellm_cancel_guard.gauge.connect import Target
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -34,31 +37,32 @@ _SLOW_TIKTOKEN = (0, 12)
 _OLDEST_REDIS = (5, 0)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What was looked at.
-
-    Attributes:
-        check: what.
-        ok: whether nothing has to be done.
-        text: what was found, or what to do.
-    """
-
-    check: str
-    ok: bool
-    text: str
-
-
 @click.command(epilog=_EXIT_CODES, short_help="Look at everything the guard needs, and say what to do.")
 @click.option("--config", type=click.Path(path_type=Path), help="LiteLLM's config.yaml.")
 @click.option("--redis", "url", metavar="URL", help="The Redis of the proxy, instead of the one in the config.")
+@click.option(
+    "--url",
+    "proxy",
+    metavar="URL",
+    help=f"Ask the proxy that runs there instead, with an admin's key from {' or '.join(running.KEYS)}.",
+)
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    help="How long LiteLLM may take to be loaded, to try the guard on it; 0: it is not tried.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def doctor(config: Path | None, url: str | None, as_json: bool) -> None:
+def doctor(config: Path | None, url: str | None, proxy: str | None, patience: float, as_json: bool) -> None:
     """Look at the config, how the guard is loaded, LiteLLM and Redis; run it where the proxy runs.
 
-    In Redis it takes a slot of a key that nobody has and gives it back, which shows that its rights suffice.
+    In Redis it takes a slot of a key that nobody has and gives it back, which shows that its rights suffice. In a
+    process of its own it attaches the guard to LiteLLM's limiter on that Redis, as each worker does, and says what
+    would be in force. With --url it says so of each worker of a running proxy, where admin_routes is true.
     """
-    findings = [*_litellm(), *(_config(config) if config else ()), _settings(config), _redis(url, config)]
+    findings = [*running.asked(proxy)] if proxy else _examined_here(config, url, patience)
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
@@ -66,6 +70,17 @@ def doctor(config: Path | None, url: str | None, as_json: bool) -> None:
             mark = click.style("✓", fg="green") if finding.ok else click.style("✗", fg="red")
             click.echo(f"{mark} {finding.check}: {finding.text}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _examined_here(config: Path | None, url: str | None, patience: float) -> list[Finding]:
+    redis, target = _redis(url, config)
+    findings = [*_litellm(), *(_config(config) if config else ()), _settings(config)]
+    # What is wrong with these it would find, too, and only later; a LiteLLM that was withdrawn is not to be loaded.
+    fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
+    findings.append(redis)
+    if fit and patience and (target is None or redis.ok):
+        findings += grafts.tried(target, settings_of(config).settings, patience)
+    return findings
 
 
 def _litellm() -> Iterator[Finding]:
@@ -150,10 +165,11 @@ def _loading(config: Path) -> Finding:
 
 
 def _settings(config: Path | None) -> Finding:
-    try:
-        settings, where = settings_of(config)
-    except SettingsError as error:
-        return Finding("settings", False, f"{error}. Until then the defaults hold.")
+    found = settings_of(config)
+    settings, where = found.settings, found.where
+    if found.wrong:
+        off = "" if settings.enabled else " The guard is off."
+        return Finding("settings", False, f"{'; '.join(found.wrong)}. Everything else that is set holds.{off}")
     if not settings.enabled:
         return Finding("settings", False, "enabled is false: the guard stands aside.")
     litellms = where["on_redis_error"]
@@ -161,14 +177,18 @@ def _settings(config: Path | None) -> Finding:
     return Finding("settings", True, f"valid{told}; `litellm-cancel-guard settings` shows them.")
 
 
-def _redis(url: str | None, config: Path | None) -> Finding:
+def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None]:
     try:
         target = target_of(url, setup_files.load_mapping(config) if config else None, os.environ)
     except NoRedisError as error:
         # Not wrong by itself: one worker needs no Redis.
-        return Finding("Redis", config is not None, str(error))
+        return Finding("Redis", config is not None, str(error)), None
     except (setup_files.SetupError, ValueError) as error:
-        return Finding("Redis", False, str(error))
+        return Finding("Redis", False, str(error)), None
+    return _examined(target), target
+
+
+def _examined(target: Target) -> Finding:
     found = examine(target, counting=_counts(), timeout_seconds=TIMEOUT_SECONDS)
     if found.fault:
         return Finding("Redis", False, f"{target} (from {target.source}): {found.fault}")

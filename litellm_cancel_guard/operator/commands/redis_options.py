@@ -16,7 +16,7 @@ from litellm_cancel_guard.gauge.connect import NoRedisError, Target
 from litellm_cancel_guard.gauge.survey import Survey
 from litellm_cancel_guard.host import setup_files
 from litellm_cancel_guard.host.redis_settings import target_of
-from litellm_cancel_guard.operator.overview import NotHeldError
+from litellm_cancel_guard.operator.overview import AmbiguousError, AtRestError, NotHeldError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,10 +35,35 @@ _OPTIONS = (
 )
 
 
+FAILURES = """\
+  2  it was asked in a wrong way: an option, the config, a beginning that fits several
+  3  no such slot
+  4  Redis can't be asked, or a key of another type lies there
+"""
+
+
 class Refusal(click.ClickException):
     """What was asked can't be done; one line says why."""
 
     exit_code = 2
+
+
+class Undone(Refusal):
+    """It could be done, and was not."""
+
+    exit_code = 1
+
+
+class NotFound(Refusal):
+    """What was asked for is not there."""
+
+    exit_code = 3
+
+
+class Away(Refusal):
+    """Redis can't be asked, or what lies there is not the guard's."""
+
+    exit_code = 4
 
 
 def redis_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,13 +96,14 @@ def ask(target: Target, act: Callable[[Survey], Awaitable[Any]]) -> Any:
 
     Raises:
         Refusal: Redis did not answer, a key of it is of another type, or what was asked for is not there.
+        AtRestError: the key that was asked for holds no slot.
     """
 
     async def asked() -> Any:
         try:
             client = target.client(TIMEOUT_SECONDS)
         except Exception as error:
-            raise Refusal(f"Redis at {target} can't be used: {error}") from error
+            raise Away(f"Redis at {target} can't be used: {error}") from error
         window = float(os.environ.get("LITELLM_RATE_LIMIT_WINDOW_SIZE", "60"))
         try:
             return await act(Survey(client, namespace=target.namespace, window_seconds=window))
@@ -87,9 +113,15 @@ def ask(target: Target, act: Callable[[Survey], Awaitable[Any]]) -> Any:
     try:
         return asyncio.run(asked())
     except GaugeUnavailableError as error:
-        raise Refusal(f"Redis at {target} can't be asked: {error}") from error
-    except (GaugeCorruptError, NotHeldError) as error:
+        raise Away(f"Redis at {target} can't be asked: {error}") from error
+    except GaugeCorruptError as error:
+        raise Away(str(error)) from error
+    except AtRestError:
+        raise
+    except AmbiguousError as error:
         raise Refusal(str(error)) from error
+    except NotHeldError as error:
+        raise NotFound(str(error)) from error
 
 
 def say_json(value: Any) -> None:

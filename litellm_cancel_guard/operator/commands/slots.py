@@ -2,70 +2,90 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import suppress
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 
 from litellm_cancel_guard.lease.keyname import key_of
-from litellm_cancel_guard.operator.commands.redis_options import Refusal, ask, redis_options, say_json
+from litellm_cancel_guard.operator.commands import watching
+from litellm_cancel_guard.operator.commands.redis_options import FAILURES, Undone, ask, redis_options, say_json
+from litellm_cancel_guard.operator.commands.workers import lines
 from litellm_cancel_guard.operator.overview import (
-    NotHeldError,
+    AtRestError,
+    StillRunsError,
     all_counts,
     chosen,
     count_of,
     described,
     detailed,
     give_back,
+    refuse_running,
     state_of,
 )
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.connect import Target
     from litellm_cancel_guard.gauge.survey import Count, Slot, Survey
+    from litellm_cancel_guard.lease.records import Seen
 
-_WATCH_SECONDS = 2.0
-
-_READING_EXIT_CODES = """\b
+_READING_EXIT_CODES = f"""\b
 Exit codes:
-  0  shown
-  2  no such key, or Redis can't be asked
-"""
-_RELEASE_EXIT_CODES = """\b
+  0  shown, also where nothing is held
+{FAILURES}"""
+_RELEASE_EXIT_CODES = f"""\b
 Exit codes:
-  0  given back
-  1  nothing was done: not confirmed, or no such slot
-  2  no such key, or Redis can't be asked
-"""
-_RECONCILE_EXIT_CODES = """\b
+  0  given back, or the key holds none
+  1  nothing was done: not confirmed, or a request that runs holds one
+{FAILURES}"""
+_RECONCILE_EXIT_CODES = f"""\b
 Exit codes:
   0  every number is right, or was put right
   1  dry run: some number is wrong; nothing was done
-  2  no such key, or Redis can't be asked
-"""
+{FAILURES}"""
 
 
 @click.command(epilog=_READING_EXIT_CODES)
 @redis_options
-@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@click.option(
+    "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C; with --json, a line each time."
+)
 def status(target: Target, as_json: bool, watch: bool) -> None:
-    """Show every key that holds slots.
+    """Show every key that holds slots, and what is not in force in a worker.
 
     A key at rest leaves nothing in Redis and is not shown. The limit is what the workers with its slots say of it, from
     their next heartbeat on (10 s).
     """
-    counts = ask(target, all_counts)
+    if watch:
+        watching.watch(lambda: ask(target, _all), _said if as_json else _shown)
+        return
+    seen = ask(target, _all)
     if as_json:
-        say_json([described(count) for count in counts])
-    elif not watch:
-        _console().print(_status_table(counts))
+        say_json([described(count) for count in seen.counts])
     else:
-        _watch(target, counts)
+        watching.console().print(_shown(seen))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    counts: list[Count]
+    workers: list[Seen]
+
+
+async def _all(survey: Survey) -> _Seen:
+    return _Seen(await all_counts(survey), await survey.workers())
+
+
+def _said(seen: _Seen) -> str:
+    return json.dumps([described(count) for count in seen.counts])
+
+
+def _shown(seen: _Seen) -> Group:
+    missing = [f"{_name(one)}: {line}" for one in seen.workers for line in lines(one.record.missing)]
+    return Group(_status_table(seen.counts), *missing)
 
 
 @click.command(epilog=_READING_EXIT_CODES, short_help="Show each slot that KEY holds.")
@@ -77,7 +97,11 @@ def slots(key: str, target: Target, as_json: bool) -> None:
     A worker is named from its first heartbeat with a slot on; one that is silent was killed, stands still or has no
     Redis. A slot that lapses in more than its lease is one of a worker without the guard (LiteLLM 1.94 and newer).
     """
-    count = ask(target, lambda survey: count_of(survey, key))
+    try:
+        count = ask(target, lambda survey: count_of(survey, key))
+    except AtRestError as rest:
+        _say_rest(rest, as_json=as_json, empty={"slots": 0, "held": []})
+        return
     if as_json:
         say_json(detailed(count))
         return
@@ -85,7 +109,7 @@ def slots(key: str, target: Target, as_json: bool) -> None:
     table = Table("slot", "route", "since", "worker", "lapses in", title=f"key {key_of(count.place.gauge)}{limit}")
     for slot in count.slots:
         table.add_row(slot.id, slot.route or "-", _ago(slot.age), _worker(slot), _seconds(slot.lapses_in))
-    _console().print(table)
+    watching.console().print(table)
 
 
 @click.command(epilog=_RELEASE_EXIT_CODES, short_help="Give back the slots of KEY, or only SLOT.")
@@ -93,17 +117,30 @@ def slots(key: str, target: Target, as_json: bool) -> None:
 @click.argument("slot", required=False)
 @redis_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def release(key: str, slot: str | None, target: Target, as_json: bool, yes: bool) -> None:
+@click.option("--force", is_flag=True, help="Also those of requests that run.")
+def release(  # noqa: PLR0913, PLR0917 - click calls it by name
+    key: str, slot: str | None, target: Target, as_json: bool, yes: bool, force: bool
+) -> None:
     """Give back the slots of KEY, or only SLOT (or how it begins).
 
-    For slots whose request is gone: one that a living worker holds is taken again with its next heartbeat.
+    For slots whose request is gone. One that a living worker holds would be taken again with its next heartbeat, and
+    more than the limit would run until then: nothing is done where there is one, unless --force is given.
     """
-    count = ask(target, lambda survey: count_of(survey, key))
+
+    async def found(survey: Survey) -> tuple[Count, list[str]]:
+        count = await count_of(survey, key)
+        return count, chosen(count, slot)
+
     try:
-        ids = chosen(count, slot)
-    except NotHeldError as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
+        count, ids = ask(target, found)
+    except AtRestError as rest:
+        _say_rest(rest, as_json=as_json, empty={"released": [], "in_flight": 0})
+        return
+    try:
+        if not force:
+            refuse_running(count, ids)
+    except StillRunsError as running:
+        raise Undone(f"{running} --force gives them back all the same.") from running
     if not yes:
         click.confirm(f"Give back {len(ids)} of {len(count.slots)} slots of {key_of(count.place.gauge)}?", abort=True)
     released = ask(target, lambda survey: give_back(survey, count, ids))
@@ -128,7 +165,10 @@ def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool
     async def counts(survey: Survey) -> list[Count]:
         return [await count_of(survey, key)] if key else await all_counts(survey)
 
-    wrong = [count for count in ask(target, counts) if count.differs]
+    try:
+        wrong = [count for count in ask(target, counts) if count.differs]
+    except AtRestError:
+        wrong = []
 
     async def mend(survey: Survey) -> list[int]:
         return [await survey.reconcile(count.place) for count in wrong]
@@ -171,9 +211,12 @@ def _worker(slot: Slot) -> str:
         return "without the guard, or an older one"
     if slot.seen is None:
         return f"{slot.worker}, not heard of yet"
-    record = slot.seen.record
     silent = f", silent for {slot.seen.silent_for:.0f} s" if slot.seen.silent else ""
-    return f"{record.host}:{record.pid}{silent}"
+    return f"{_name(slot.seen)}{silent}"
+
+
+def _name(seen: Seen) -> str:
+    return f"{seen.record.host}:{seen.record.pid}"
 
 
 def _ago(seconds: float | None) -> str:
@@ -184,22 +227,8 @@ def _seconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.1f} s"
 
 
-def _watch(target: Target, counts: list[Count]) -> None:
-    """Show it until Ctrl-C; a Redis that is away for a while is no reason to end."""
-    with suppress(KeyboardInterrupt), Live(_status_table(counts), console=_console(), auto_refresh=False) as live:
-        while True:
-            time.sleep(_WATCH_SECONDS)
-            live.update(_now(target), refresh=True)
-
-
-def _now(target: Target) -> Table | str:
-    try:
-        return _status_table(ask(target, all_counts))
-    except Refusal as error:
-        return error.message
-
-
-def _console() -> Console:
-    # A pipe has no width, and a hash that is cut can't be pasted into the next command.
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
+def _say_rest(rest: AtRestError, *, as_json: bool, empty: dict[str, Any]) -> None:
+    if as_json:
+        say_json(empty)
+    else:
+        click.echo(str(rest))

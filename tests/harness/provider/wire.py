@@ -149,7 +149,8 @@ class Anthropic:
         )
 
     def failure(self, status: int) -> Json:
-        kind = {429: "rate_limit_error", 529: "overloaded_error"}.get(status, "api_error")
+        kinds = {400: "invalid_request_error", 429: "rate_limit_error", 529: "overloaded_error"}
+        kind = kinds.get(status, "api_error")
         return {"type": "error", "error": {"type": kind, "message": f"scripted {status}"}}
 
     def error_event(self, status: int) -> bytes:

@@ -1,0 +1,65 @@
+"""What is shown again and again: on a terminal in its place, into a pipe one after the other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from litellm_cancel_guard.operator.commands.redis_options import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+_SECONDS = 2.0
+
+
+def watch(look: Callable[[], Any], shown: Callable[[Any], RenderableType]) -> None:
+    """Show what *look* finds until Ctrl-C; a Redis that is away for a while is no reason to end, but at the start.
+
+    Raises:
+        Refusal: the first look failed.
+    """
+    first, on = shown(look()), console()
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        if on.is_terminal and not isinstance(first, str):
+            _in_its_place(first, on, lambda: shown(look()))
+        _say(on, first)
+        while True:
+            time.sleep(_SECONDS)
+            try:
+                _say(on, shown(look()))
+            except Refusal as error:
+                # Not among the lines that a script reads.
+                click.echo(error.message, err=True)
+
+
+def _in_its_place(first: RenderableType, on: Console, look: Callable[[], RenderableType]) -> None:
+    with Live(first, console=on, auto_refresh=False) as live:
+        while True:
+            time.sleep(_SECONDS)
+            try:
+                live.update(look(), refresh=True)
+            except Refusal as error:
+                live.update(error.message, refresh=True)
+
+
+def _say(on: Console, what: RenderableType) -> None:
+    if isinstance(what, str):
+        click.echo(what)
+    else:
+        on.print(what)
+    sys.stdout.flush()
+
+
+def console() -> Console:
+    """Return one that cuts nothing: a pipe has no width, and a hash that is cut can't be used in the next command."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)

@@ -1,0 +1,103 @@
+"""A worker is there for those who look from its start on, whatever is in force in it and whether a request has come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from litellm_cancel_guard.guard import _PROXY_CancelGuard
+from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.lease import records
+from litellm_cancel_guard.lease.graft import State
+from litellm_cancel_guard.lease.slotname import worker_name
+from litellm_cancel_guard.ledger.observer import Observer
+from tests.limiter.conftest import new_limiter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from litellm_cancel_guard.lease.records import Record
+    from litellm_cancel_guard.worker import Worker
+    from tests.harness.redis_server import RedisServer
+
+KEY = f"cancel_guard:worker:{worker_name()}"
+
+
+class Told(Observer):
+    def __init__(self) -> None:
+        self.about: Mapping[str, str] = {}
+
+    def introduced(self, about: Mapping[str, str]) -> None:
+        self.about = about
+
+
+async def started(limiter: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Told]:
+    """A worker whose proxy has *limiter*, before its first request."""
+    monkeypatch.setattr("litellm_cancel_guard.host.limiter.find_limiter", lambda: limiter)
+    guard, told = _PROXY_CancelGuard(), Told()
+    monkeypatch.setattr("litellm_cancel_guard.worker.observe", lambda observers, *_, **__: observers.add(told))
+    await guard._worker.prepared(guard)
+    return guard._worker, told
+
+
+async def said(redis: RedisServer, **wanted: Any) -> Record:
+    """The record, as soon as it says that."""
+    with anyio.fail_after(5):
+        while True:
+            seen = records.read(redis.client.get(KEY), redis.client.pttl(KEY))
+            if seen is not None and all(getattr(seen.record, name) == value for name, value in wanted.items()):
+                return seen.record
+            await anyio.sleep(0.01)
+
+
+async def test_it_says_what_it_runs_before_any_request_and_leaves_with_its_server(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server.client.delete(KEY)
+    worker, told = await started(new_limiter(redis_server.port), monkeypatch)
+    record = await said(redis_server, slots=0, missing={})
+    assert record.limiter in ("slots, in Redis", "counting, in Redis")
+    assert record.litellm == host.litellm_version()
+    assert record.settings == worker.settings.model_dump()
+    assert (told.about["limiter"], told.about["redis"]) == (record.limiter, "yes")
+    assert [seen.record.worker for seen in await worker.presence.workers()].count(worker_name()) == 1
+    assert redis_server.client.pttl(KEY) > 0
+
+    await worker._give_back()
+    assert redis_server.client.exists(KEY) == 0
+
+
+async def test_what_is_taken_out_is_said_at_once(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, _ = await started(new_limiter(redis_server.port), monkeypatch)
+    await said(redis_server, missing={})
+    worker.standing.stand_aside(State.TAKEN_OUT, "ValueError in slots.seam, met by 5 requests")
+    needed = {s.graft.name: str(s) for s in worker.board.group("slots") if s.state is not State.NOT_NEEDED}
+    assert set(needed.values()) == {"taken out: ValueError in slots.seam, met by 5 requests"}
+    await said(redis_server, missing=needed)
+
+
+async def test_a_worker_whose_limiter_nobody_knows_is_there_and_says_so(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limiter = new_limiter(redis_server.port)
+    limiter.should_rate_limit = lambda: None
+    _, told = await started(limiter, monkeypatch)
+    record = await said(redis_server, limiter="none that the guard knows")
+    assert "of a shape that this version of the guard does not know" in record.missing["slots.seam"]
+    assert told.about["limiter"] == "none that the guard knows"
+
+
+async def test_without_redis_or_with_one_that_is_away_a_worker_knows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, told = await started(new_limiter(), monkeypatch)
+    [alone] = await worker.presence.workers()
+    assert (alone.record.worker, alone.record.limiter.endswith("in the process")) == (worker_name(), True)
+    assert told.about["redis"] == "no"
+    await worker._give_back()
+
+    limiter = new_limiter(1)
+    worker, told = await started(limiter, monkeypatch)
+    assert told.about["redis"] == "yes"
+    await worker._give_back()
