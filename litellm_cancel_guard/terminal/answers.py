@@ -34,11 +34,15 @@ def note(error: Exception, request_data: Mapping[str, Any]) -> None:
     answered to a request that does not stream.
     """
     seen = sighting.current()
-    if seen is None or not is_a_providers(error):
+    if seen is None:
+        return
+    streams, broke = _streams(seen.route, request_data), is_of_a_connection(error)
+    # What ends a stream before its first chunk may be its client's own: Gemini's (1.103 - 1.110, router.py).
+    if not (is_a_providers(error) or (streams and broke)):
         return
     failure = before_anything(failure_of(error))
     told_as = meanings.number_of(getattr(error, "status_code", None)) or FIRST_SERVER_ERROR
-    if _is_noted(failure, told_as) and (_streams(seen.route, request_data) or is_of_a_connection(error)):
+    if _is_noted(failure, told_as) and (streams or broke):
         seen.answer, seen.told_as = failure, told_as
         responses = protocol_of(seen.route, None) is Protocol.RESPONSES
         seen.retry_after = sighting.delay_before(failure, responses=responses, in_band=is_of_a_stream(error))

@@ -131,6 +131,12 @@ async def test_where_nothing_began_it_says_so(data: dict[str, Any]) -> None:
     assert (answer.code, answer.message) == ("503", "The provider could not be reached.")
 
 
+async def test_a_clients_own_error_that_ends_a_stream_is_told_as_one() -> None:
+    error = httpx.ConnectError("Cannot connect to host 127.0.0.1:1")
+    assert answered(error, code=500)[0] == "The provider could not be reached."
+    assert answered(error, {}, code=500)[0] == str(ProxyException(str(error), "None", "None", 500).message)
+
+
 async def test_an_error_is_never_told_as_a_success() -> None:
     """LiteLLM 1.83 answers 200 where a body that came with one could not be read."""
     sighting.begin("acompletion")

@@ -63,6 +63,14 @@ RESPONSES = [Cell("responses", "openai", name) for name in told.RESPONSES]
 SAID = [*CHAT, *MESSAGES, *RESPONSES]
 
 
+def said_on(proxy: Proxy) -> list[Cell]:
+    """What is played on a version: 1.103 numbers an error event that begins `/v1/messages` by itself."""
+    version = proxy.setup.version
+    if version.at_least(1, 103) and not version.at_least(1, 106):
+        return [cell for cell in SAID if cell not in MESSAGES]
+    return SAID
+
+
 @pytest.fixture
 def refusing_proxy(proxies: Proxies, setup: Setup, provider: Provider) -> Proxy:
     return proxies.shared(dataclasses.replace(setup, settings=refusing.settings(provider.url)))
@@ -109,15 +117,16 @@ def last_errors(text: str) -> list[dict[str, Any]]:
 async def test_before_the_first_content_it_is_the_status_of_the_answer(
     refusing_proxy: Proxy, http: httpx.AsyncClient
 ) -> None:
+    asked = said_on(refusing_proxy)
     answers = await Asking(refusing_proxy, http).all(
-        (cell, Script("", error_step=0, error_as=f"{told.TOLD}{cell.name}")) for cell in SAID
+        (cell, Script("", error_step=0, error_as=f"{told.TOLD}{cell.name}")) for cell in asked
     )
     wrong = [
         f"{cell}: {answer.status_code} {answer.text[:200]}"
-        for cell, answer in zip(SAID, answers, strict=True)
+        for cell, answer in zip(asked, answers, strict=True)
         if not _is_told(answer, told.ALL[cell.name])
     ]
-    assert not wrong, f"{len(wrong)} of {len(SAID)}:\n" + "\n".join(wrong)
+    assert not wrong, f"{len(wrong)} of {len(asked)}:\n" + "\n".join(wrong)
     delays = {answer.headers.get("retry-after", "0") for answer in answers}
     assert all(delay.isdigit() for delay in delays)
 
