@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.terminal import sighting
+from litellm_cancel_guard.terminal import meanings, sighting
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.failure import (
     FIRST_SERVER_ERROR,
     RATE_LIMITED,
+    before_anything,
     failure_of,
     is_a_providers,
+    is_of_a_connection,
     is_of_a_stream,
 )
 from litellm_cancel_guard.terminal.reading import protocol_of
@@ -22,20 +24,33 @@ from litellm_cancel_guard.terminal.reading import protocol_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from litellm_cancel_guard.terminal.failure import Failure
+
 
 def note(error: Exception, request_data: Mapping[str, Any]) -> None:
-    """Note what the answer to a streaming request should say, if a provider is why it fails.
+    """Note what the answer to a request should say, if a provider is why it fails.
 
-    LiteLLM's own refusals and its advice about a wrong request stay in its words.
+    LiteLLM's own refusals and its advice about a wrong request stay in its words, and so does what a provider has
+    answered to a request that does not stream.
     """
     seen = sighting.current()
-    if seen is None or not is_a_providers(error) or not _streams(seen.route, request_data):
+    if seen is None:
         return
-    failure = failure_of(error)
-    if failure.status == RATE_LIMITED or failure.status >= FIRST_SERVER_ERROR:
-        seen.answer = failure
+    streams, broke = _streams(seen.route, request_data), is_of_a_connection(error)
+    # What ends a stream before its first chunk may be its client's own: Gemini's (1.103 - 1.110, router.py).
+    if not (is_a_providers(error) or (streams and broke)):
+        return
+    failure = before_anything(failure_of(error))
+    told_as = meanings.number_of(getattr(error, "status_code", None)) or FIRST_SERVER_ERROR
+    if _is_noted(failure, told_as) and (streams or broke):
+        seen.answer, seen.told_as = failure, told_as
         responses = protocol_of(seen.route, None) is Protocol.RESPONSES
         seen.retry_after = sighting.delay_before(failure, responses=responses, in_band=is_of_a_stream(error))
+
+
+def _is_noted(failure: Failure, told_as: int) -> bool:
+    """Tell whether it is no refusal, or one that LiteLLM is about to tell as a fault of the provider's."""
+    return failure.status == RATE_LIMITED or max(failure.status, told_as) >= FIRST_SERVER_ERROR
 
 
 def _streams(route: str, request_data: Mapping[str, Any]) -> bool:

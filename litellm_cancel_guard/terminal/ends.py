@@ -6,29 +6,30 @@ LiteLLM makes `stop` of each that its own table lacks (1.80 - 1.110, litellm_cor
 
 from __future__ import annotations
 
-from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
+from litellm_cancel_guard.terminal.failure import Failure
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 
 _UNAVAILABLE = 503
 
 # The reason as sent, and the status that it means.
 _FAILED: dict[str, int] = {
     # docs.z.ai, chat completion: "network_error: a network error occurred" (earendil-works/pi#2313)
-    "network_error": BAD_GATEWAY,
+    "network_error": BROKEN_OFF,
     # api-docs.deepseek.com, chat completion (tetsuo-ai/agenc-core#2492)
     "insufficient_system_resource": _UNAVAILABLE,
     # openrouter.ai/docs, errors in mid-stream; docs.mistral.ai, FinishReason (BerriAI/litellm#33968)
-    "error": BAD_GATEWAY,
+    "error": BROKEN_OFF,
     # vLLM, v1/engine `FinishReason.ABORT`; SGLang, `FINISH_ABORT` (vllm-project/vllm#57082)
-    "abort": BAD_GATEWAY,
+    "abort": BROKEN_OFF,
     # docs.cohere.com, chat
-    "ERROR": BAD_GATEWAY,
+    "ERROR": BROKEN_OFF,
     "TIMEOUT": 504,
     # docs.aws.amazon.com, Converse `stopReason`
-    "malformed_model_output": BAD_GATEWAY,
-    "malformed_tool_use": BAD_GATEWAY,
+    "malformed_model_output": BROKEN_OFF,
+    "malformed_tool_use": BROKEN_OFF,
     # ai.google.dev, `FinishReason`
-    "MALFORMED_FUNCTION_CALL": BAD_GATEWAY,
-    "MALFORMED_RESPONSE": BAD_GATEWAY,
+    "MALFORMED_FUNCTION_CALL": BROKEN_OFF,
+    "MALFORMED_RESPONSE": BROKEN_OFF,
     # docs.ollama.com, api: a model that was loaded for a prompt has said nothing yet
     "load": _UNAVAILABLE,
 }

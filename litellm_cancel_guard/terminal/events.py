@@ -103,10 +103,21 @@ def _chat(failure: Failure) -> str:
     return _frame({"error": _openai_error(failure)})
 
 
-def _openai_error(failure: Failure) -> Json:
+def openai_type(failure: Failure) -> str:
+    """Return the type of an error in OpenAI's protocol."""
     # OpenAI gives these codes as the type, too; there a client finds them where LiteLLM wants a number for the code.
-    kind = failure.code if failure.code in wording.BEYOND_WAITING else _OPENAI_TYPES.get(failure.status, "server_error")
-    return {"message": _with_delay(failure), "type": kind, "param": None, "code": str(failure.status)}
+    if failure.code in wording.BEYOND_WAITING:
+        return str(failure.code)
+    return _OPENAI_TYPES.get(failure.status, "server_error")
+
+
+def _openai_error(failure: Failure) -> Json:
+    return {
+        "message": _with_delay(failure),
+        "type": openai_type(failure),
+        "param": None,
+        "code": str(failure.status),
+    }
 
 
 def _with_delay(failure: Failure) -> str:

@@ -12,31 +12,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.terminal import wording
+from litellm_cancel_guard.terminal import meanings, transport, wording
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 RATE_LIMITED = 429
 OVERLOADED = 529
-BAD_GATEWAY = 502
 GATEWAY_TIMEOUT = 504
 
 # Longer than any chain seen (4 exceptions, 1.83 - 1.106); a cyclic one ends by itself.
 _CHAIN_LIMIT = 64
-_HTTP_ERROR = range(400, 600)
 FIRST_SERVER_ERROR = 500
-_TRANSPORT = (
-    *("ReadError", "WriteError", "ConnectError", "ProtocolError", "ConnectionError", "ConnectionResetError"),
-    *(
-        "BrokenPipeError",
-        "ClientPayloadError",
-        "IncompleteRead",
-        "ServerDisconnectedError",
-        "ClientOSError",
-        "BadHttpMessage",
-    ),
-)
+# A LiteLLM behind this one hands its own provider's header on under another name (1.80 - 1.110, litellm/utils.py
+# `get_response_headers`).
+_DELAYS = ("retry-after", "llm_provider-retry-after")
 
 
 @dataclass(frozen=True)
@@ -94,6 +85,11 @@ def is_of_a_stream(error: BaseException) -> bool:
     return _first_noted(list(_chain(error))) is not None
 
 
+def is_of_a_connection(error: BaseException) -> bool:
+    """Tell whether a connection's own end, or its failure to begin, is all that *error* tells of."""
+    return any(map(transport.is_of_a_client, _chain(error))) and failure_of(error).message in wording.CONNECTIONS
+
+
 def _first_noted(chain: list[BaseException]) -> ProviderStreamError | Failure | None:
     return next((found for link in chain if (found := _noted(link)) is not None), None)
 
@@ -108,6 +104,9 @@ def _noted(link: BaseException) -> ProviderStreamError | Failure | None:
 def _told(chain: list[BaseException]) -> Failure:
     said = [_attribute(link, "body") for link in chain]
     texts = [wording.text_of(link) for link in chain]
+    unread = next((found for text in texts if (found := failure_in(wording.unread_event(text)))), None)
+    if unread is not None:
+        return unread
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
     code = next((code for body in bodies if (code := _code(body))), None)
@@ -122,19 +121,31 @@ def failure_in(event: Any) -> Failure | None:
     if error is None:
         return None
     text = json.dumps(error, default=str)
-    status = _status_of_body(error) or wording.status_in(text) or BAD_GATEWAY
-    message = error.get("message")
-    cleaned = wording.cleaned(message if isinstance(message, str) else "", status)
-    return Failure(status, cleaned, wording.delay_in(text), _code(error))
+    said = error.get("message")
+    message = said if isinstance(said, str) else ""
+    status = _status_of_body(error) or wording.status_in(text) or meanings.status_said(message) or BROKEN_OFF
+    return Failure(status, wording.cleaned(message, status), wording.delay_in(text), _code(error))
 
 
 def failure_in_text(text: str) -> Failure:
-    """Return the failure of a stream that ended in *text* no parser understood: 429 where it says so, else 502."""
+    """Return the failure of a stream that ended in *text* no parser understood: 429 where it says so."""
     found = failure_in(wording.embedded_json(text))
     if found is not None:
         return found
-    status = wording.status_in(text) or (RATE_LIMITED if wording.is_rate_limit_page(text) else BAD_GATEWAY)
+    status = wording.status_in(text) or (RATE_LIMITED if wording.is_rate_limit_page(text) else None)
+    if status is None:
+        return cut_off()
     return Failure(status, wording.default_message(status), wording.delay_in(text))
+
+
+def cut_off() -> Failure:
+    """Return the failure of a stream that ended without its end."""
+    return Failure(BROKEN_OFF, wording.CUT_OFF)
+
+
+def before_anything(failure: Failure) -> Failure:
+    """Return *failure* as it is told where nothing had begun that could have ended."""
+    return replace(failure, message=wording.UNANSWERED) if failure.message == wording.CUT_OFF else failure
 
 
 def is_a_providers(error: Exception) -> bool:
@@ -168,17 +179,6 @@ def _code(error: Mapping[str, Any]) -> str | None:
     return wording.responses_code(error.get("code"), error.get("type"))
 
 
-def _number(value: Any) -> int | None:
-    """Return *value* as the status of an HTTP error; it may be an int, a text, or something else altogether."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    try:
-        number = int(value)
-    except ValueError:
-        return None
-    return number if number in _HTTP_ERROR else None
-
-
 def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> int:
     """Decide between what the links of a chain say: the provider's own word, then the most precise number."""
     bodies = [status for body in said if isinstance(body, dict) and (status := _status_of_body(_inner(body)))]
@@ -187,34 +187,27 @@ def _status(chain: list[BaseException], said: list[Any], texts: list[str]) -> in
     pressing = [status for status in (*bodies, *words, *numbers) if status in (RATE_LIMITED, OVERLOADED)]
     if pressing:
         return pressing[-1]
-    if any("Timeout" in name for link in chain for name in _class_names(link)):
+    if any("Timeout" in name for link in chain for name in transport.class_names(link)):
         return GATEWAY_TIMEOUT
     refused = [status for status in (*bodies, *words, *numbers) if status < FIRST_SERVER_ERROR]
     in_text = [status for text in texts if (status := wording.status_in(text)) is not None]
-    cut = [BAD_GATEWAY] if any(_is_transport(link) for link in chain) else []
-    return next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], FIRST_SERVER_ERROR)))
-
-
-def _is_transport(link: BaseException) -> bool:
-    return any(name.endswith(_TRANSPORT) for name in _class_names(link))
-
-
-def _class_names(link: BaseException) -> list[str]:
-    return [kind.__name__ for kind in type(link).__mro__]
+    cut = [BROKEN_OFF] if any(map(transport.is_of_a_connection, chain)) else []
+    found = next(iter((*refused[-1:], *in_text, *bodies, *cut, *words, *numbers[-1:], FIRST_SERVER_ERROR)))
+    return BROKEN_OFF if found == FIRST_SERVER_ERROR and any(map(transport.says, texts)) else found
 
 
 def _numeric(link: BaseException) -> int | None:
     # aiohttp gives a body that was cut off the code of a bad request: its own, not the provider's.
-    if _is_transport(link):
+    if transport.is_of_a_connection(link):
         return None
     response = _attribute(link, "response")
     said = (_attribute(link, "status_code"), _attribute(response, "status_code"), _attribute(link, "code"))
-    return next((number for value in said if (number := _number(value)) is not None), None)
+    return next((number for value in said if (number := meanings.number_of(value)) is not None), None)
 
 
 def _word(link: BaseException, name: str) -> int | None:
     value = _attribute(link, name)
-    return wording.WORDS.get(value.lower()) if isinstance(value, str) else None
+    return meanings.WORDS.get(value.lower()) if isinstance(value, str) else None
 
 
 def _inner(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -223,14 +216,14 @@ def _inner(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _status_of_body(error: Mapping[str, Any]) -> int | None:
     values = [error.get(name) for name in ("code", "status", "type", "status_code")]
-    words = [status for value in values if isinstance(value, str) and (status := wording.WORDS.get(value.lower()))]
-    numbers = [number for value in values if (number := _number(value)) is not None]
+    numbers = [number for value in values if (number := meanings.number_of(value)) is not None]
+    words = [status for value in values if (status := meanings.meant_by(value)) is not None]
     pressing = [status for status in (*numbers, *words) if status in (RATE_LIMITED, OVERLOADED)]
     return next(iter((*pressing, *numbers, *words)), None)
 
 
 def _error_object(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find the error of an event: OpenAI's, Google's and Anthropic's `error`, Responses' own two shapes."""
+    """Find the error of an event: OpenAI's, Google's and Anthropic's `error`, Responses' own two shapes, or itself."""
     response = event.get("response")
     if event.get("type") == "response.failed" and isinstance(response, dict):
         inner = response.get("error")
@@ -240,9 +233,12 @@ def _error_object(event: Mapping[str, Any]) -> dict[str, Any] | None:
         return error
     if isinstance(error, str) and error:
         return {**event, "message": error}
-    if event.get("type") == "error":
-        return dict(event)
-    return None
+    return dict(event) if event.get("type") == "error" or _is_flat(event) else None
+
+
+def _is_flat(event: Mapping[str, Any]) -> bool:
+    """Tell whether *event* is an error without an envelope: llama.cpp on `/v1/messages`, older vLLM and SGLang."""
+    return isinstance(event.get("message"), str) and meanings.number_of(event.get("code")) is not None
 
 
 def _message(chain: list[BaseException], said: list[Any], texts: list[str], status: int) -> str:
@@ -257,8 +253,11 @@ def _message(chain: list[BaseException], said: list[Any], texts: list[str], stat
             return found.message
     # An IndexError of LiteLLM's says nothing to a client, and its text is about LiteLLM's insides.
     told = [text for link, text in zip(chain, texts, strict=True) if _numeric(link) is not None]
-    if status == BAD_GATEWAY and any(_is_transport(link) for link in chain):
-        return wording.default_message(status)
+    told_by_text = {transport.says(text) for text in texts}
+    if status in (BROKEN_OFF, GATEWAY_TIMEOUT) and (transport.was_never_made(chain) or "never made" in told_by_text):
+        return wording.UNREACHABLE
+    if status == BROKEN_OFF and (any(map(transport.is_of_a_connection, chain)) or "broken" in told_by_text):
+        return wording.CUT_OFF
     return wording.cleaned(told[-1] if told else "", status)
 
 
@@ -266,9 +265,9 @@ def _retry_after(chain: list[BaseException], texts: list[str]) -> float | None:
     for link in chain:
         response = _attribute(link, "response")
         for headers in (_attribute(link, "litellm_response_headers"), _attribute(response, "headers")):
-            delay = wording.seconds(_header(headers, "retry-after"))
-            if delay is not None:
-                return delay
+            for name in _DELAYS:
+                if (delay := wording.seconds(_header(headers, name))) is not None:
+                    return delay
         delay = wording.seconds(_attribute(link, "retry_after"))
         if delay is not None:
             return delay

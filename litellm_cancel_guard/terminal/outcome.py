@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
-from litellm_cancel_guard.terminal.failure import RATE_LIMITED, Failure, ProviderStreamError, failure_of
+from litellm_cancel_guard.terminal.failure import (
+    RATE_LIMITED,
+    Failure,
+    ProviderStreamError,
+    before_anything,
+    failure_of,
+)
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
 from litellm_cancel_guard.terminal.sighting import delay_before
 from litellm_cancel_guard.terminal.sorting import Sorter
@@ -123,7 +129,7 @@ class Outcome:
         return delay_before(failure, responses=self._protocol is Protocol.RESPONSES, in_band=True)
 
     def _failure(self, error: Exception) -> Failure:
-        failure = failure_of(error)
+        failure = failure_of(error) if self._begun else before_anything(failure_of(error))
         if failure.retry_after is None and failure.status == RATE_LIMITED:
             failure = replace(failure, retry_after=self._sighting.delay)
         self.observer.stream_failed(self._protocol.value, failure.status)

@@ -32,9 +32,10 @@ class Sighting:
         delay: seconds after which the provider said, in a header, to ask again; LiteLLM may hand on its words alone.
         retry_after: seconds, for the header of an answer that is an error before its stream has begun.
         answer: what such an answer says where LiteLLM had no stream yet; None where it is in LiteLLM's own words.
+        told_as: the status with which LiteLLM itself would give that answer.
     """
 
-    __slots__ = ("answer", "delay", "guarded", "retry_after", "route")
+    __slots__ = ("answer", "delay", "guarded", "retry_after", "route", "told_as")
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -42,6 +43,7 @@ class Sighting:
         self.delay: float | None = None
         self.retry_after: float | None = None
         self.answer: Failure | None = None
+        self.told_as = 0
 
 
 def begin(route: str) -> Sighting:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Begun, Protocol
-from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure
+from litellm_cancel_guard.terminal.failure import cut_off
 from litellm_cancel_guard.terminal.frames import Frames, before_error
 from litellm_cancel_guard.terminal.reading import reading_of
-from litellm_cancel_guard.terminal.wording import default_message
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.terminal.failure import Failure
 
 
 class Sorter:
@@ -65,7 +67,7 @@ class Sorter:
             for chunk in rest:
                 self.failed = self.failed or self._reading.read(chunk)
             if self.failed is None and self._tell_truncation and not self._aside and self._reading.cut:
-                self.failed = Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+                self.failed = cut_off()
         except Exception as fault:
             self._stand_aside(fault)
         return [] if self.failed else rest

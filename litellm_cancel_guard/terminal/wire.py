@@ -11,11 +11,11 @@ import json
 from typing import Any
 
 from litellm_cancel_guard.terminal.ends import ENDS, failure_by
-from litellm_cancel_guard.terminal.failure import BAD_GATEWAY, Failure, failure_in
+from litellm_cancel_guard.terminal.failure import Failure, cut_off, failure_in
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 from litellm_cancel_guard.terminal.usual import are_usual, is_usual, shape_of_bytes, shape_of_lines
-from litellm_cancel_guard.terminal.wording import default_message
 
-_CUT = Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+_CUT = cut_off()
 _BROKEN = "A part of the provider's answer could not be read."
 # A line longer than this is not kept to be read as a whole; nor is more of a broken one.
 _LONGEST = 16 * 2**20
@@ -107,7 +107,7 @@ class Wire:
         if self.failure is not None or not tell_truncation:
             return self.failure
         if self.lost and self.speaks:
-            return Failure(BAD_GATEWAY, _BROKEN)
+            return Failure(BROKEN_OFF, _BROKEN)
         if self._over and self._silent:
             return _CUT
         ended = self.done or self._over

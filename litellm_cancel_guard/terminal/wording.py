@@ -9,49 +9,7 @@ import re
 from typing import Any
 
 from litellm_cancel_guard.redaction import bounded, for_client
-
-# Lower case. Where a provider has no number in a stream, the word is all there is (OpenAI, Anthropic, Bedrock, Google).
-WORDS: dict[str, int] = {
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "rate_limit": 429,
-    "rate_limited": 429,
-    "resource_exhausted": 429,
-    "throttlingexception": 429,
-    "throttling_error": 429,
-    "throttling": 429,
-    "too_many_requests": 429,
-    "toomanyrequests": 429,
-    "toomanyrequestsexception": 429,
-    "insufficient_quota": 429,
-    "usage_not_included": 429,
-    "billing_not_active": 429,
-    "exceeded_current_quota_error": 429,
-    "overloaded_error": 529,
-    "overloaded": 529,
-    "unavailable": 503,
-    "service_unavailable": 503,
-    "serviceunavailableexception": 503,
-    "server_is_overloaded": 503,
-    "slow_down": 503,
-    "timeout_error": 504,
-    "deadline_exceeded": 504,
-    "vector_store_timeout": 504,
-    "api_error": 500,
-    "server_error": 500,
-    "internal_server_error": 500,
-    "internal": 500,
-    "internalserverexception": 500,
-    "invalid_request_error": 400,
-    "invalid_argument": 400,
-    "validationexception": 400,
-    "authentication_error": 401,
-    "unauthenticated": 401,
-    "permission_error": 403,
-    "permission_denied": 403,
-    "not_found_error": 404,
-    "not_found": 404,
-}
+from litellm_cancel_guard.terminal.meanings import REFUSED, WORDS
 
 # Codes of a refusal that no waiting cures: what is missing is money, or a right (OpenAI's and Moonshot's lists of error
 # codes; codex-rs). Some say it by the type alone.
@@ -62,25 +20,22 @@ BEYOND_WAITING = frozenset(
     }
 )
 
-# The codes of the Responses API for requests that will never be served (openai 3.54, `ResponseError`; codex-rs).
-_REFUSED = (
-    *("context_length_exceeded", "invalid_prompt", "cyber_policy", "bio_policy", "data_residency_mismatch"),
-    *("invalid_image", "invalid_image_format", "invalid_base64_image", "invalid_image_url", "invalid_image_mode"),
-    *("image_too_large", "image_too_small", "image_parse_error", "image_content_policy_violation"),
-    *("image_file_too_large", "unsupported_image_media_type", "empty_image_file", "failed_to_download_image"),
-    "image_file_not_found",
-)
-WORDS |= dict.fromkeys(_REFUSED, 400)
 _RESPONSES_CODES = {
-    *_REFUSED,
+    *REFUSED,
     *BEYOND_WAITING,
     *("server_is_overloaded", "slow_down", "vector_store_timeout", "rate_limit_exceeded", "server_error"),
+    *("content_policy_violation", "content_filter"),
 }
 
+CUT_OFF = "The provider's stream ended before it was complete."
+UNANSWERED = "The provider closed the connection before it had answered."
+UNREACHABLE = "The provider could not be reached."
+UNREADABLE = "The provider's answer could not be read."
+# What is said of a connection, which a provider has no words for.
+CONNECTIONS = frozenset({CUT_OFF, UNANSWERED, UNREACHABLE})
 _MESSAGES = {
     429: "The provider's rate limit is reached.",
     529: "The provider is overloaded.",
-    502: "The provider's stream ended before it was complete.",
     503: "The provider is unavailable.",
     504: "The provider did not answer in time.",
 }
@@ -113,6 +68,9 @@ _TAIL = re.compile(
 )
 _NAME = r"[\w.-]*(?:Error|Exception|Timeout)"
 _PREFIX = re.compile(rf"^\s*(?:{_NAME}\s+){{0,3}}{_NAME}\s*[:-]\s+")
+_UNREAD = "Got unexpected response from "
+# What LiteLLM makes of OpenRouter's error (1.80 - 1.110, llms/openrouter/chat/transformation.py).
+_ROUTED = re.compile(r"^Message: (.*?), Metadata: .*, User ID:.*$", re.DOTALL)
 _INTERNAL = re.compile(r"\b(?:litellm(?:\.\w+)+|MidStreamFallbackError|VertexAIError)\b:?\s*")
 
 
@@ -186,6 +144,23 @@ def embedded_json(text: str) -> Any:
     return None
 
 
+def unread_event(text: str) -> Any:
+    """Return the event that LiteLLM's parser could not read, of its words about it; else None.
+
+    `KeyError: 'message', Got unexpected response from Ollama: {'error': ...}` with a status of 400, which is its own
+    (1.80 - 1.110, llms/ollama/chat/transformation.py, llms/openrouter/chat/transformation.py and others).
+    """
+    _, found, event = text.partition(_UNREAD)
+    start = event.find("{")
+    if not found or start < 0 or len(event) > _SEEN:
+        return None
+    event = _TAIL.sub("", event)
+    try:
+        return ast.literal_eval(event[start : event.rfind("}") + 1])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
 def _value_at(text: str, start: int) -> Any:
     """Read the JSON that begins there, whatever is behind it."""
     try:
@@ -216,7 +191,7 @@ def cleaned(message: str, status: int) -> str:
     text = _TAIL.sub("", bounded(message, _SEEN_OF_MESSAGE))
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
-    text = _INTERNAL.sub("", for_client(text))
+    text = _INTERNAL.sub("", for_client(_ROUTED.sub(r"\1", text)))
     # A lone surrogate is no text: it would make a frame that cannot be encoded.
     text = text.encode("utf-8", errors="replace").decode()
     return text.strip()[:_LONGEST].strip() or default_message(status)

@@ -38,7 +38,7 @@ ALLOWED = (
     Allowance(
         "status",
         ("status", "headers", "body"),
-        "A stream that fails before its first content is a plain answer with the provider's status.",
+        "What fails before its first content, or as its connection breaks, is a plain answer with the right status.",
         covers.own_status,
     ),
     Allowance(

@@ -28,7 +28,7 @@ class Act:
     """Whether the provider breaks off only when the client has what came before it."""
     headers: tuple[tuple[str, str], ...] = ()
     fails: int = 0
-    """The status that a failure of the provider's has; a connection that breaks is a 502."""
+    """The status that a failure of the provider's has; a connection that breaks is a 503."""
     begun: bool = False
     """Whether content has come before the failure."""
     routes: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ STREAMED = (
     Act("first429", {"error_step": 0}, fails=429),
     Act("mid429", {"error_step": 2}, fails=429, begun=True),
     Act("mid500", {"error_step": 2, "error_status": 500}, fails=500, begun=True),
-    Act("reset_first", {"break_step": 0}, fails=502),
-    Act("reset_mid", {"break_step": 2, "stall": "2"}, waits=True, fails=502, begun=True),
-    Act("closed_mid", {"break_step": 2, "break_by": "end"}, fails=502, begun=True),
+    Act("reset_first", {"break_step": 0}, fails=503),
+    Act("reset_mid", {"break_step": 2, "stall": "2"}, waits=True, fails=503, begun=True),
+    Act("closed_mid", {"break_step": 2, "break_by": "end"}, fails=503, begun=True),
     Act("left_first", {"stall": "0", "gap": 0.1}, leaves="first"),
     Act("left_mid", {"stall": "2", "gap": 0.1}, leaves="mid"),
     Act("retried", _RETRIED, headers=_RETRIES, routes=_CHAT),
@@ -68,7 +68,7 @@ PLAIN = (
     Act("plain_http429", {"status": 429, "retry_after": 7}, stream=False, fails=429),
     Act("plain_http500", {"status": 500}, stream=False, fails=500),
     Act("plain_error", {"error_step": 0}, stream=False, fails=429),
-    Act("plain_reset", {"break_step": 0}, stream=False, fails=502),
+    Act("plain_reset", {"break_step": 0}, stream=False, fails=503),
     Act("plain_left", {"stall": "0"}, stream=False, leaves="first"),
     Act("plain_retried", _RETRIED, stream=False, headers=_RETRIES, routes=_CHAT),
     Act("plain_fell_back", _FELL_BACK, stream=False, routes=("fallback",)),

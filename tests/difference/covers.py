@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from tests.difference.compare import Difference, Pair
 
-CUT = "The provider's stream ended before it was complete."
-_BAD_GATEWAY, _SERVER_ERROR = 502, 500
+# What is told of a connection that broke.
+CUT = (
+    "The provider's stream ended before it was complete.",
+    "The provider closed the connection before it had answered.",
+)
+_BROKEN_OFF, _SERVER_ERROR = 503, 500
 # Of a stream, and not of an answer that is an error.
 _FRAMING = {"cache-control", "content-length", "content-type", "transfer-encoding", "x-accel-buffering"}
 _DATA = re.compile(r"^data: (.*)$", re.MULTILINE)
@@ -38,7 +42,8 @@ def own_status(difference: Difference, pair: Pair) -> bool:
     act, told = pair.case.act, _error(pair.guarded.body)
     # Up to 1.81 a stream to Gemini is not asked for again, whatever retries its client wants.
     fails = act.fails or (act.provider_fails if pair.bare.status >= _SERVER_ERROR else 0)
-    if not fails or not act.stream or act.begun or told is None or not _tells(told["message"], pair):
+    answers = act.stream or act.fails == _BROKEN_OFF
+    if not fails or not answers or act.begun or told is None or not _tells(told["message"], pair):
         return False
     right = pair.guarded.status in _statuses(fails) and pair.guarded.end == pair.bare.end == "whole"
     worse = pair.bare.status == 200 or pair.bare.status >= _SERVER_ERROR
@@ -152,13 +157,13 @@ def fallback_runs(difference: Difference, pair: Pair) -> bool:
 
 
 def _statuses(fails: int) -> set[int]:
-    return {fails, _SERVER_ERROR} if fails == _BAD_GATEWAY else {fails}
+    return {fails, _SERVER_ERROR} if fails == _BROKEN_OFF else {fails}
 
 
 def _tells(said: str, pair: Pair) -> bool:
     """Whether it is the provider's words, or that there are none."""
     status = pair.case.act.provider_fails
-    return f"scripted {status}" in said or CUT in said
+    return f"scripted {status}" in said or any(words in said for words in CUT)
 
 
 def _error(body: str) -> dict[str, Any] | None:

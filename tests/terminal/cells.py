@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BACKUP = "backup"
 OVERLOADED = 529
-CUT = 502
+CUT = 503
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ FAILURES = {
         Failure("open429", {**_MID, "error_as": "open_array"}, google_only=True, spins=True),
         Failure("html429", {**_MID, "error_as": "html"}, google_only=True, spins=True),
         Failure("first_html429", {"error_step": 0, "error_as": "html"}, begun=False, google_only=True, spins=True),
-        Failure("cut", {**_MID, "error_as": "cut"}, 502, spins=True),
-        Failure("reset", {"break_step": 3, "gap": 0.05}, 502),
-        Failure("close", {"break_step": 3, "break_by": "end"}, 502),
+        Failure("cut", {**_MID, "error_as": "cut"}, 503, spins=True),
+        Failure("reset", {"break_step": 3, "gap": 0.05}, 503),
+        Failure("close", {"break_step": 3, "break_by": "end"}, 503),
     )
 }
 FALLBACKS = ("none", "good", "limited")

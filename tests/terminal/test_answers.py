@@ -86,6 +86,64 @@ async def test_the_rest_stays_in_litellms_words(make: Callable[[], Exception], d
     assert answered(error, data, code=code) == (str(error), {"x-mine": "1"})
 
 
+def as_a_fault_of_its_own(failure: Failure, code: int = 500) -> Exception:
+    """An error that LiteLLM makes of a stream's first event."""
+    error: Exception = litellm.APIError(
+        code, "OpenAIException - Got unexpected response", llm_provider="openai", model="gpt"
+    )
+    note_on(error, failure)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "kind"),
+    [
+        (Failure(429, "slow down"), 500, "rate_limit_error"),
+        (Failure(400, "too long"), 500, "invalid_request_error"),
+        (Failure(503, "unexpected EOF"), 400, "server_error"),
+        (Failure(529, "busy"), 500, "overloaded_error"),
+    ],
+)
+async def test_it_has_the_status_that_the_failure_means(failure: Failure, code: int, kind: str) -> None:
+    sighting.begin("acompletion")
+    error = as_a_fault_of_its_own(failure, code)
+    answers.note(error, STREAM)
+    answer = ProxyException(message=str(error), type="None", param="None", code=code)
+    assert (answer.code, answer.type, answer.message) == (str(failure.status), kind, failure.message)
+
+
+@pytest.mark.parametrize(("named", "told"), [("0.5", "1"), ("7", "7"), ("Wed, 21 Oct 2026 07:28:00 GMT", "3")])
+async def test_it_names_whole_seconds(named: str, told: str) -> None:
+    sighting.begin("acompletion")
+    error = as_a_fault_of_its_own(Failure(429, "slow down", 2.5))
+    answers.note(error, STREAM)
+    answer = ProxyException(message="", type="None", param="None", code=500, headers={"retry-after": named})
+    assert answer.headers == {"retry-after": told}
+
+
+@pytest.mark.parametrize("data", [STREAM, {}], ids=["streamed", "plain"])
+async def test_where_nothing_began_it_says_so(data: dict[str, Any]) -> None:
+    sighting.begin("acompletion")
+    error: Exception = litellm.InternalServerError("Connection error.", llm_provider="openai", model="gpt")
+    error.__cause__ = httpx.ConnectError("All connection attempts failed")
+    answers.note(error, data)
+    answer = ProxyException(message=str(error), type="None", param="None", code=500)
+    assert (answer.code, answer.message) == ("503", "The provider could not be reached.")
+
+
+async def test_a_clients_own_error_that_ends_a_stream_is_told_as_one() -> None:
+    error = httpx.ConnectError("Cannot connect to host 127.0.0.1:1")
+    assert answered(error, code=500)[0] == "The provider could not be reached."
+    assert answered(error, {}, code=500)[0] == str(ProxyException(str(error), "None", "None", 500).message)
+
+
+async def test_an_error_is_never_told_as_a_success() -> None:
+    """LiteLLM 1.83 answers 200 where a body that came with one could not be read."""
+    sighting.begin("acompletion")
+    answer = ProxyException(message="APIError: Unable to get json response", type="None", param="None", code=200)
+    assert (answer.code, answer.message) == ("503", "The provider's answer could not be read.")
+
+
 async def test_the_next_request_has_its_own_answer() -> None:
     answered(limited())
     sighting.begin("acompletion")
@@ -117,3 +175,9 @@ async def test_an_answer_to_what_the_guard_does_not_serve_is_left_alone() -> Non
     sighting._current.set(None)
     answer = ProxyException(message="no such team: team_id=abc", type="None", param="None", code=404)
     assert answer.message == "no such team: team_id=abc"
+
+
+async def test_what_litellm_has_no_name_for_is_no_broken_connection() -> None:
+    """It calls everything an APIConnectionError that it does not know, with words that a client needs."""
+    error: Exception = litellm.APIConnectionError("OllamaException - model not found", llm_provider="ollama", model="m")
+    assert answered(error, {}, code=500)[0] == str(error)

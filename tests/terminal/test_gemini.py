@@ -64,7 +64,7 @@ async def test_a_failure_after_a_finished_answer_is_one() -> None:
 async def test_what_is_left_of_an_unfinished_answer_was_cut(rest: str) -> None:
     with pytest.raises(Exception, match="before it was complete") as raised:
         await read(WORD, rest)
-    assert failure_of(raised.value).status == 502
+    assert failure_of(raised.value).status == 503
 
 
 async def test_a_flushed_buffer_is_empty() -> None:

@@ -118,7 +118,7 @@ async def test_an_answer_that_is_an_error_becomes_an_event(*, streamed: bool) ->
 
 async def test_an_error_without_words_is_one() -> None:
     said = await Request(lambda: JSONResponse(["?"], 502)).late()
-    assert said == event("api_error", "The provider's stream ended before it was complete.")
+    assert said == event("api_error", "The provider's stream failed.")
 
 
 async def test_a_whole_answer_is_litellms() -> None:

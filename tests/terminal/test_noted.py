@@ -118,7 +118,7 @@ async def test_a_bridge_that_would_end_well_ends_in_the_failure_of_its_stream(fa
 
 async def test_a_connection_that_the_bridge_takes_for_an_end_is_told() -> None:
     (_, last) = await told(Stream(WORD, ConnectionResetError()))
-    assert (last["error"]["type"], last["error"]["code"]) == ("api_error", "502")
+    assert (last["error"]["type"], last["error"]["code"]) == ("api_error", "503")
 
 
 async def test_a_bridge_that_tells_it_rightly_is_left_its_words() -> None:

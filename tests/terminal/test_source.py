@@ -88,7 +88,7 @@ async def test_an_iterator_that_returns_none_for_ever_ends_as_a_failure_and_the_
     with pytest.raises(ProviderStreamError, match="no progress") as raised:
         await asyncio.wait_for(pull(watched(stuck, holder, tell_truncation=True)), 10)
     task.cancel()
-    assert failure_of(raised.value).status == 502
+    assert failure_of(raised.value).status == 503
     assert turns > 100
     assert stuck.asked < 20_000
 
@@ -258,7 +258,7 @@ def test_a_source_in_a_thread_that_says_nothing_for_ever_ends_as_a_failure(says:
     stuck = SyncStuck(says)
     with pytest.raises(ProviderStreamError, match="no progress") as raised:
         all(chunk in (None, b"") for chunk in watched(stuck, wrapper("bedrock"), tell_truncation=True))
-    assert failure_of(raised.value).status == 502
+    assert failure_of(raised.value).status == 503
     assert stuck.asked < 20_000
 
 
@@ -282,4 +282,4 @@ async def test_litellms_own_wrapper_comes_back_and_takes_it_for_a_failure(stuck:
 
     with pytest.raises(Exception, match="no progress") as raised:
         await asyncio.wait_for(anext(stream), 20)
-    assert failure_of(raised.value).status == 502
+    assert failure_of(raised.value).status == 503

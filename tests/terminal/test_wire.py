@@ -121,7 +121,7 @@ def test_a_frame_of_megabytes_is_read_in_reads_of_any_size() -> None:
 @pytest.mark.parametrize("told", ["network_error", "abort"])
 def test_a_failed_end_is_told_in_the_providers_word(told: str) -> None:
     failure = judged([said(HALF) + ended(told) + DONE])
-    assert failure.status == 502
+    assert failure.status == 503
     assert told in failure.message
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from litellm_cancel_guard.host.limiter import refusal
 from litellm_cancel_guard.lease import routes
-from litellm_cancel_guard.terminal import frames, reading, wording
+from litellm_cancel_guard.terminal import frames, meanings, reading, transport, wording
 
-READ_FOREIGN_TEXT = (wording, frames, reading, routes, refusal)
+READ_FOREIGN_TEXT = (wording, meanings, transport, frames, reading, routes, refusal)
 RUNS = (
     *(" ", "\n", " \r", "/+", "./", "/a.", "a", ".", "1"),
     *("Error ", "Error: ", 'File "', "litellm.", '"type" ', "data: "),

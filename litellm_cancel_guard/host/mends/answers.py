@@ -1,25 +1,28 @@
-"""The provider's own words, and its Retry-After, in an answer that is an error before any stream exists; no secrets.
+"""The provider's own status, words and Retry-After in an answer that is an error before any stream exists; no secrets.
 
 Every route makes its answer of a `ProxyException`, after the failure hook (1.80 - 1.109, proxy/_types.py).
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.host.mends.headers import name_delay
 from litellm_cancel_guard.redaction import for_client
 from litellm_cancel_guard.terminal import sighting
-from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR
+from litellm_cancel_guard.terminal.events import openai_type
+from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR, Failure
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
+from litellm_cancel_guard.terminal.wording import UNREADABLE
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
-    from litellm_cancel_guard.terminal.failure import Failure
     from litellm_cancel_guard.terminal.sighting import Sighting
 
 
+_SUCCESS = range(200, 300)
 # A body that is nested deeper says nothing to anybody.
 _DEEPEST = 16
 
@@ -36,6 +39,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
         if seen is not None:
             _redact(self)
             _say(self, seen)
+            _tell_no_success(self)
 
     touch.replace(answer, "__init__", init)
     return True
@@ -59,13 +63,27 @@ def _redacted(said: Any, depth: int = 0) -> Any:
 
 
 def _say(answer: Any, seen: Sighting) -> None:
-    if seen.answer is None or not _is_about(str(answer.code), seen.answer):
+    failure = seen.answer
+    if failure is None or not _is_about(str(answer.code), failure, seen.told_as):
         return
-    answer.message = seen.answer.message
-    if seen.retry_after is not None:
-        answer.headers.setdefault("retry-after", str(math.ceil(seen.retry_after)))
+    answer.message = failure.message
+    if str(answer.code) != str(failure.status):
+        answer.code, answer.type = str(failure.status), openai_type(failure)
+    name_delay(answer.headers, seen.retry_after)
 
 
-def _is_about(code: str, failure: Failure) -> bool:
+def _tell_no_success(answer: Any) -> None:
+    """Have an error no status of a success: LiteLLM 1.83 has it where it could not read the body that came with one.
+
+    Its words are LiteLLM's about its parser, with half of the answer in them.
+    """
+    if str(answer.code).isdigit() and int(answer.code) in _SUCCESS:
+        failure = Failure(BROKEN_OFF, UNREADABLE)
+        answer.code, answer.type, answer.message = str(failure.status), openai_type(failure), failure.message
+
+
+def _is_about(code: str, failure: Failure, told_as: int) -> bool:
     """Tell whether an answer of that status is the one to the noted failure; LiteLLM has a 500 for many others."""
-    return code.isdigit() and (int(code) == failure.status or min(int(code), failure.status) >= FIRST_SERVER_ERROR)
+    if not code.isdigit():
+        return False
+    return int(code) in (failure.status, told_as) or min(int(code), failure.status) >= FIRST_SERVER_ERROR

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.terminal import sighting
+from litellm_cancel_guard.terminal.wording import seconds
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MODULES = ("litellm.proxy.common_request_processing", "litellm.proxy.anthropic_endpoints.endpoints")
 _FIRST_ERROR = 400
+_NAME = "retry-after"
 
 
 def mend(_settings: Settings, touch: Touch) -> bool:
@@ -30,8 +32,8 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     async def create_response(original: Any, *args: Any, **kwargs: Any) -> Any:
         answer = await original(*args, **kwargs)
         seen = sighting.current()
-        if seen is not None and seen.retry_after is not None and answer.status_code >= _FIRST_ERROR:
-            answer.headers.setdefault("retry-after", str(math.ceil(seen.retry_after)))
+        if seen is not None and answer.status_code >= _FIRST_ERROR:
+            name_delay(answer.headers, seen.retry_after)
         return answer
 
     for name in _MODULES:
@@ -39,3 +41,15 @@ def mend(_settings: Settings, touch: Touch) -> bool:
         if getattr(holder, "create_response", None) is original:
             touch.replace(holder, "create_response", create_response)
     return True
+
+
+def name_delay(headers: Any, delay: float | None) -> None:
+    """Name *delay* in an answer's *headers*, in whole seconds: Codex ends its session at a 429 with half a one (0.171).
+
+    What is named already stays, but for its fraction.
+    """
+    named = headers.get(_NAME)
+    if named is None or seconds(named) is None:
+        named = delay
+    if named is not None and (told := seconds(named)) is not None:
+        headers[_NAME] = str(math.ceil(told))

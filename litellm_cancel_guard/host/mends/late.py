@@ -20,7 +20,7 @@ from litellm_cancel_guard.redaction import for_client
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting, wording
 from litellm_cancel_guard.terminal.events import whole_error
-from litellm_cancel_guard.terminal.failure import Failure, failure_in, failure_of, is_a_providers
+from litellm_cancel_guard.terminal.failure import Failure, before_anything, failure_in, failure_of, is_a_providers
 from litellm_cancel_guard.terminal.reading import protocol_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class _Serving:
 
     def _failure(self, error: Exception) -> Failure:
         if is_a_providers(error):
-            return failure_of(error)
+            return before_anything(failure_of(error))
         status, said = self._module.sse_error_payload(error)
         return Failure(status, for_client(str(said["message"])))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TYPES = ("error", "response.failed", None)
 _WHOLE = ("response.completed", "response.incomplete")
+_DONE = "[DONE]"
 
 
 def mend(_settings: Settings, touch: Touch) -> bool:
@@ -41,9 +42,15 @@ def _see_events(base: Any, touch: Touch) -> None:
 
     def _process_chunk(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(chunk, str) and '"error"' in chunk:
-            _note(self, chunk)
+            event = _event(chunk)
+            _note(self, event)
             if not tells_its_end:
                 _end_in_its_note(self)
+            self.guard_asks_why = _gives_no_reason(event)
+            if self.guard_asks_why:
+                return None
+        if chunk == _DONE and getattr(self, "guard_asks_why", False):
+            raise ProviderStreamError(self.guard_failure)
         return original(self, chunk, *args, **kwargs)
 
     touch.replace(base, "_process_chunk", _process_chunk)
@@ -66,17 +73,30 @@ def _see_failures(base: Any, touch: Touch) -> None:
     touch.replace(base, "_handle_failure", _handle_failure)
 
 
-def _note(stream: Any, line: str) -> None:
-    """Note what an event reports; what is whole after all has not failed."""
+def _event(line: str) -> dict[str, Any]:
     try:
         event = json.loads(line[line.find("{") :])
     except (ValueError, RecursionError):
-        return
-    kind = event.get("type") if isinstance(event, dict) else ""
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _note(stream: Any, event: dict[str, Any]) -> None:
+    """Note what an event reports; what is whole after all has not failed."""
+    kind = event.get("type", "" if not event else None)
     # A delta may hold the text of an error, and `"error": null` is in every healthy response.
     failure = failure_in(event) if kind in _TYPES else None
     if failure is not None or kind in _WHOLE:
         stream.guard_failure = failure
+
+
+def _gives_no_reason(event: dict[str, Any]) -> bool:
+    """Tell whether the reason comes in the next event, an `error`: Azure's filter (maximhq/bifrost#6419).
+
+    LiteLLM makes an end, or a 500, of the event without one, and reads no further.
+    """
+    response = event.get("response")
+    return event.get("type") == "response.failed" and isinstance(response, dict) and not response.get("error")
 
 
 def _end_in_its_note(stream: Any) -> None:

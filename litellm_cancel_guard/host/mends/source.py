@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.host import deployments, reasons
 from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.terminal.failure import (
-    BAD_GATEWAY,
     Failure,
     ProviderStreamError,
+    cut_off,
     failure_in_text,
     failure_of,
     note_on,
 )
+from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 from litellm_cancel_guard.terminal.sighting import current
 from litellm_cancel_guard.terminal.wire import Wire
-from litellm_cancel_guard.terminal.wording import default_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -225,7 +225,7 @@ class Source:
         if isinstance(noted, Failure):
             return noted
         last = getattr(self._stream, "guard_last_text", "")
-        return failure_in_text(last) if last else Failure(BAD_GATEWAY, default_message(BAD_GATEWAY))
+        return failure_in_text(last) if last else cut_off()
 
 
 def _iterator_of(stream: Any) -> Any:
@@ -261,7 +261,7 @@ class Steps:
 
 
 def _no_progress() -> ProviderStreamError:
-    return ProviderStreamError(Failure(BAD_GATEWAY, "The provider's stream makes no progress."))
+    return ProviderStreamError(Failure(BROKEN_OFF, "The provider's stream makes no progress."))
 
 
 def _has_finished(wrapper: Any) -> bool:

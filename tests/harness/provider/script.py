@@ -46,15 +46,16 @@ class Script:
     error_as: str = ""
     """What it looks like instead of an event: `pretty`, `array`, `open_array`, `html`, half an event (`cut`), an
     event that names its status by `words` alone, or, behind a stream's opening, an event (`opened`), or, behind a
-    response's, `failed-` and its code."""
+    response's, `failed-` and its code; or `told-` and a name of `told`."""
 
     says: int = -1
     """Say that group of `sentences` in every error, instead of the usual words."""
 
     break_step: int = -1
     """Break the stream off at this step."""
-    break_by: Literal["reset", "cut", "end"] = "reset"
-    """An RST; a connection closed in mid-body; or a body that ends whole, without its terminal marker."""
+    break_by: Literal["reset", "cut", "end", "unanswered"] = "reset"
+    """An RST; a connection closed in mid-body, of a plain answer too; a body that ends whole, without its terminal
+    marker; or an RST before anything is answered, whatever the step."""
 
     proxy: str = ""
     """What the files beside the proxy's config shall do to the request (harness/beside); not for the provider."""

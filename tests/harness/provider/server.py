@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
-from tests.harness.provider import mcp, misshapen, sentences, shapes, sockets
+from tests.harness.provider import mcp, misshapen, sentences, shapes, sockets, told
 from tests.harness.provider import script as scripts
+from tests.harness.provider.ollama import Ollama
 from tests.harness.provider.responses import FAILED, Responses, ToolCalling
 from tests.harness.provider.runs import Run
 from tests.harness.provider.wire import GEMINI_PATH, Anthropic, Chat, Completions, Embeddings, Gemini, Wire
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     from tests.harness.provider.script import Script
 
 _AMAZON_STREAM = "/invoke-with-response-stream"
-_WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses]] = {
+_WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses | Ollama]] = {
     "/chat/completions": Chat,
     "/custom": Chat,
     "/completions": Completions,
     "/embeddings": Embeddings,
     "/messages": Anthropic,
     "/responses": Responses,
+    "/api/chat": Ollama,
     # Amazon's, as far as LiteLLM passes it on unread: without its event stream encoding.
     "/invoke": Anthropic,
     _AMAZON_STREAM: Anthropic,
@@ -102,6 +104,9 @@ class _Act:
         await asyncio.sleep(self._script.delay)
         if self._script.stalls("headers"):
             await self._run.stall()
+        if self._script.break_by == "unanswered":
+            self.done = True
+            self._drop()
         if self._script.status:
             self.done = True
             return self._refusal()
@@ -123,6 +128,8 @@ class _Act:
         if self._script.stall not in ("", "headers"):
             await self._run.stall()
         self.done = True
+        if self._script.break_step >= 0 and self._script.break_by == "cut":
+            return await self._half()
         if self._script.break_step >= 0:
             self._drop()
         script, wire = self._script, self._wire
@@ -130,6 +137,16 @@ class _Act:
             return web.json_response(wire.plain(script.chunks))
         error = self._worded(json.dumps(wire.failure(script.error_status)).encode())
         return web.Response(body=error, content_type="application/json")
+
+    async def _half(self) -> web.StreamResponse:
+        """Half a body of which the headers have told the length."""
+        body = json.dumps(self._wire.plain(self._script.chunks)).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(self._request)
+        await response.write(body[: len(body) // 2])
+        self._drop()
+        return response
 
     async def _stream(self) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
@@ -170,6 +187,8 @@ class _Act:
         if shape.startswith(FAILED) and isinstance(self._wire, Responses):
             opening = b"" if step else self._wire.opening()
             return opening + self._wire.failed(shape.removeprefix(FAILED))
+        if shape.startswith(told.TOLD):
+            return told.ALL[shape.removeprefix(told.TOLD)].frames
         if shape == "opened":
             return self._wire.opening() + self._wire.error_event(status)
         return misshapen.error(shape, self._wire, status, self._frame(step))
@@ -178,7 +197,7 @@ class _Act:
         transport = self._request.transport
         if transport is None:
             return
-        if self._script.break_by == "reset":
+        if self._script.break_by in ("reset", "unanswered"):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
         transport.abort()
 
