@@ -269,7 +269,9 @@ def is_grafted(owner: Any, name: str) -> bool:
 def _is_of_another(method: Any, owner: Any, name: str) -> bool:
     """Tell whether *owner* stands around what LiteLLM calls: set on it, an attribute would be nobody's."""
     inner = getattr(method, "__self__", owner)
-    return inner is not owner and not inspect.isclass(owner) and getattr(inner, name, None) == method
+    # A class method is its class's own, whichever object is asked (`_get_reserved_tokens_from_kwargs`, 1.86 - 1.94).
+    own = inner is owner or inspect.isclass(owner) or (inspect.isclass(inner) and isinstance(owner, inner))
+    return not own and getattr(inner, name, None) == method
 
 
 def _named(owner: Any) -> str:

@@ -55,6 +55,17 @@ def test_a_wrapper_around_the_host_is_not_taken_for_it() -> None:
     assert "called" not in vars(around)
 
 
+def test_a_class_method_is_its_class_s_own_whichever_object_is_asked() -> None:
+    class Book:
+        @classmethod
+        def reserved(cls) -> int:
+            return 72
+
+    book = Book()
+    touch().replace(book, "reserved", lambda original: original() + 1)
+    assert (book.reserved(), Book.reserved()) == (73, 72)
+
+
 def test_what_is_not_there_is_nothing_to_mend() -> None:
     assert class_with("litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__anext__") is not None
     assert class_with("litellm_core_utils.streaming_handler", "CustomStreamWrapper", "no_such_method") is None

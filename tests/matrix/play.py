@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ guardrails:
 - {{guardrail_name: answer, litellm_params: {{guardrail: refusing.Answer, mode: post_call, default_on: true}}}}
 """
 _CANCELLING = "general_settings: {cancel_on_disconnect: true}\n"
+
+_ASIDE = re.compile(r"cancel_guard: (\S+ (?:stands aside|taken out): .*)")
 
 
 @dataclass
@@ -171,4 +174,5 @@ class Table:
                 await wait_until(rests, "nothing is left in the registry")
             except AssertionError:
                 return found
-        return {}
+        aside = {line for proxy in alike for line in _ASIDE.findall(proxy.text())}
+        return {"aside": sorted(aside)} if aside else {}

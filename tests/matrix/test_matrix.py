@@ -28,6 +28,6 @@ def test_slots_come_back(
         assert result == Result(admitted=CAP, in_redis=1 if streamed(cell, litellm_version) else None)
 
 
-def test_nothing_is_left_in_the_registry(litellm_version: Version, played: Callable[[Version], Played]) -> None:
-    """Not a request, not a release under way, after all cells of the version."""
+def test_nothing_is_left_and_all_is_in_force(litellm_version: Version, played: Callable[[Version], Played]) -> None:
+    """Not a request, not a release under way, after all cells of the version; and nothing of the guard stands aside."""
     assert played(litellm_version).remains == {}

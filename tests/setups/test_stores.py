@@ -81,7 +81,7 @@ async def held_and_given_back(caller: Caller, key: Key, *, namespace: str = "") 
         held = shown(config, "slots", key.name)["held"]
         assert {slot["pid"] for slot in held} <= set(caller.proxy.workers)
         assert all(read(slot["slot"]) for slot in held)
-        assert shown(config, "release", key.name, held[0]["slot"], "--yes")["in_flight"] == 1
+        assert shown(config, "release", key.name, held[0]["slot"], "--yes", "--force")["in_flight"] == 1
     for _ in range(2):
         await caller.hang_up_mid(ROUTES["chat"], key)
     await wait_until(lambda: at_rest(caller, key), "every slot is back")
