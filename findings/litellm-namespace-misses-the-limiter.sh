@@ -14,7 +14,7 @@
 # Seen:    1.109.3: tenant:{api_key:…} both ways | 1.110.2: tenant:{api_key:…} from RedisCache, {api_key:…} from Cache
 . "$(dirname "$0")/lib.sh"
 needs redis-server
-# What the limiter's module imports. The extra litellm[proxy] of these versions asks for packages that PyPI lacks.
+# What the limiter's module imports. The extra litellm[proxy] of these versions asks for releases that the index did not have.
 BESIDE=(redis==8.1.0 fastapi==0.165.0 orjson==3.13.0 backoff==2.2.1 websockets==17.4 apscheduler==3.11.3 pyjwt==2.15.1
   cryptography==50.0.2 semver==3.1.2 python-multipart==0.0.34 expression==5.8.0)
 redis-server --port 0 --unixsocket "$WORK/redis" --save "" --appendonly no >/dev/null &
