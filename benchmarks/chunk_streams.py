@@ -16,7 +16,7 @@ from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.stream import guarded as put_around
 from litellm_cancel_guard.terminal import sighting
 from litellm_cancel_guard.terminal.outcome import Outcome
-from litellm_cancel_guard.terminal.reading import protocol_of
+from litellm_cancel_guard.terminal.routes import protocol_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -12,7 +12,7 @@ from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import answers, sighting
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.outcome import Outcome
-from litellm_cancel_guard.terminal.reading import protocol_of
+from litellm_cancel_guard.terminal.routes import protocol_of
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.configured import Configured

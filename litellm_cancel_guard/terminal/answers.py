@@ -19,7 +19,7 @@ from litellm_cancel_guard.terminal.failure import (
     is_of_a_connection,
     is_of_a_stream,
 )
-from litellm_cancel_guard.terminal.reading import protocol_of
+from litellm_cancel_guard.terminal.routes import protocol_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -268,39 +268,12 @@ def _failure_of_frames(raw: bytes) -> Failure | None:
     return None
 
 
-_CALL_TYPES = {
-    "completion": Protocol.CHAT,
-    "acompletion": Protocol.CHAT,
-    "text_completion": Protocol.CHAT,
-    "atext_completion": Protocol.CHAT,
-    "anthropic_messages": Protocol.MESSAGES,
-    "responses": Protocol.RESPONSES,
-    "aresponses": Protocol.RESPONSES,
-    "aget_responses": Protocol.RESPONSES,
-    "generate_content_stream": Protocol.GENAI,
-    "agenerate_content_stream": Protocol.GENAI,
-}
-_PATHS = (
-    ("/chat/completions", Protocol.CHAT),
-    ("/completions", Protocol.CHAT),
-    ("/messages", Protocol.MESSAGES),
-    ("/responses", Protocol.RESPONSES),
-    (":streamGenerateContent", Protocol.GENAI),
-)
 _READINGS: dict[Protocol, type[Reading]] = {
     Protocol.CHAT: ChatReading,
     Protocol.MESSAGES: MessagesReading,
     Protocol.RESPONSES: ResponsesReading,
     Protocol.GENAI: GenaiReading,
 }
-
-
-def protocol_of(call_type: str | None, path: str | None) -> Protocol | None:
-    """Return the protocol of a route by its call type, else by its path; None for one that the guard doesn't speak."""
-    if call_type in _CALL_TYPES:
-        return _CALL_TYPES[call_type]
-    plain = (path or "").split("?")[0].rstrip("/")
-    return next((protocol for end, protocol in _PATHS if call_type is None and plain.endswith(end)), None)
 
 
 def reading_of(protocol: Protocol) -> Reading:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.host.configured import Configured
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise LiteLLM fetches it while it is imported
 with warnings.catch_warnings():
@@ -26,6 +27,22 @@ with warnings.catch_warnings():
 
 
 _clients: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def taken_out(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have LiteLLM be what it was: what one test's guard has put into it would serve the streams of all later ones."""
+    made: list[Any] = []
+    init = _PROXY_CancelGuard.__init__
+
+    def noted(guard: Any) -> None:
+        made.append(guard)
+        init(guard)
+
+    monkeypatch.setattr(_PROXY_CancelGuard, "__init__", noted)
+    yield
+    for guard in reversed(made):
+        guard._mounts.take_out()
 
 
 @pytest.fixture(autouse=True)

@@ -118,7 +118,7 @@ def test_the_command_line_takes_tls_from_the_environment_and_by_url(secured: Sec
     for asked in (guard("status", "--json", env=environ), guard("status", "--json", "--redis", url)):
         assert (asked.returncode, json.loads(asked.stdout or "null")) == (0, []), asked
     untrusted = guard("status", env={**environ, "REDIS_SSL_CA_CERTS": ""})
-    assert (untrusted.returncode, "CERTIFICATE_VERIFY_FAILED" in untrusted.stderr) == (2, True), untrusted
+    assert (untrusted.returncode, "CERTIFICATE_VERIFY_FAILED" in untrusted.stderr) == (4, True), untrusted
     assert PASSWORD not in untrusted.stderr
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from litellm_cancel_guard.terminal.events import Protocol
-from litellm_cancel_guard.terminal.reading import protocol_of, reading_of
+from litellm_cancel_guard.terminal.reading import reading_of
+from litellm_cancel_guard.terminal.routes import protocol_of
 from litellm_cancel_guard.terminal.sighting import route_read
 
 DATA = b'data: {"candidates":[{"content":{"parts":[{"text":"hel"}]}}]}'

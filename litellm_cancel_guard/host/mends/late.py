@@ -21,7 +21,7 @@ from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal import sighting, wording
 from litellm_cancel_guard.terminal.events import whole_error
 from litellm_cancel_guard.terminal.failure import Failure, before_anything, failure_in, failure_of, is_a_providers
-from litellm_cancel_guard.terminal.reading import protocol_of
+from litellm_cancel_guard.terminal.routes import protocol_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
