@@ -33,16 +33,18 @@ trap 'exit 124' TERM INT
 
 needs() { command -v "$1" >/dev/null || { echo "needs $1, which is not here: nothing was measured" >&2; exit 2; }; }
 
-# python_packages SPEC...: a venv of its own; `$PY` runs in it.
+# python_packages SPEC...: a venv of its own for each call; `$PY` runs in the last one.
 python_packages() {
+  local venv
+  venv="$(mktemp -d "$WORK/venv.XXXX")"
   if command -v uv >/dev/null; then
-    uv venv -q "$WORK/venv"
-    uv pip install -q --python "$WORK/venv/bin/python" "$@"
+    uv venv -q "$venv"
+    uv pip install -q --python "$venv/bin/python" "$@"
   else
-    python3 -m venv "$WORK/venv"
-    "$WORK/venv/bin/pip" install -q "$@"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q "$@"
   fi
-  PY="$WORK/venv/bin/python"
+  PY="$venv/bin/python"
   echo "installed: $*"
 }
 
