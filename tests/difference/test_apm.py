@@ -97,6 +97,8 @@ async def test_beside_an_apm_it_does_what_a_bare_one_with_it_does(
     proxies: Proxies,
     provider: Provider,
     tmp_path_factory: pytest.TempPathFactory,
+    *,
+    pytestconfig: pytest.Config,
     apm: Apm,
 ) -> None:
     usual = Setup(litellm_version, guarded=False, provider=provider.url, redis_port=None, secure=provider.secure)
@@ -104,7 +106,8 @@ async def test_beside_an_apm_it_does_what_a_bare_one_with_it_does(
     begins = f"{apm.begins}\nprint({_BEGUN!r})\n"
     usual = replace(usual, libraries=libraries, begins=begins, env=(*apm.env, ("LITELLM_LOG", "INFO")))
     with sides(usual, proxies, tmp_path_factory.mktemp) as (bare, guarded):
-        found = await compared(bare, guarded, provider)
+        again = pytestconfig.getoption("difference_again")
+        found = await compared(bare, guarded, provider, again=again)
         said = guarded.proxy.text()
         assert _BEGUN in bare.proxy.text()
         assert _BEGUN in said

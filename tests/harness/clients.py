@@ -116,7 +116,8 @@ class Caller:
     async def opened(self, route: Route, key: Key, script: Script, *, stream: bool = True) -> AsyncIterator[OpenStream]:
         """A stream to read bit by bit; leaving the block hangs up."""
         path, body, headers = route.request(key, str(script), stream=stream)
-        async with self._http.stream("POST", f"{self.url()}{path}", json=body, headers=headers) as response:
+        asked = route.content(body)
+        async with self._http.stream("POST", f"{self.url()}{path}", headers=headers, **asked) as response:
             yield OpenStream(response, script.run)
 
     async def hang_up_mid(self, route: Route, key: Key, after: int = 2) -> str:
@@ -203,7 +204,8 @@ class Caller:
         path, body, headers = route.request(key, str(script or self.script()), stream=stream)
         if body.get("server_id") == SERVER_ID:
             body["server_id"] = tools_id(self.proxy.setup)
-        async with self._http.stream("POST", f"{self.url()}{path}", json=body, headers=headers) as response:
+        asked = route.content(body)
+        async with self._http.stream("POST", f"{self.url()}{path}", headers=headers, **asked) as response:
             answer = Answer(response.status_code, "", dict(response.headers))
             try:
                 async for piece in response.aiter_text():

@@ -144,6 +144,7 @@ def _models(provider: str, secure: str) -> list[Settings]:
         "embed": ("openai/text-embedding-3-small", f"{provider}/v1"),
         "first-choice": ("openai/first-choice", f"{provider}/v1"),
         "second-choice": ("openai/second-choice", f"{provider}/v1"),
+        "listener": ("openai/gpt-4o-mini-transcribe", f"{provider}/v1"),
         "live": ("openai/live", f"{secure}/v1"),
         "refused-429": ("openai/refused-429", f"{secure}/v1"),
         "refused-500": ("openai/refused-500", f"{secure}/v1"),

@@ -78,6 +78,8 @@ class Route:
     """Seconds after which its clients hang up, where LiteLLM may leave them without an answer; 0: they don't."""
     since: tuple[int, ...] = (0,)
     """The first LiteLLM that has it."""
+    form: bool = False
+    """Whether it is asked with a form and a file, and not with JSON."""
 
     def request(self, key: Key, text: str, *, stream: bool) -> tuple[str, Json, dict[str, str]]:
         """Path, body and headers."""
@@ -87,6 +89,10 @@ class Route:
         bearer = "Bearer " if self.key_header == "Authorization" else ""
         headers = {self.key_header: f"{bearer}{key.secret}", **dict(self.headers)}
         return (self.stream_path if stream and self.stream_path else self.path), body, headers
+
+    def content(self, body: Json) -> Json:
+        """How httpx is told to send that body."""
+        return {"data": body, "files": {"file": ("speech.wav", b"RIFF")}} if self.form else {"json": body}
 
     def __str__(self) -> str:
         return self.name
@@ -163,6 +169,11 @@ _BEDROCK = Route(
 )
 
 ROUTES = {route.name: route for route in (*_ALL, _BEDROCK)}
+
+# Streamed since 1.110 (proxy/proxy_server.py `transcription_event_stream`); no cell of the matrix either.
+TRANSCRIPTION = Route(
+    "transcription", "/v1/audio/transcriptions", "listener", _prompt, "transcript.text.done", since=(1, 110), form=True
+)
 
 
 @dataclass(frozen=True)

@@ -21,17 +21,27 @@ from tests.harness.provider import script as scripts
 from tests.harness.provider.ollama import Ollama
 from tests.harness.provider.responses import FAILED, Responses, ToolCalling
 from tests.harness.provider.runs import Run
-from tests.harness.provider.wire import GEMINI_PATH, Anthropic, Chat, Completions, Embeddings, Gemini, Wire
+from tests.harness.provider.wire import (
+    GEMINI_PATH,
+    Anthropic,
+    Chat,
+    Completions,
+    Embeddings,
+    Gemini,
+    Transcriptions,
+    Wire,
+)
 
 if TYPE_CHECKING:
     from tests.harness.provider.script import Script
 
 _AMAZON_STREAM = "/invoke-with-response-stream"
-_WIRES: dict[str, type[Chat | Completions | Embeddings | Anthropic | Responses | Ollama]] = {
+_WIRES: dict[str, type[Chat | Completions | Embeddings | Transcriptions | Anthropic | Responses | Ollama]] = {
     "/chat/completions": Chat,
     "/custom": Chat,
     "/completions": Completions,
     "/embeddings": Embeddings,
+    "/audio/transcriptions": Transcriptions,
     "/messages": Anthropic,
     "/responses": Responses,
     "/api/chat": Ollama,
@@ -50,8 +60,7 @@ RUNS: dict[str, Run] = defaultdict(Run)
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
-    raw = await request.text()
-    body = json.loads(raw) if raw else {}
+    raw, body = await _asked(request)
     if request.path.endswith(mcp.PATH) and body["method"] != mcp.CALL:
         return mcp.around(body)
     found = _wire(request, body)
@@ -69,6 +78,15 @@ async def answer(request: web.Request) -> web.StreamResponse:
         return await act.play(streamed=streamed)
     finally:
         run.leave(answered=act.done)
+
+
+async def _asked(request: web.Request) -> tuple[str, dict[str, Any]]:
+    """The body as text, and what it says; of a form its fields, without its file."""
+    if request.content_type == "multipart/form-data":
+        fields = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        return "".join(fields.values()), {**fields, "stream": fields.get("stream") == "true"}
+    raw = await request.text()
+    return raw, json.loads(raw) if raw else {}
 
 
 def _first_tool(body: dict[str, Any]) -> str:

@@ -119,6 +119,27 @@ class Embeddings(_OpenAI):
 
 
 @dataclass(frozen=True)
+class Transcriptions(_OpenAI):
+    """OpenAI's, of what is heard in a file."""
+
+    def plain(self, chunks: int) -> Json:
+        return {"text": words(chunks), "usage": {"type": "tokens", "input_tokens": 7, **_heard(chunks)}}
+
+    def opening(self) -> bytes:
+        return b""
+
+    def chunk(self, index: int) -> bytes:
+        return sse({"type": "transcript.text.delta", "delta": word(index)})
+
+    def closing(self, chunks: int) -> bytes:
+        return sse({"type": "transcript.text.done", **self.plain(chunks)})
+
+
+def _heard(chunks: int) -> Json:
+    return {"output_tokens": chunks, "total_tokens": 7 + chunks}
+
+
+@dataclass(frozen=True)
 class Anthropic:
     """Anthropic messages."""
 
