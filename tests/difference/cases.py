@@ -33,6 +33,8 @@ class Act:
     """Whether content has come before the failure."""
     routes: tuple[str, ...] = ()
     """The only routes that have it."""
+    since: tuple[int, ...] = (0,)
+    """The first LiteLLM that has it."""
 
     @property
     def provider_fails(self) -> int:
@@ -47,6 +49,8 @@ _RETRIES = (("x-litellm-num-retries", "1"),)
 _RETRIED = {"status": 500, "fail_first": 1}
 _FELL_BACK = {"only": "first-choice", "status": 500}
 _CHAT = ("chat", "chat_claude", "chat_gem", "text")
+_TIMED = ("chat", "messages", "messages_claude", "responses")
+_TOTAL = (("x-litellm-total-timeout", "0.5"),)
 
 STREAMED = (
     Act("whole"),
@@ -70,6 +74,7 @@ PLAIN = (
     Act("plain_error", {"error_step": 0}, stream=False, fails=429),
     Act("plain_reset", {"break_step": 0}, stream=False, fails=503),
     Act("plain_left", {"stall": "0"}, stream=False, leaves="first"),
+    Act("plain_timed_out", {"delay": 4.0}, stream=False, headers=_TOTAL, routes=_TIMED, since=(1, 110)),
     Act("plain_retried", _RETRIED, stream=False, headers=_RETRIES, routes=_CHAT),
     Act("plain_fell_back", _FELL_BACK, stream=False, routes=("fallback",)),
 )
@@ -93,7 +98,7 @@ class Case:
         return f"{self.route}-{self.act}-{self.kind}"
 
     def exists(self, version: Version) -> bool:
-        return version.at_least(*self.route.since)
+        return version.at_least(*self.route.since) and version.at_least(*self.act.since)
 
     def __str__(self) -> str:
         return self.name

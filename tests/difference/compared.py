@@ -45,7 +45,7 @@ async def compared(
     """Every difference between the two, with the name of what allows it, or None.
 
     *again*: what nothing allows is asked once more, and what does not come again is not told: on a busy machine a
-    client's patience ends now and then.
+    client's patience ends now and then. So is what belongs to no request, a sum of several of them, say.
     """
     version = bare.proxy.setup.version
     await play((bare, guarded), provider, [case for case in cases if case.exists(version)])
@@ -53,9 +53,15 @@ async def compared(
     doubtful = list(dict.fromkeys(same.case for same in found if same.case and same.allowed is None))
     if not (again and doubtful):
         return found
+    for side in (bare, guarded):
+        side.store.flushall()
     one, other = (Side(side.proxy, side.store, side.number) for side in (bare, guarded))
-    came_again = {same.case for same in await compared(one, other, provider, doubtful) if same.allowed is None}
-    return [same for same in found if same.allowed or same.case is None or same.case in came_again]
+    came_again = {_whose(same) for same in await compared(one, other, provider, doubtful) if same.allowed is None}
+    return [same for same in found if same.allowed or _whose(same) in came_again]
+
+
+def _whose(difference: Difference) -> object:
+    return difference.case or (difference.channel, difference.where)
 
 
 def report(found: Iterable[Difference]) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import httpx
+
 from tests.faults.open_streams import LEASE_SECONDS, SHORT_LEASE, held
+from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
 from tests.harness.witness import gauge, lasting, settled, wait_until
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.delay_proxy import DelayProxy
     from tests.harness.keys import Key
+    from tests.harness.provider.script import Script
     from tests.harness.redis_server import RedisServer
 
 
@@ -57,6 +62,41 @@ async def test_of_two_proxies_only_the_killed_ones_slots_come_back(
             assert gauge(redis_server.client, key) == 1
         assert await long.finish() == [True]
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+
+
+async def _keep_asking(caller: Caller, key: Key, script: Script, over: asyncio.Event) -> list[int]:
+    """One request after the other, until *over* or the proxy is gone; returns their statuses."""
+    statuses: list[int] = []
+    with contextlib.suppress(httpx.TransportError):
+        while not over.is_set():
+            statuses.append((await caller.streamed(ROUTES["chat"], key, script)).status)
+    return statuses
+
+
+async def test_of_sixteen_clients_of_two_proxies_the_provider_has_the_cap_at_most_though_one_is_killed(
+    start: Callable[..., Caller],
+    caller: Caller,
+    key: Key,
+    redis_server: RedisServer,
+) -> None:
+    """And of as many clients as the cap none is refused before; one lease later the other proxy has all of it."""
+    dying, over = start(), asyncio.Event()
+    script = replace(caller.script(), chunks=4, gap=0.1)
+    below = fresh_key(cap=4)
+    answers = await asyncio.gather(*(one.streamed(ROUTES["chat"], below, script) for one in (dying, caller) * 2))
+    assert [answer.status for answer in answers] == [200] * 4
+
+    script = replace(caller.script(), chunks=4, gap=0.1)
+    asking = [asyncio.create_task(_keep_asking(one, key, script, over)) for one in (dying, caller) for _ in range(8)]
+    await asyncio.sleep(LEASE_SECONDS)
+    dying.proxy.kill()
+    await asyncio.sleep(LEASE_SECONDS + 1)
+    over.set()
+    told = {status for statuses in await asyncio.gather(*asking) for status in statuses}
+
+    assert ((await caller.provider.counts(script.run)).peak, told) == (4, {200, 429})
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
+    assert await caller.admitted_at_once(key, cap=4) == (4, 2)
 
 
 async def test_of_two_workers_only_the_killed_ones_slots_come_back(

@@ -206,3 +206,8 @@ _ALL_SOCKETS = (
 )
 
 SOCKETS = {route.name: route for route in _ALL_SOCKETS}
+
+# Passed through to OpenAI, where `enable_openai_websocket_passthrough` is set; no cell of the matrix.
+PASSED_SOCKET = SocketRoute(
+    "realtime_passed", "/openai_passthrough/v1/realtime", "live", _realtime_turn, "response.done", since=(1, 103)
+)
