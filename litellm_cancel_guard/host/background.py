@@ -7,18 +7,16 @@ The pre-call hooks run in the ASGI task, which ends at once (1.81 - 1.109, proxy
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.grafting import is_grafted
 from litellm_cancel_guard.host.serving import goes_on_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.ledger.registry import Registry
 
-_MARK = "_cancel_guard_follows"
+_TASK = "background_streaming_task"
 
 
 def follow(module: Any, registry: Registry, touch: Touch) -> None:
@@ -28,13 +26,14 @@ def follow(module: Any, registry: Registry, touch: Touch) -> None:
         module: LiteLLM's ``proxy.response_polling.background_streaming``, which its endpoint asks at each request.
         registry: where the requests are.
         touch: puts it in.
+
+    Raises:
+        NotFoundError: LiteLLM goes on in another way.
     """
-    original: Callable[..., Awaitable[Any]] | None = getattr(module, "background_streaming_task", None)
-    if original is None or getattr(original, _MARK, False):
+    if is_grafted(module, _TASK):
         return
 
-    @functools.wraps(original)
-    async def background_streaming_task(*args: Any, **kwargs: Any) -> Any:
+    async def background_streaming_task(original: Any, *args: Any, **kwargs: Any) -> Any:
         goes_on_alone()
         # Its first step comes before the callbacks of the ASGI task that made it: the slot has not been given back.
         request = registry.current()
@@ -46,8 +45,7 @@ def follow(module: Any, registry: Registry, touch: Touch) -> None:
             kwargs["request"] = type(client)(client.scope, _says_nothing)
         return await original(*args, **kwargs)
 
-    setattr(background_streaming_task, _MARK, True)
-    touch.put(module, "background_streaming_task", background_streaming_task)
+    touch.replace(module, _TASK, background_streaming_task)
 
 
 async def _says_nothing() -> Any:

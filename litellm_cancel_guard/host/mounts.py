@@ -71,8 +71,10 @@ class Mounts:
             self._board.note(name, State.IN_FORCE)
 
     def _follow(self, touch: Touch) -> None:
-        from litellm.proxy.response_polling import background_streaming
-
+        try:
+            from litellm.proxy.response_polling import background_streaming
+        except ModuleNotFoundError as missing:
+            raise NotFoundError(f"LiteLLM has no answers that are polled: {missing}") from None
         follow(background_streaming, self._registry, touch)
 
     def _administer(self, app: Any) -> None:

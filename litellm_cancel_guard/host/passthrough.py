@@ -7,6 +7,7 @@ Starlette closes no body whose client has left (0.50 - 1.10, responses.py, ``Str
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,13 @@ def close_abandoned_streams(touch: Touch) -> None:
     """Have every pass-through stream of LiteLLM closed with its request task, once however often it is called.
 
     Raises:
-        NotFoundError: LiteLLM makes neither kind of them as it did.
+        NotFoundError: LiteLLM makes them in another way.
     """
-    found = [_close_those_of_the_handler(touch), _close_those_of_bedrock(touch)]
-    if not any(found):
-        raise NotFoundError("LiteLLM makes its pass-through streams in another way")
+    _close_those_of_the_handler(touch)
+    _close_those_of_bedrock(touch)
 
 
-def _close_those_of_the_handler(touch: Touch) -> bool:
+def _close_those_of_the_handler(touch: Touch) -> None:
     """Close what ``PassThroughStreamingHandler.chunk_processor`` makes in the request task (1.80 - 1.109).
 
     Under that name, in the one module alone (proxy/pass_through_endpoints/pass_through_endpoints.py): `/v1/messages`
@@ -44,9 +44,12 @@ def _close_those_of_the_handler(touch: Touch) -> bool:
     """
     module: Any = sys.modules.get("litellm.proxy.pass_through_endpoints.pass_through_endpoints")
     handler: Any = getattr(module, "PassThroughStreamingHandler", None)
-    original = getattr(handler, "chunk_processor", None)
-    if original is None or hasattr(original, _MARK):
-        return original is not None
+    original: Any = getattr(handler, "chunk_processor", None)
+    if hasattr(original, _MARK):
+        return
+    # Of a method of its instances, the wrapper would be called without the instance.
+    if not isinstance(inspect.getattr_static(handler, "chunk_processor", None), staticmethod | classmethod):
+        raise NotFoundError("LiteLLM makes its pass-through streams in another way")
 
     @functools.wraps(original)
     def chunk_processor(*args: Any, **kwargs: Any) -> Any:
@@ -55,10 +58,9 @@ def _close_those_of_the_handler(touch: Touch) -> bool:
     setattr(chunk_processor, _MARK, True)
     closing = {"chunk_processor": staticmethod(chunk_processor)}
     touch.put(module, "PassThroughStreamingHandler", type(handler.__name__, (handler,), closing))
-    return True
 
 
-def _close_those_of_bedrock(touch: Touch) -> bool:
+def _close_those_of_bedrock(touch: Touch) -> None:
     """Close the response that `/bedrock` streams from, by ``_async_streaming`` (1.80 - 1.96, passthrough/main.py).
 
     It asks for it when the first chunk is asked for, and a generator that was cancelled has nothing left.
@@ -66,15 +68,14 @@ def _close_those_of_bedrock(touch: Touch) -> bool:
     module: Any = sys.modules.get("litellm.passthrough.main")
     original = getattr(module, "_async_streaming", None)
     if original is None or hasattr(original, _MARK):
-        return original is not None
+        return
 
     @functools.wraps(original)
-    def _async_streaming(response: Awaitable[Any], *args: Any, **kwargs: Any) -> Any:
-        return original(_asked(response), *args, **kwargs)
+    def _async_streaming(response: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(_asked(response) if inspect.isawaitable(response) else response, *args, **kwargs)
 
     setattr(_async_streaming, _MARK, True)
     touch.put(module, "_async_streaming", _async_streaming)
-    return True
 
 
 async def _asked(response: Awaitable[Any]) -> Any:

@@ -11,12 +11,14 @@ the slot would be renewed for as long as the worker lives.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from litellm_cancel_guard.host.callers import caller_called, caller_in
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
 
@@ -166,13 +168,23 @@ class _Wire:
 
 
 def note_tasks(app: Any) -> None:
-    """Have *app*, a Starlette application, note what serves each request, once however often it is called."""
+    """Have *app*, a Starlette application, note what serves each request, once however often it is called.
+
+    Raises:
+        NotFoundError: what serves its requests is made, or kept, in another way: every request would fail of it.
+    """
     stack = app.middleware_stack
     if stack is None:
         build = app.build_middleware_stack
-        app.build_middleware_stack = lambda: Noted(build())
+        if not callable(build) or inspect.iscoroutinefunction(build):
+            raise NotFoundError("the application builds what serves its requests in another way")
+        app.build_middleware_stack = lambda *args, **kwargs: Noted(build(*args, **kwargs))
     elif not isinstance(stack, Noted):
-        app.middleware_stack = Noted(stack)
+        if not callable(stack):
+            raise NotFoundError("what serves the application's requests can't be called")
+        app.middleware_stack = noted = Noted(stack)
+        if app.middleware_stack is not noted:
+            raise NotFoundError("the application keeps what serves its requests elsewhere")
 
 
 def forget_tasks(app: Any) -> None:

@@ -21,7 +21,12 @@ _MARK = "_cancel_guard_gives_back"
 
 def act_last(act: Callable[[], Awaitable[None]], board: Board) -> None:
     """Have *act* awaited at the server's end, if it can be seen coming; *board* shows whether."""
-    found = after_the_last_request(act)
+    try:
+        found = after_the_last_request(act)
+    except (AttributeError, TypeError) as refused:
+        # Raised on, it would have failed the request that began the heartbeat.
+        board.note("server.last", State.STANDS_ASIDE, f"the server's shutdown can't be set: {refused}")
+        return
     state = State.IN_FORCE if found else State.NOT_NEEDED
     board.note("server.last", state, "" if found else "no uvicorn: the loop's end and the lease are left")
 

@@ -50,7 +50,7 @@ _RETRIED = {"status": 500, "fail_first": 1}
 _FELL_BACK = {"only": "first-choice", "status": 500}
 _CHAT = ("chat", "chat_claude", "chat_gem", "text")
 _TIMED = ("chat", "messages", "messages_claude", "responses")
-_TOTAL = (("x-litellm-total-timeout", "0.5"),)
+_TOTAL = (("x-litellm-total-timeout", "2"),)
 
 STREAMED = (
     Act("whole"),
@@ -74,7 +74,7 @@ PLAIN = (
     Act("plain_error", {"error_step": 0}, stream=False, fails=429),
     Act("plain_reset", {"break_step": 0}, stream=False, fails=503),
     Act("plain_left", {"stall": "0"}, stream=False, leaves="first"),
-    Act("plain_timed_out", {"delay": 4.0}, stream=False, headers=_TOTAL, routes=_TIMED, since=(1, 110)),
+    Act("plain_timed_out", {"delay": 8.0}, stream=False, headers=_TOTAL, routes=_TIMED, since=(1, 110)),
     Act("plain_retried", _RETRIED, stream=False, headers=_RETRIES, routes=_CHAT),
     Act("plain_fell_back", _FELL_BACK, stream=False, routes=("fallback",)),
 )

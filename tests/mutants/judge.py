@@ -19,7 +19,9 @@ def harm(played: dict[str, Any]) -> list[str]:
     if "broken" in played:
         return [f"the guarded play broke: {played['broken']}"]
     bare, guarded = played["bare"], played["guarded"]
-    if played["kind"] == "stream":
+    if played["kind"] != "limiter":
+        if guarded["states"].get("tasks.noting") == _IN_FORCE and not guarded.get("noted", True):
+            return ["tasks.noting says in force, and nothing notes what serves a request"]
         return [
             f"{what}: {guarded.get(what)!r}, bare {seen!r}"
             for what, seen in bare.items()
@@ -29,7 +31,7 @@ def harm(played: dict[str, Any]) -> list[str]:
 
 
 def _differs(what: str, bare: dict[str, Any], guarded: dict[str, Any]) -> bool:
-    return what != "states" and bare[what] != guarded.get(what)
+    return what not in ("states", "noted") and bare[what] != guarded.get(what)
 
 
 def _caps(bare: dict[str, Any], guarded: dict[str, Any]) -> Iterator[str]:

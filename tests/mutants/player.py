@@ -20,7 +20,7 @@ import litellm  # noqa: E402
 from litellm.proxy import proxy_server  # noqa: E402
 from litellm.proxy.hooks import parallel_request_limiter_v3 as module  # noqa: E402
 
-from tests.mutants import methods, places, streams, values  # noqa: E402
+from tests.mutants import apps, methods, places, streams, values  # noqa: E402
 from tests.mutants.judge import harm  # noqa: E402
 from tests.mutants.playing import Play, serve  # noqa: E402
 from tests.mutants.stage import Mutant, Stage  # noqa: E402
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 AS_IT_IS = "as it is"
+_USED = {"stream": streams.play, "app": apps.play}
 
 
 def mutants() -> Iterator[Mutant]:
@@ -39,6 +40,8 @@ def mutants() -> Iterator[Mutant]:
     yield from places.mutants()
     yield Mutant("no stream", AS_IT_IS, kind="stream")
     yield from streams.mutants()
+    yield Mutant("no application", AS_IT_IS, kind="app")
+    yield from apps.mutants()
 
 
 def chosen(known: list[Mutant], how: list[str]) -> list[Mutant]:
@@ -75,8 +78,8 @@ async def played(mutant: Mutant, port: int) -> dict[str, Any]:
         stage = Stage(port, module)
         try:
             mutant.before(stage)
-            if mutant.kind == "stream":
-                answer[how] = await streams.play(stage, mutant, guarded=guarded)
+            if mutant.kind in _USED:
+                answer[how] = await _USED[mutant.kind](stage, mutant, guarded=guarded)
                 continue
             stage.build()
             serve(stage.limiter)

@@ -78,7 +78,7 @@ class Mutant:
         before: changes LiteLLM before its limiter is built.
         after: changes the limiter.
         graft: whose ground it is.
-        kind: limiter or stream.
+        kind: limiter, stream or app.
     """
 
     target: str
