@@ -111,6 +111,46 @@ async def _redacts(holder: Any, call: Any) -> Any:
     return for_client("a word")
 
 
+def _chunk(delta: dict[str, str], finish: str | None) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "gpt", "choices": [choice]}
+    return f"data: {json.dumps(chunk)}"
+
+
+_CHAT = (_chunk({"content": "hi"}, None), _chunk({}, "stop"), "data: [DONE]")
+
+
+async def _sdk(holder: Any, call: Any) -> Any:
+    """A stream of the openai SDK's, under a wrapper of LiteLLM's."""
+    import httpx
+    from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletionChunk
+
+    body = "".join(f"{line}\n\n" for line in _CHAT).encode()
+    response = httpx.Response(200, content=source(body), request=httpx.Request("POST", "http://provider"))
+    async with AsyncOpenAI(api_key="a key") as client:
+        made = holder(cast_to=ChatCompletionChunk, response=response, client=client)
+        wrapper = _wrapper(_stream_wrapper(), completion_stream=made)
+        return [_text(chunk) for chunk in await _read(wrapper.completion_stream)]
+
+
+async def _decoded(holder: Any, call: Any) -> Any:
+    return await _sdk(import_module("openai").AsyncStream, call=call)
+
+
+async def _lines(holder: Any, call: Any) -> Any:
+    """A stream that LiteLLM reads line by line."""
+    from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
+
+    made = OpenAIChatCompletionStreamingHandler(streaming_response=source(*_CHAT), sync_stream=False)
+    wrapper = _wrapper(_stream_wrapper(), completion_stream=made, custom_llm_provider="hosted_vllm")
+    return [_text(chunk) for chunk in await _read(wrapper.completion_stream)]
+
+
+def _stream_wrapper() -> Any:
+    return import_module("litellm.litellm_core_utils.streaming_handler").CustomStreamWrapper
+
+
 def _text(chunk: Any) -> str:
     choices = getattr(chunk, "choices", None)
     return str(choices[0].delta.content) if choices else str(chunk)
@@ -118,26 +158,46 @@ def _text(chunk: Any) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """What is mended, and a use of it as LiteLLM's own."""
+    """What is mended, or leant on, and a use of it as LiteLLM's own.
+
+    Attributes:
+        inside: whether it is called by what it belongs to, which is not changed with it.
+    """
 
     graft: str
     module: str
     owner: str | None
     name: str
     use: Callable[..., Any]
+    inside: bool = False
+
+    @property
+    def path(self) -> str:
+        """Of its module: LiteLLM's, or the SDK's."""
+        return self.module if self.module.startswith("openai") else f"litellm.{self.module}"
 
     def holder(self) -> Any:
-        module = import_module(f"litellm.{self.module}")
+        module = import_module(self.path)
         return module if self.owner is None else getattr(module, self.owner)
 
 
 _GEMINI_MODULE = "llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
 _BRIDGE_MODULE = "completion_extras.litellm_responses_transformation.transformation"
 _RESPONSES_MODULE, _RESPONSES = "responses.streaming_iterator", "BaseResponsesAPIStreamingIterator"
+_LINES_MODULE = "llms.base_llm.base_model_iterator"
 _PROXY_MODULE = "proxy.common_request_processing"
 TARGETS = (
     Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__init__", _init),
     Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "fetch_stream", _fetch),
+    *(
+        Target("stream.wires", "openai._streaming", "AsyncStream", name, _sdk, inside=True)
+        for name in ("__init__", "_iter_events", "__stream__")
+    ),
+    *(
+        Target("stream.wires", "openai._streaming", "SSEDecoder", name, _decoded, inside=True)
+        for name in ("__init__", "aiter_bytes", "_aiter_chunks", "decode")
+    ),
+    Target("stream.wires", _LINES_MODULE, "BaseModelResponseIterator", "_handle_string_chunk", _lines, inside=True),
     Target("stream.anthropic", "llms.anthropic.chat.handler", "ModelResponseIterator", "chunk_parser", _anthropic),
     Target("stream.gemini", _GEMINI_MODULE, "ModelResponseIterator", "chunk_parser", _gemini_parser),
     Target("stream.gemini", _GEMINI_MODULE, "ModelResponseIterator", "handle_accumulated_json_chunk", _gemini_buffer),
