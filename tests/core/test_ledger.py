@@ -128,17 +128,19 @@ async def test_a_refusal_waits_for_as_long_as_redis_takes_for_the_release_under_
 async def test_a_refusal_by_a_redis_that_is_away_when_it_arrives_means_nothing(
     ledger: Ledger, gauge: ScriptedGauge
 ) -> None:
+    """It is for a slot that has been given back, although Redis could not be told."""
     first, second = opened(ledger), opened(ledger)
     await ledger.admit(first, KEY, 1)
-    gauge.hold_acquire = asyncio.Event()
+    gauge.hold_release, gauge.hold_acquire = asyncio.Event(), asyncio.Event()
+    ledger.end_soon(first, Ending.COMPLETED)
     refused = asyncio.create_task(ledger.admit(second, KEY, 1))
     while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
         await asyncio.sleep(0)
     ledger.outage.begin(KEY, "away")
-    await ledger.end(first, Ending.COMPLETED)
     gauge.hold_acquire.set()
 
     assert (await refused).admitted
+    gauge.hold_release.set()
 
 
 async def test_a_refusal_waits_for_the_end_of_a_task_that_no_hook_sees(ledger: Ledger, gauge: ScriptedGauge) -> None:

@@ -121,24 +121,33 @@ async def test_one_whose_request_ends_while_it_is_written_is_given_back(ledger: 
 
 
 async def test_whoever_follows_one_whose_lease_is_being_written_is_not_refused_for_it(
-    ledger: Ledger, gauge: ScriptedGauge
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finds the slot that was written after its release, and no release under way."""
-    first, second = opened(ledger), opened(ledger)
+    """It finds the slot that was written after its release, before the beat knows of that."""
+    first, second, answered, hold = opened(ledger), opened(ledger), asyncio.Event(), gauge.hold
+
+    async def hold_and_answer_late(wanted: Sequence[tuple[Lease, int]]) -> list[bool | None]:
+        ledger.end_soon(first, Ending.COMPLETED)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        held = await hold(wanted)
+        await answered.wait()
+        return held
+
+    monkeypatch.setattr(gauge, "hold", hold_and_answer_late)
     await ledger.admit(first, KEY, 1)
     gauge.slots.clear()
-    gauge.hold_hold = asyncio.Event()
     beat = asyncio.create_task(ledger.renew())
     while not gauge.holds:  # noqa: ASYNC110 - the moment is inside the gauge
         await asyncio.sleep(0)
-    ledger.end_soon(first, Ending.COMPLETED)
+    follows = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
     for _ in range(5):
         await asyncio.sleep(0)
-    gauge.hold_hold.set()
-    while not gauge.slots:  # noqa: ASYNC110 - the moment is inside the gauge
-        await asyncio.sleep(0)
+    answered.set()
 
-    assert (await ledger.admit(second, KEY, 1)).admitted
+    assert (await follows).admitted
     await beat
 
 
