@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.lease.holders import Holder, shortened
+from litellm_cancel_guard.lease.holders import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from litellm_cancel_guard.lease.holders import About
+
+_NOTHING: Mapping[str, Any] = {}
 
 # LiteLLM's attributes of a key (1.80 - 1.110, proxy/_types.py `UserAPIKeyAuth`), the first that is set.
 _OF_A_KEY = {
@@ -18,21 +22,17 @@ _OF_A_KEY = {
 }
 
 
-def about(data: Any, key: Any, wanted: Sequence[str]) -> Holder:
-    """Return what is to be kept of a request.
+def about(data: Any, key: Any, wanted: Sequence[str]) -> About:
+    """Return what is to be kept of a request, as it is: it is looked at with the next beat, if at all.
 
     Args:
         data: LiteLLM's dict of it.
         key: LiteLLM's object of its key.
         wanted: the fields of `holders_detail`.
     """
-    said = data if isinstance(data, dict) else {}
-    return Holder(
-        shortened(said.get("model")),
-        shortened(said.get("litellm_call_id")),
-        shortened(getattr(key, "request_route", None)),
-        detail={name: told for name in wanted if (told := _detail(name, said, key))} if wanted else {},
-    )
+    said = data if isinstance(data, dict) else _NOTHING
+    detail = {name: told for name in wanted if (told := _detail(name, said, key))} if wanted else _NOTHING
+    return said.get("model"), said.get("litellm_call_id"), getattr(key, "request_route", None), detail
 
 
 def _detail(name: str, data: Any, key: Any) -> str:

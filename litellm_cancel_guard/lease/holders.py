@@ -6,11 +6,12 @@ Written with each beat, and no request waits for it. Bounded; nothing in it is a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 # Of more slots the others are left out, and counted.
 MOST_SLOTS = 500
@@ -42,7 +43,9 @@ class Holder:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
-NOBODY = Holder()
+# What is kept of each request: model, call id and path as they came, and the detail.
+About = tuple[Any, Any, Any, Mapping[str, str]]
+NOBODY: About = (None, None, None, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,10 @@ class Holding:
 
 def shortened(said: Any) -> str:
     """Return *said* as it may be kept; nothing of what is no text."""
-    return "".join(filter(str.isprintable, said[:_LONGEST])) if isinstance(said, str) else ""
+    if not isinstance(said, str):
+        return ""
+    kept = said[:_LONGEST]
+    return kept if kept.isprintable() else "".join(filter(str.isprintable, kept))
 
 
 def read(text: str | bytes | None) -> Holding:

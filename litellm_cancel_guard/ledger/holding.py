@@ -6,7 +6,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.lease.holders import MOST_SLOTS, Holder, Holding
+from litellm_cancel_guard.lease.holders import MOST_SLOTS, Holder, Holding, shortened
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.ledger.registry import Registry, Request
@@ -30,11 +30,11 @@ class Holdings:
         return Holding(holders, left_out, refusals) if holders or refusals else None
 
     def _holder(self, slot: str, request: Request, grew: dict[str, tuple[int, float]]) -> Holder:
-        about, quiet = request.about, None
+        (model, call_id, path, detail), quiet = request.about, None
         if request.closer is not None:
             now, received = time.monotonic(), request.closer.received()
             before, since = grew.get(slot, (-1, now))
             self._grew[slot] = (received, now if received != before else since)
             quiet = round(now - self._grew[slot][1], 1)
         agent = f"{request.caller:016x}"[:8] if request.caller else ""
-        return Holder(about.model, about.call_id, about.path, agent, quiet, about.detail)
+        return Holder(shortened(model), shortened(call_id), shortened(path), agent, quiet, detail)

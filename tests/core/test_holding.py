@@ -8,7 +8,15 @@ import pytest
 
 from litellm_cancel_guard.host.about import about
 from litellm_cancel_guard.lease import holders
-from litellm_cancel_guard.lease.holders import MOST_IN_THE_WAY, MOST_REFUSALS, MOST_SLOTS, Holder, Holding, Refusal
+from litellm_cancel_guard.lease.holders import (
+    MOST_IN_THE_WAY,
+    MOST_REFUSALS,
+    MOST_SLOTS,
+    About,
+    Holder,
+    Holding,
+    Refusal,
+)
 from litellm_cancel_guard.lease.lease import Admission, Lease
 from litellm_cancel_guard.ledger.holding import Holdings
 from litellm_cancel_guard.ledger.refusals import Refusals
@@ -28,15 +36,24 @@ class Closer:
         return self.bytes
 
 
+def held_by(said: About) -> Holder:
+    registry, request = Registry(), Request("acompletion")
+    request.about = said
+    registry.hold(request, Lease.new("api_key:x", "acompletion"), 4)
+    shown = Holdings(registry).now()
+    assert shown is not None
+    [holder] = shown.holders.values()
+    return holder
+
+
 def test_of_a_request_only_what_is_asked_for_is_kept_and_all_of_it_is_short_and_printable() -> None:
     data = {"model": "gpt", "litellm_call_id": "c" * 500, "messages": ["a prompt"], "metadata": {"x": "y"}}
-    plain = about(data, Key(), ())
-    assert plain == Holder("gpt", "c" * 128, "/v1/chat/completions")
-    detailed = about(data, Key(), ("alias", "team", "user", "end_user", "address"))
+    assert held_by(about(data, Key(), ())) == Holder("gpt", "c" * 128, "/v1/chat/completions")
+    detailed = held_by(about(data, Key(), ("alias", "team", "user", "end_user", "address")))
     assert detailed.detail == {"alias": "ci", "team": "team-7", "end_user": "[31mred" + "x" * 120}
-    address = about({"litellm_metadata": {"requester_ip_address": "10.0.0.1"}}, Key(), ("address",))
+    address = held_by(about({"litellm_metadata": {"requester_ip_address": "10.0.0.1"}}, Key(), ("address",)))
     assert address.detail == {"address": "10.0.0.1"}
-    assert about(None, None, ("alias", "address")) == Holder()
+    assert held_by(about(None, None, ("alias", "address"))) == Holder()
 
 
 def test_of_many_slots_some_are_told_and_the_rest_is_counted() -> None:
@@ -72,10 +89,10 @@ def test_a_stream_is_quiet_since_its_bytes_were_last_seen_to_grow(monkeypatch: p
 
 def test_refusals_are_kept_for_a_while_and_not_without_a_call_id(monkeypatch: pytest.MonkeyPatch) -> None:
     refusals, way = Refusals(), tuple(map(str, range(99)))
-    refusals.note("", "api_key:x", 4, Admission(False, 4))
+    refusals.note((None, None, None, {}), "api_key:x", 4, Admission(False, 4))
     assert refusals.kept() == ()
     for number in range(MOST_REFUSALS + 5):
-        refusals.note(f"call-{number}", "api_key:x", 4, Admission(False, 99, holders=way))
+        refusals.note((None, f"call-{number}", None, {}), "api_key:x", 4, Admission(False, 99, holders=way))
     kept = refusals.kept()
     assert [kept[0].call_id, len(kept), len(kept[0].holders)] == ["call-5", MOST_REFUSALS, MOST_IN_THE_WAY]
     later = kept[0].at + 901
