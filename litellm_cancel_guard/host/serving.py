@@ -99,7 +99,7 @@ class Asked:
 
     def end(self, route: str) -> None:
         """Note that it is ended by hand: whatever LiteLLM makes of that, its client is told so."""
-        self.ended = route
+        self.ended = route or "of no route"
 
 
 _served: ContextVar[Served | None] = ContextVar("litellm_cancel_guard_served", default=None)

@@ -89,8 +89,9 @@ class Presence:
         """Say that this worker has ended."""
         self.stop()
         if self._notice is not None:
-            await self._notice.count(self._tally.taken())
-            await self._notice.remove(self.record().worker)
+            # At once: a Redis that is away holds the server's end up no longer than before.
+            counting = self._notice.count(self._tally.taken())
+            await asyncio.gather(counting, self._notice.remove(self.record().worker))
 
     async def workers(self) -> list[Seen]:
         """Return all workers in LiteLLM's Redis; this one alone where there is none.

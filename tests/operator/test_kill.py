@@ -230,3 +230,17 @@ async def test_what_can_not_be_ended_says_why_and_what_to_do(
 @pytest.fixture
 def two_workers(proxies: Proxies, setup: Setup) -> Proxy:
     return proxies.shared(dataclasses.replace(setup, **ON, workers=2, arguments=("--run_gunicorn",)))
+
+
+async def test_without_redis_the_worker_that_is_asked_ends_its_own(
+    proxies: Proxies, setup: Setup, call_on: Callable[[Proxy], Caller], key: Key, http: httpx.AsyncClient
+) -> None:
+    alone = proxies.shared(dataclasses.replace(setup, **ON, redis_port=None))
+    caller, operator = call_on(alone), Operator(http, alone)
+    script = replace(caller.script(), stall="headers")
+    asking = asyncio.create_task(caller.plain(ROUTES["chat"], key, script))
+    await caller.provider.wait(script.run, stalled=1)
+    assert (await operator.killed(key))["scope"] == "this worker"
+    assert (await asyncio.wait_for(asking, 10)).status == 503
+    await caller.provider.wait(script.run, open=0)
+    assert await caller.admitted_at_once(key, cap=4) == (4, 2)
