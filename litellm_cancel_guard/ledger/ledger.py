@@ -92,6 +92,7 @@ class Ledger:
             self._releases.tidy(gauge)
 
     def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
+        self.registry.refusals.note(request.about, gauge, request.limit, refused)
         retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight)
         return replace(refused, retry_after=retry_after)
 
