@@ -10,7 +10,7 @@ from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
 
     from litellm_cancel_guard.lease.routes import IsLast
     from litellm_cancel_guard.terminal.outcome import Outcome
@@ -41,14 +41,13 @@ async def guarded(
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
-            async for chunk in chunks:
-                if is_last is not None and is_last(chunk):
-                    closer.goes_on = closer.holds(goes_on)
-                    if not closer.goes_on:
+            for part in _and_rest(chunks, outcome):
+                async for chunk in part:
+                    if is_last is not None and is_last(chunk) and not _goes_on(closer):
                         await end(Ending.COMPLETED)
-                yield chunk
-                if not closer.looked_again:
-                    closer.look_again()
+                    yield chunk
+                    if not closer.looked_again:
+                        closer.look_again()
             ending = Ending.COMPLETED
         except Exception as error:
             ending = Ending.PROVIDER_FAILED
@@ -72,6 +71,17 @@ async def guarded(
             follow(None)
             if not ended:
                 await end(ending)
+
+
+def _and_rest(chunks: AsyncIterable[Any], outcome: Outcome | None) -> Iterator[AsyncIterable[Any]]:
+    yield chunks
+    if outcome is not None and outcome.rest is not None:
+        yield outcome.rest
+
+
+def _goes_on(closer: Closer) -> bool:
+    closer.goes_on = closer.holds(goes_on)
+    return closer.goes_on
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:

@@ -118,12 +118,12 @@ class Noted:
             return self.app(scope, receive, send if asked is None else _Answer(asked, send).send)
         served = Served(ref(task), posted=scope.get("method") == "POST")
         _served.set(served)
-        wire = _Wire(served, receive, _Answer(asked, send).send)
+        wire = _Wire(served, asked, receive, send)
         return self.app(scope, wire.receive, wire.send)
 
 
 class _Answer:
-    """What a server sends, with what a refused client should know put into it."""
+    """What a server sends over a WebSocket, with what a refused client should know put into it."""
 
     __slots__ = ("_asked", "_send", "_telling")
 
@@ -142,19 +142,26 @@ class _Answer:
 
 
 class _Wire:
-    """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await."""
+    """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
 
-    __slots__ = ("_receive", "_send", "_served")
+    What a refused client should know is put into an answer that begins when the refusal is known.
+    """
 
-    def __init__(self, served: Served, receive: Any, send: Any) -> None:
+    __slots__ = ("_asked", "_receive", "_send", "_served")
+
+    def __init__(self, served: Served, asked: Asked, receive: Any, send: Any) -> None:
         self._served = served
+        self._asked = asked
         self._receive = receive
         self._send = send
 
     def send(self, message: Any) -> Any:
         """Hand *message* on. A chunk in the middle of a stream costs one look."""
-        if not message.get("more_body") and message["type"] == "http.response.body":
-            self._served.sent_at = time.monotonic()
+        if not message.get("more_body"):
+            if message["type"] == "http.response.body":
+                self._served.sent_at = time.monotonic()
+            elif self._asked.refused is not None and message["type"] == "http.response.start":
+                self._send = Telling(self._asked.refused, self._send).send
         return self._send(message)
 
     async def receive(self) -> Any:
