@@ -34,8 +34,12 @@ def mend(_settings: Settings, touch: Touch) -> bool:
     owner = class_with("proxy.utils", "ProxyLogging", _NAME)
     if owner is None:
         return False
-    touch.replace(owner, _NAME, _bare_stream(owner), _is_ours)
+    _leave_out(owner, touch)
     return True
+
+
+def _leave_out(owner: Any, touch: Touch) -> None:
+    touch.replace(owner, _NAME, _bare_stream(owner), _is_ours)
 
 
 def _bare_stream(owner: Any) -> Callable[..., Any]:
