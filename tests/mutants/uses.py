@@ -116,7 +116,7 @@ class _Ours:
 async def _layer(holder: Any, call: Any) -> Any:
     # From 1.103 on LiteLLM hands over what makes the stream, before that the stream.
     made = hasattr(import_module("litellm.proxy.utils"), "_UpstreamStreamBoundary")
-    more = (source("a", "b"), lambda response: source("c"), {}) if made else (source("a", "b"),)
+    more: tuple[Any, ...] = (source("a", "b"), lambda response: source("c"), {}) if made else (source("a", "b"),)
     return await _read(await now(call(holder, _Ours(), *more)))
 
 

@@ -128,7 +128,7 @@ async def test_litellms_own_is_left_out_around_both_of_the_guards_callbacks() ->
         callback = object.__new__(kind)
         layer = getattr(Logging, NAME)(callback, chunks(), functools.partial(_given, made), request_data={})
         assert layer is made
-        await made.aclose()  # type: ignore[attr-defined]
+        await made.aclose()
 
 
 def _given(made: Any, response: Any) -> Any:
