@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.closing import Closer
@@ -41,16 +42,21 @@ async def guarded(
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
-            for part in _and_rest(chunks, outcome):
-                async for chunk in part:
-                    if is_last is not None and is_last(chunk) and not _goes_on(closer):
-                        await end(Ending.COMPLETED)
-                    yield chunk
-                    if not closer.looked_again:
-                        closer.look_again()
+            try:
+                for part in _and_rest(chunks, outcome):
+                    async for chunk in part:
+                        if is_last is not None and is_last(chunk):
+                            await _end_unless_it_goes_on(closer, end)
+                        yield chunk
+                        if not closer.looked_again:
+                            closer.look_again()
+            except asyncio.CancelledError:
+                closer.raise_stopped()
+                raise
             ending = Ending.COMPLETED
         except Exception as error:
             ending = Ending.PROVIDER_FAILED
+            await closer.close_stopped(chunks)
             if outcome is None:
                 raise
             # The slot is free before the error is out; a client that asks again at once finds it so.
@@ -65,8 +71,7 @@ async def guarded(
     finally:
         try:
             # First, or for a moment the provider would have this request and the one that gets its slot.
-            if ending is Ending.CLIENT_LEFT:
-                await closer.close(chunks, client_left=True)
+            await _close_if_left(closer, chunks, ending)
         finally:
             follow(None)
             if not ended:
@@ -79,9 +84,15 @@ def _and_rest(chunks: AsyncIterable[Any], outcome: Outcome | None) -> Iterator[A
         yield outcome.rest
 
 
-def _goes_on(closer: Closer) -> bool:
+async def _close_if_left(closer: Closer, chunks: AsyncIterable[Any], ending: Ending) -> None:
+    if ending is Ending.CLIENT_LEFT:
+        await closer.close(chunks, client_left=True)
+
+
+async def _end_unless_it_goes_on(closer: Closer, end: End) -> None:
     closer.goes_on = closer.holds(goes_on)
-    return closer.goes_on
+    if not closer.goes_on:
+        await end(Ending.COMPLETED)
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:

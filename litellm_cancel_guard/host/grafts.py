@@ -50,6 +50,6 @@ GRAFTS = (
     Graft(
         "admin.routes",
         "admin.routes",
-        "/cancel_guard/slots, /health and /release are not there",
+        "/cancel_guard/slots, /health, /release and /kill are not there",
     ),
 )

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from litellm_cancel_guard.host import killing
 from litellm_cancel_guard.host.callers import caller_called, caller_in
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
@@ -86,13 +87,19 @@ class Asked:
     Attributes:
         caller: who asks, by its headers; see `callers`.
         refused: a refusal of the guard's, which LiteLLM is about to answer with.
+        ended: LiteLLM's call type, where an operator has had it ended.
     """
 
-    __slots__ = ("caller", "refused")
+    __slots__ = ("caller", "ended", "refused")
 
     def __init__(self, scope: Any) -> None:
         self.caller = caller_in(scope.get("headers") or ())
         self.refused: Refused | None = None
+        self.ended = ""
+
+    def end(self, route: str) -> None:
+        """Note that it is ended by hand: whatever LiteLLM makes of that, its client is told so."""
+        self.ended = route or "of no route"
 
 
 _served: ContextVar[Served | None] = ContextVar("litellm_cancel_guard_served", default=None)
@@ -108,18 +115,28 @@ class Noted:
     def __init__(self, app: App) -> None:
         self.app = app
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Note the running task, and return what serves the request."""
-        asked = Asked(scope) if scope.get("type") in _ASKED else None
-        task = asyncio.current_task() if scope.get("type") == "http" else None
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Note the running task, and serve the request; one that was ended by hand is answered here."""
+        kind, task = scope.get("type"), asyncio.current_task()
+        asked = Asked(scope) if kind in _ASKED else None
         _asked.set(asked)
         if task is None or asked is None:
             _served.set(None)
-            return self.app(scope, receive, send if asked is None else _Answer(asked, send).send)
-        served = Served(ref(task), posted=scope.get("method") == "POST")
-        _served.set(served)
-        wire = _Wire(served, asked, receive, send)
-        return self.app(scope, wire.receive, wire.send)
+            await self.app(scope, receive, send)
+            return
+        wire = None
+        if kind == "http":
+            wire = _Wire(Served(ref(task), posted=scope.get("method") == "POST"), asked, receive, send)
+        _served.set(None if wire is None else wire.served)
+        try:
+            if wire is None:
+                await self.app(scope, receive, _Answer(asked, send).send)
+            else:
+                await self.app(scope, wire.receive, wire.send)
+        except (asyncio.CancelledError, Exception):
+            if not asked.ended:
+                raise
+            await killing.tell(asked.ended, send, wire)
 
 
 class _Answer:
@@ -145,12 +162,16 @@ class _Wire:
     """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
 
     What a refused client should know is put into an answer that begins when the refusal is known.
+
+    Attributes:
+        start: the message that began the answer; None before that.
     """
 
-    __slots__ = ("_asked", "_receive", "_send", "_served")
+    __slots__ = ("_asked", "_receive", "_send", "served", "start")
 
     def __init__(self, served: Served, asked: Asked, receive: Any, send: Any) -> None:
-        self._served = served
+        self.served = served
+        self.start: Any = None
         self._asked = asked
         self._receive = receive
         self._send = send
@@ -159,16 +180,21 @@ class _Wire:
         """Hand *message* on. A chunk in the middle of a stream costs one look."""
         if not message.get("more_body"):
             if message["type"] == "http.response.body":
-                self._served.sent_at = time.monotonic()
-            elif self._asked.refused is not None and message["type"] == "http.response.start":
-                self._send = Telling(self._asked.refused, self._send).send
+                self.served.sent_at = time.monotonic()
+            elif message["type"] == "http.response.start":
+                self._begin(message)
         return self._send(message)
+
+    def _begin(self, message: Any) -> None:
+        self.start = message
+        if self._asked.refused is not None:
+            self._send = Telling(self._asked.refused, self._send).send
 
     async def receive(self) -> Any:
         """Return what comes from the client."""
         message = await self._receive()
-        if message["type"] == "http.disconnect" and self._served.sent_at is None and self._served.gone_at is None:
-            self._served.gone_at = time.monotonic()
+        if message["type"] == "http.disconnect" and self.served.sent_at is None and self.served.gone_at is None:
+            self.served.gone_at = time.monotonic()
         return message
 
 
@@ -199,6 +225,11 @@ def admitted() -> None:
     """Forget the refusal of the request that is served now: it was asked for once more, for a fallback."""
     if (asked := _asked.get()) is not None:
         asked.refused = None
+
+
+def seen_now(end_user: Any) -> tuple[Served | None, Asked | None, int]:
+    """Return what is known of what is served now: by its server, of its client's call, and who asks (`caller_now`)."""
+    return served_now(), _asked.get(), caller_now(end_user)
 
 
 def caller_now(end_user: Any) -> int:
