@@ -43,6 +43,7 @@ class _PROXY_CancelGuardsEnd(CustomLogger):  # noqa: N801
     """Ends failed streams outside of the guardrails that read them: of the error they make a 400, or an answer."""
 
     __name__ = "litellm_cancel_guard.end"
+    cancel_guard_needs_no_layer = True
 
     def __repr__(self) -> str:
         return self.__name__
@@ -68,6 +69,8 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
 
     # What LiteLLM calls it in its lists of callbacks: /health/readiness by the one, /active/callbacks by the other.
     __name__ = "litellm_cancel_guard"
+    # See host.mends.layers.
+    cancel_guard_needs_no_layer = True
 
     def __repr__(self) -> str:
         return self.__name__

@@ -11,7 +11,7 @@ from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
 
     from litellm_cancel_guard.lease.routes import IsLast
     from litellm_cancel_guard.terminal.outcome import Outcome
@@ -43,12 +43,13 @@ async def guarded(
     try:
         try:
             try:
-                async for chunk in chunks:
-                    if is_last is not None and is_last(chunk):
-                        await _end_unless_it_goes_on(closer, end)
-                    yield chunk
-                    if not closer.looked_again:
-                        closer.look_again()
+                for part in _and_rest(chunks, outcome):
+                    async for chunk in part:
+                        if is_last is not None and is_last(chunk):
+                            await _end_unless_it_goes_on(closer, end)
+                        yield chunk
+                        if not closer.looked_again:
+                            closer.look_again()
             except asyncio.CancelledError:
                 closer.raise_stopped()
                 raise
@@ -70,12 +71,22 @@ async def guarded(
     finally:
         try:
             # First, or for a moment the provider would have this request and the one that gets its slot.
-            if ending is Ending.CLIENT_LEFT:
-                await closer.close(chunks, client_left=True)
+            await _close_if_left(closer, chunks, ending)
         finally:
             follow(None)
             if not ended:
                 await end(ending)
+
+
+def _and_rest(chunks: AsyncIterable[Any], outcome: Outcome | None) -> Iterator[AsyncIterable[Any]]:
+    yield chunks
+    if outcome is not None and outcome.rest is not None:
+        yield outcome.rest
+
+
+async def _close_if_left(closer: Closer, chunks: AsyncIterable[Any], ending: Ending) -> None:
+    if ending is Ending.CLIENT_LEFT:
+        await closer.close(chunks, client_left=True)
 
 
 async def _end_unless_it_goes_on(closer: Closer, end: End) -> None:

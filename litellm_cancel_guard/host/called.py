@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Replacing(Protocol):
+    """Whose replacements they are: whether those do anything, and who is told of a fault of theirs."""
+
+    in_force: bool
+
+    def met(self, error: BaseException) -> None: ...  # noqa: D102
 
 
 class Meant(Exception):  # noqa: N818 - it carries an answer
@@ -20,21 +29,16 @@ class Meant(Exception):  # noqa: N818 - it carries an answer
 
 
 class Call:
-    """The original, and what became of its call; a replacement runs inside of it.
-
-    Left by what the original raised, it lets that pass. Left by a fault of the replacement's own, it tells of it, and
-    raises what the original had raised; where that had raised nothing, the block behind it goes on.
+    """The original, and what became of its call; a replacement is given it.
 
     Args:
         original: what is called, awaited by `AwaitedCall`.
-        fault: is told of a fault of the replacement.
     """
 
-    __slots__ = ("fault", "gave", "original", "raised", "ran")
+    __slots__ = ("gave", "original", "raised", "ran")
 
-    def __init__(self, original: Callable[..., Any], fault: Callable[[BaseException], None]) -> None:
+    def __init__(self, original: Callable[..., Any]) -> None:
         self.original = original
-        self.fault = fault
         self.ran = False
         self.gave: Any = None
         self.raised: BaseException | None = None
@@ -48,10 +52,12 @@ class Call:
         self.ran, self.raised = True, None
         return self.gave
 
-    def __enter__(self) -> None:
-        """Nothing to be prepared."""
+    def survives(self, error: BaseException, fault: Callable[[BaseException], None]) -> bool:
+        """Tell whether the caller gets what the original gives although the replacement has raised *error*.
 
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        It does not where that is what the original raised, or a cancellation. A fault of the replacement's own is told
+        to *fault*; where the original had raised, its error is raised in the place of that.
+        """
         raised, self.raised = self.raised, None
         if not isinstance(error, Exception) or error is raised:
             return False
@@ -60,7 +66,7 @@ class Call:
             told = error.error
             told.__cause__ = error.__cause__ or told.__cause__
         else:
-            self.fault(error)
+            fault(error)
         if told is None:
             return True
         context = told.__context__
@@ -86,3 +92,57 @@ class AwaitedCall(Call):
             raise
         self.ran, self.raised = True, None
         return self.gave
+
+
+def awaited(by: Replacing, original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls *replacement* in the place of *original*, a coroutine function."""
+
+    @functools.wraps(original)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not by.in_force:
+            return await original(*args, **kwargs)
+        call = AwaitedCall(original)
+        try:
+            return await replacement(call, *args, **kwargs)
+        except BaseException as error:
+            if not call.survives(error, by.met):
+                raise
+        return call.gave if call.ran else await original(*args, **kwargs)
+
+    return wrapper
+
+
+def called(by: Replacing, original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls *replacement* in the place of *original*."""
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not by.in_force:
+            return original(*args, **kwargs)
+        call = Call(original)
+        try:
+            return replacement(call, *args, **kwargs)
+        except BaseException as error:
+            if not call.survives(error, by.met):
+                raise
+        return call.gave if call.ran else original(*args, **kwargs)
+
+    return wrapper
+
+
+def asking(
+    by: Replacing, original: Callable[..., Any], replaced: Callable[..., Any], when: Callable[..., bool]
+) -> Callable[..., Any]:
+    """Return what calls *replaced* where *when* says so of the arguments, and else *original*."""
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            concerned = when(*args, **kwargs)
+        except Exception as fault:
+            concerned = False
+            if by.in_force:
+                by.met(fault)
+        return replaced(*args, **kwargs) if concerned else original(*args, **kwargs)
+
+    return wrapper

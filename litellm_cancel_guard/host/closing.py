@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from functools import lru_cache
+from itertools import compress
 from types import AsyncGeneratorType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,8 @@ def _reachable(streams: Iterable[Any]) -> Iterator[Any]:
         seen.add(id(found))
         yield found
         if not _is_response(found):
-            waiting.extend(filter(_is_part, _parts(found)))
+            parts = list(_parts(found))
+            waiting.extend(compress(parts, map(_is_part_type, map(type, parts))))
 
 
 def _parts(stream: Any) -> Iterable[Any]:
@@ -190,11 +192,6 @@ def _is_part_type(kind: Any) -> bool:
 @lru_cache(maxsize=1024)
 def _is_response_type(kind: Any) -> bool:
     return bool(kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response")
-
-
-def _is_part(value: Any) -> bool:
-    kind: Any = type(value)
-    return _is_part_type(kind)
 
 
 def _is_response(value: Any) -> bool:

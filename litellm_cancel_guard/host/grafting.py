@@ -6,7 +6,6 @@ nobody has played: it then stands aside and says so, and LiteLLM goes on as if t
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from litellm_cancel_guard.host.called import AwaitedCall, Call
+from litellm_cancel_guard.host.called import asking, awaited, called
 from litellm_cancel_guard.lease.graft import NOT_YET, Graft, State, Status
 from litellm_cancel_guard.redaction.records import log
 
@@ -90,11 +89,18 @@ class Touch:
         delattr(owner, name)
         self._undoing.append(lambda: setattr(owner, name, before))
 
-    def replace(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
+    def replace(
+        self,
+        owner: Any,
+        name: str,
+        replacement: Callable[..., Any],
+        when: Callable[..., bool] | None = None,
+    ) -> None:
         """Have *replacement* answer for the method *name* of *owner*: it is called with the original before all else.
 
         A fault of *replacement* before the original has run means one call of that with the caller's own arguments;
-        after it, what the original gave. A replacement of a coroutine function is one.
+        after it, what the original gave. A replacement of a coroutine function is one. *when* is asked first, at little
+        cost, with the caller's own arguments: those of which it says no are the original's alone.
 
         Raises:
             NotFoundError: the method is not there, or another object's, or it is a coroutine function and *replacement*
@@ -108,10 +114,12 @@ class Touch:
         if inspect.iscoroutinefunction(original) != inspect.iscoroutinefunction(replacement):
             how = "a" if inspect.iscoroutinefunction(original) else "no"
             raise NotFoundError(f"{_named(owner)}.{name} is {how} coroutine function here")
-        make = self._awaited if inspect.iscoroutinefunction(original) else self._called
-        wrapper = make(original, replacement)
+        make = awaited if inspect.iscoroutinefunction(original) else called
+        wrapper = make(self, original, replacement)
+        if when is not None:
+            wrapper = asking(self, original, wrapper, when)
         setattr(wrapper, _MARK, self)
-        self.put(owner, name, wrapper)
+        self.put(owner, name, staticmethod(wrapper) if _is_static(owner, name) else wrapper)
 
     def when_out(self, undo: Callable[[], None]) -> None:
         """Have *undo* called when the graft is taken out, for what is no attribute."""
@@ -125,31 +133,8 @@ class Touch:
         while self._touched:
             self._touched.pop().put_back()
 
-    def _awaited(self, original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            if not self.in_force:
-                return await original(*args, **kwargs)
-            call = AwaitedCall(original, self._met)
-            with call:
-                return await replacement(call, *args, **kwargs)
-            return call.gave if call.ran else await original(*args, **kwargs)
-
-        return wrapper
-
-    def _called(self, original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            if not self.in_force:
-                return original(*args, **kwargs)
-            call = Call(original, self._met)
-            with call:
-                return replacement(call, *args, **kwargs)
-            return call.gave if call.ran else original(*args, **kwargs)
-
-        return wrapper
-
-    def _met(self, error: BaseException) -> None:
+    def met(self, error: BaseException) -> None:
+        """Tell of a fault of the graft's own."""
         self.fault(self.graft, error)
 
 
@@ -264,6 +249,10 @@ def is_grafted(owner: Any, name: str) -> bool:
     """Tell whether a graft is in force on *owner*'s attribute *name*, be it of another copy of the guard."""
     touch = getattr(getattr(owner, name, None), _MARK, None)
     return isinstance(touch, Touch) and touch.in_force
+
+
+def _is_static(owner: Any, name: str) -> bool:
+    return inspect.isclass(owner) and isinstance(inspect.getattr_static(owner, name), staticmethod)
 
 
 def _is_of_another(method: Any, owner: Any, name: str) -> bool:

@@ -29,6 +29,7 @@ GRAFTS = (
     Graft("tokens.apart", "apart", "on a cluster behind one address LiteLLM renews the minute of each token it counts"),
     Graft("stream.enclosing", "enclosing", "guardrails read the error in which a failed stream ends", ("F14",)),
     Graft("stream.source", "stream.source", f"{_STREAMS}: one that says nothing may spin, a cut one looks whole"),
+    Graft("stream.layers", "stream.layers", "each chunk of a stream passes a layer of LiteLLM's more, or two"),
     Graft("stream.wires", "stream.wires", f"{_STREAMS}: what only the provider's own words tell is not seen"),
     Graft("stream.gemini", "stream.gemini", f"{_STREAMS}: Gemini's"),
     Graft("stream.bridge", "stream.bridge", f"{_STREAMS}: /v1/responses by chat"),

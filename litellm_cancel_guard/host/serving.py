@@ -126,13 +126,13 @@ class Noted:
             _served.set(None)
             await self.app(scope, receive, send)
             return
-        answer, wire = _Answer(asked, send), None
+        wire = None
         if kind == "http":
-            wire = _Wire(Served(ref(task), posted=scope.get("method") == "POST"), receive, answer.send)
+            wire = _Wire(Served(ref(task), posted=scope.get("method") == "POST"), asked, receive, send)
         _served.set(None if wire is None else wire.served)
         try:
             if wire is None:
-                await self.app(scope, receive, answer.send)
+                await self.app(scope, receive, _Answer(asked, send).send)
             else:
                 await self.app(scope, wire.receive, wire.send)
         except (asyncio.CancelledError, Exception):
@@ -142,7 +142,7 @@ class Noted:
 
 
 class _Answer:
-    """What a server sends, with what a refused client should know put into it."""
+    """What a server sends over a WebSocket, with what a refused client should know put into it."""
 
     __slots__ = ("_asked", "_send", "_telling")
 
@@ -163,15 +163,18 @@ class _Answer:
 class _Wire:
     """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
 
+    What a refused client should know is put into an answer that begins when the refusal is known.
+
     Attributes:
         start: the message that began the answer; None before that.
     """
 
-    __slots__ = ("_receive", "_send", "served", "start")
+    __slots__ = ("_asked", "_receive", "_send", "served", "start")
 
-    def __init__(self, served: Served, receive: Any, send: Any) -> None:
+    def __init__(self, served: Served, asked: Asked, receive: Any, send: Any) -> None:
         self.served = served
         self.start: Any = None
+        self._asked = asked
         self._receive = receive
         self._send = send
 
@@ -181,8 +184,13 @@ class _Wire:
             if message["type"] == "http.response.body":
                 self.served.sent_at = time.monotonic()
             elif message["type"] == "http.response.start":
-                self.start = message
+                self._begin(message)
         return self._send(message)
+
+    def _begin(self, message: Any) -> None:
+        self.start = message
+        if self._asked.refused is not None:
+            self._send = Telling(self._asked.refused, self._send).send
 
     async def receive(self) -> Any:
         """Return what comes from the client."""

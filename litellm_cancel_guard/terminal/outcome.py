@@ -19,7 +19,7 @@ from litellm_cancel_guard.terminal.sighting import delay_before
 from litellm_cancel_guard.terminal.sorting import Sorter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
@@ -38,6 +38,7 @@ class Outcome:
 
     Attributes:
         observer: is told of the failure.
+        rest: what follows the `chunks`, where all of it goes out as it is; None where they were all.
         answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
     """
 
@@ -54,11 +55,12 @@ class Outcome:
         self._report = report
         self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
         self._begun = False
+        self.rest: AsyncIterator[Any] | None = None
         self.observer = Observer()
         self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
 
     async def chunks(self, response: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-        """Yield the chunks of *response*, the very objects, until it ends or fails.
+        """Yield the chunks of *response*, the very objects, until it ends or fails, or there is a `rest`.
 
         Raises:
             ProviderStreamError: the stream reported a failure, was cut or was silent for too long.
@@ -75,6 +77,10 @@ class Outcome:
                     yield chunk
                 if ended or self._sorter.failed is not None:
                     break
+                if self._begun and self._sorter.passes_all and (rest := pulling.rest()) is not None:
+                    # One layer less for each of the many chunks that nothing is made of.
+                    self.rest = rest
+                    return
                 try:
                     while self._sorter.passes(chunk := await pulling.next()):
                         self._begun = True

@@ -10,7 +10,7 @@ from litellm_cancel_guard.aio.completion import begin_now, finish
 from litellm_cancel_guard.terminal.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 
     from litellm_cancel_guard.aio.completion import Work
 
@@ -26,7 +26,8 @@ class Pulling:
     """One stream. Between two chunks it is silent for `idle_timeout` seconds at most; 0: for as long as it likes."""
 
     def __init__(self, response: AsyncIterable[Any], idle_timeout: float) -> None:
-        self._next = response.__aiter__().__anext__
+        self._chunks = response.__aiter__()
+        self._next = self._chunks.__anext__
         self._idle = idle_timeout
         self._pending: Work[Any] | None = None
         self._late = False
@@ -64,6 +65,10 @@ class Pulling:
             StopAsyncIteration: the stream has ended.
         """
         return self._watched() if self._idle or self._pending is not None else self._next()
+
+    def rest(self) -> AsyncIterator[Any] | None:
+        """Return what is left as the stream itself has it; None where a silence ends it, or a pull is under way."""
+        return None if self._idle or self._pending is not None else self._chunks
 
     async def _watched(self) -> Any:
         if self._pending is not None:

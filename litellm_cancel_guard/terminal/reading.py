@@ -41,10 +41,12 @@ class Reading:
         whole: the stream's own terminal marker has come.
         understood: no chunk has come of a kind that this protocol does not know.
         tells_truncation: whether a stream of this protocol that ends without `whole` was cut.
+        reads_on: whether anything is made of what comes behind the first content.
         begun: what a Responses stream has said of itself.
     """
 
     tells_truncation = False
+    reads_on = True
 
     def __init__(self) -> None:
         self.content = False
@@ -73,6 +75,8 @@ class Reading:
 
 class ChatReading(Reading):
     """Chat and completions. A cut stream can't be told here: LiteLLM has given it a finish_reason (mends do)."""
+
+    reads_on = False
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002, D102 - as in Reading
         return True

@@ -38,6 +38,11 @@ class Sorter:
         """What a Responses stream has said of itself."""
         return self._reading.said()
 
+    @property
+    def passes_all(self) -> bool:
+        """Whether all that is still to come goes out as it is, and nothing of it would be missed."""
+        return self.failed is None and (self._aside or (self._reading.content and not self._reading.reads_on))
+
     def passes(self, pulled: Any) -> bool:
         """Tell, in well under a microsecond, whether *pulled* is one of the many that go out as they are."""
         try:

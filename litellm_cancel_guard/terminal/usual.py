@@ -8,6 +8,8 @@ Text = TypeVar("Text", str, bytes)
 
 # Beyond so many chunks that a shape does not fit, none is looked for: tool calls have quotes in their text.
 _TRIES = 16
+# What is in a frame that may say an end or an error; in a text the quotes are escaped.
+_TELLING = (b'eason":"', b'eason": "', b'"error"')
 
 
 class Shape(Generic[Text]):
@@ -76,17 +78,31 @@ def is_usual(said: str) -> bool:
     )
 
 
+def behind_usual(data: bytes, start: int) -> int:
+    """Return where the whole frames end that stand in *data* from *start* on and are usual; *start* if there are none.
+
+    They end before the first that may say more.
+    """
+    telling = min((at for mark in _TELLING if (at := data.find(mark, start)) >= 0), default=len(data))
+    last = data.rfind(b"}\n\n", start, telling)
+    end = last + 3
+    return end if last >= 0 and _are_frames(data[start:end]) else start
+
+
 def are_usual(data: bytes) -> bool:
     """Tell the same of whole frames, written as OpenAI's own servers write them."""
+    return (
+        _are_frames(data) and data.find(b'eason":"') < 0 and data.find(b'eason": "') < 0 and data.find(b'"error"') < 0
+    )
+
+
+def _are_frames(data: bytes) -> bool:
     ends = data.count(b"}\n\n")
     return (
         data.startswith(b"data: {")
         and data.endswith(b"}\n\n")
         and data.count(b"\n") == 2 * ends
         and data.count(b"\n\ndata: {") == ends - 1
-        and data.find(b'eason":"') < 0
-        and data.find(b'eason": "') < 0
-        and data.find(b'"error"') < 0
     )
 
 

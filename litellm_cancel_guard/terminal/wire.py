@@ -13,7 +13,7 @@ from typing import Any
 from litellm_cancel_guard.terminal.ends import ENDS, failure_by
 from litellm_cancel_guard.terminal.failure import Failure, cut_off, failure_in
 from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
-from litellm_cancel_guard.terminal.usual import are_usual, is_usual, shape_of_bytes, shape_of_lines
+from litellm_cancel_guard.terminal.usual import are_usual, behind_usual, is_usual, shape_of_bytes, shape_of_lines
 
 _CUT = cut_off()
 _BROKEN = "A part of the provider's answer could not be read."
@@ -21,7 +21,7 @@ _BROKEN = "A part of the provider's answer could not be read."
 _LONGEST = 16 * 2**20
 # More choices than anybody asks for: what is kept has an end.
 _CHOICES = 1024
-_BEGUN = "data:"
+_BEGUN, _FRAME = "data:", b"data: {"
 _OBJECT = ("{", "[")
 _OTHER_FIELDS = (":", "id:", "retry:")
 
@@ -65,14 +65,24 @@ class Wire:
             if are_usual(data):
                 self._reads.learn(data)
                 return
-        self._open += data
         if b"\n" not in data:
+            self._open += data
             self._bound()
             return
-        *lines, last = self._open.replace(b"\r\n", b"\n").split(b"\n")
-        self._open = last
-        for line in lines:
-            self.line(line.decode(errors="replace"))
+        data = bytes(self._open) + data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        start, looked = 0, False
+        while True:
+            if self._simple and not looked and data.startswith(_FRAME, start):
+                # On a busy worker a whole answer comes in one read: most of it is passed over in one look, too.
+                start, looked = behind_usual(data, start), True
+            end = data.find(b"\n", start)
+            if end < 0:
+                break
+            self.line(data[start:end].decode(errors="replace"))
+            start = end + 1
+        self._open = bytearray(data[start:])
 
     def line(self, line: str) -> None:
         """Take note of one line, without its end."""

@@ -283,3 +283,47 @@ def test_a_mend_whose_faults_several_requests_meet_passes_everything_on() -> Non
     assert (answers, len(host.calls)) == (["the host's answer"] * 6, 6)
     assert str(board.of("a.graft")) == "taken out: ZeroDivisionError in a.graft, met by 5 requests"
     assert not touch.in_force
+
+
+def test_calls_that_do_not_concern_a_replacement_are_the_originals_alone(touch: Touch) -> None:
+    host, asked = Host(), []
+
+    def replacement(original: Callable[..., Any], word: str) -> Any:
+        asked.append(word)
+        return "the guard's answer"
+
+    touch.replace(host, "called", replacement, lambda word: word == "ours")
+    assert [host.called("ours"), host.called("theirs")] == ["the guard's answer", "the host's answer"]
+    assert (asked, host.calls) == (["ours"], [(("theirs",), {})])
+    touch.in_force = False
+    assert host.called("ours") == "the host's answer"
+    touch.take_out()
+    assert list(vars(host)) == ["calls"]
+
+
+def test_a_fault_in_telling_whether_a_call_is_concerned_means_one_call_of_the_original(
+    touch: Touch, faults: list[BaseException]
+) -> None:
+    host = Host()
+
+    def concerned() -> bool:
+        raise ZeroDivisionError
+
+    touch.replace(host, "called", lambda _original: "the guard's answer", concerned)
+    assert host.called() == "the host's answer"
+    assert (len(host.calls), [type(fault) for fault in faults]) == (1, [ZeroDivisionError])
+    touch.in_force = False
+    assert (host.called(), len(faults)) == ("the host's answer", 1)
+
+
+def test_a_static_method_is_one_with_a_replacement_and_again_without(touch: Touch) -> None:
+    class Static:
+        @staticmethod
+        def called(word: str) -> str:
+            return word
+
+    before = vars(Static)["called"]
+    touch.replace(Static, "called", lambda original, word: original(word.upper()))
+    assert [Static().called("a"), Static.called("a")] == ["A", "A"]
+    touch.take_out()
+    assert vars(Static)["called"] is before

@@ -131,9 +131,11 @@ def mutants() -> Iterator[Mutant]:
             original = vars(target.holder()).get(target.name)
         except (ModuleNotFoundError, AttributeError):
             continue
+        static = isinstance(original, staticmethod)
+        original = original.__func__ if static else original
         if not inspect.isfunction(original):
             continue
-        is_init, of_class = target.name == "__init__", target.owner is not None
+        is_init, of_class = target.name == "__init__", target.owner is not None and not static
         named = f"{target.owner or target.module.rpartition('.')[2]}.{target.name}"
         for operator, value in _changes(original, is_init=is_init, of_class=of_class):
             if operator in (*_OF_NO_PROTOCOL.get(target.name, ()), *(_WITH_ITS_CALLERS if target.inside else ())):
@@ -153,7 +155,8 @@ def _put(stage: Stage, target: Target, operator: str, value: Any) -> None:
         stage.put(holder, f"{target.name}_v4", vars(holder)[target.name])
         stage.remove(holder, target.name)
     else:
-        stage.put(holder, target.name, value)
+        static = isinstance(vars(holder).get(target.name), staticmethod)
+        stage.put(holder, target.name, staticmethod(value) if static else value)
 
 
 def _freeze(stage: Stage, target: Target) -> None:

@@ -107,6 +107,19 @@ async def _late(holder: Any, call: Any) -> Any:
     return [await now(call(holder, answer(), interval)) for interval in (None, 5)]
 
 
+class _Ours:
+    """A callback whose stream is the guard's own, as its class says."""
+
+    cancel_guard_needs_no_layer = True
+
+
+async def _layer(holder: Any, call: Any) -> Any:
+    # From 1.103 on LiteLLM hands over what makes the stream, before that the stream.
+    made = hasattr(import_module("litellm.proxy.utils"), "_UpstreamStreamBoundary")
+    more: tuple[Any, ...] = (source("a", "b"), lambda response: source("c"), {}) if made else (source("a", "b"),)
+    return await _read(await now(call(holder, _Ours(), *more)))
+
+
 async def _redacts(holder: Any, call: Any) -> Any:
     return for_client("a word")
 
@@ -187,6 +200,7 @@ _RESPONSES_MODULE, _RESPONSES = "responses.streaming_iterator", "BaseResponsesAP
 _LINES_MODULE = "llms.base_llm.base_model_iterator"
 _PROXY_MODULE = "proxy.common_request_processing"
 TARGETS = (
+    Target("stream.layers", "proxy.utils", "ProxyLogging", "_wrap_streaming_iterator_with_enrichment", _layer),
     Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "__init__", _init),
     Target("stream.source", "litellm_core_utils.streaming_handler", "CustomStreamWrapper", "fetch_stream", _fetch),
     *(

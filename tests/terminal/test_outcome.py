@@ -159,3 +159,12 @@ async def test_the_header_of_an_answer_names_a_delay_that_its_clients_obey(
 def test_what_no_waiting_cures_may_stand_in_the_type_alone(error: dict[str, str]) -> None:
     found = failure_in({"type": "error", "error": {"message": "no", **error}})
     assert found == Failure(429, "no", None, "insufficient_quota")
+
+
+async def test_behind_its_first_content_a_chat_stream_is_read_without_a_layer_of_its_own() -> None:
+    reader, passed = Reader(Protocol.CHAT), begun(Protocol.CHAT, chunks=4)
+    assert await reader.read(Provider(*passed)) == passed
+    assert reader.outcome.rest is not None
+    watched = Reader(Protocol.CHAT, idle_timeout=5.0)
+    assert await watched.read(Provider(*passed)) == passed
+    assert watched.outcome.rest is None

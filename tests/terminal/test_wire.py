@@ -146,3 +146,27 @@ def test_the_word_for_an_end_is_openais_where_there_is_one() -> None:
         wire = Wire()
         wire.read(said(HALF) + ended(reason) + DONE)
         assert wire.word == word
+
+
+def test_of_a_healthy_stream_that_comes_in_one_read_only_its_ends_are_read_line_by_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy worker finds a whole answer in the connection: line by line it costs more than the chunks are worth."""
+    lines: list[str] = []
+    read = Wire.line
+
+    def noted(wire: Wire, line: str) -> None:
+        lines.append(line)
+        read(wire, line)
+
+    monkeypatch.setattr(Wire, "line", noted)
+    assert judged([b"".join([said(f"word{number}") for number in range(50)] + [ended(), DONE])]) is None
+    assert len([line for line in lines if line.startswith("data:")]) == 3
+
+
+@pytest.mark.parametrize("at", [1, 25, 49])
+def test_a_failure_in_the_midst_of_one_read_is_found(at: int) -> None:
+    words = [said(f"word{number}") for number in range(50)]
+    error = b'data: {"error": {"message": "slow down", "code": 429}}\n\n'
+    found = judged([b"".join([*words[:at], error, *words[at:], ended(), DONE])])
+    assert (found.status, found.message) == (429, "slow down")

@@ -18,6 +18,7 @@ from litellm_cancel_guard.host.mends import (
     gemini,
     headers,
     late,
+    layers,
     messages,
     redaction,
     responses,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _MENDS: tuple[Callable[[Settings, Touch], bool], ...] = (
     redaction.mend,
+    layers.mend,
     wires.mend,
     source.mend,
     gemini.mend,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.host.taken_over import as_taken_over
-from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in
+from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_in
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
@@ -26,7 +26,7 @@ def mend(_settings: Settings, touch: Touch) -> bool:
         return False
 
     def chunk_parser(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
-        failure = _failure_in(chunk)
+        failure = failure_in(chunk)
         if failure is None:
             return original(self, chunk, *args, **kwargs)
         from litellm.llms.anthropic.common_utils import AnthropicError
@@ -34,11 +34,9 @@ def mend(_settings: Settings, touch: Touch) -> bool:
         told = AnthropicError(status_code=as_taken_over(failure.status), message=failure.message)
         raise Meant(told) from ProviderStreamError(failure)
 
-    touch.replace(iterator, "chunk_parser", chunk_parser)
+    touch.replace(iterator, "chunk_parser", chunk_parser, _may_fail)
     return True
 
 
-def _failure_in(chunk: Any) -> Failure | None:
-    if not isinstance(chunk, dict) or not (chunk.get("type") == "error" or chunk.get("error")):
-        return None
-    return failure_in(chunk)
+def _may_fail(_parser: Any, chunk: Any, *_: Any, **__: Any) -> bool:
+    return isinstance(chunk, dict) and (chunk.get("type") == "error" or bool(chunk.get("error")))

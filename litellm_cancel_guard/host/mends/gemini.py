@@ -82,7 +82,12 @@ def _mend_parser(iterator: Any, touch: Touch) -> None:
                 return parsed
         raise Meant(_error(failure))
 
-    touch.replace(iterator, "chunk_parser", chunk_parser)
+    touch.replace(iterator, "chunk_parser", chunk_parser, _says_more)
+
+
+def _says_more(_parser: Any, chunk: Any, *_: Any, **__: Any) -> bool:
+    """Tell whether *chunk* is more than the next words of an answer."""
+    return not isinstance(chunk, dict) or "candidates" not in chunk or _says_the_end(chunk)
 
 
 def _is_read(stream: Any) -> bool:

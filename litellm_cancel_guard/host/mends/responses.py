@@ -53,7 +53,11 @@ def _see_events(base: Any, touch: Touch) -> None:
             raise ProviderStreamError(self.guard_failure)
         return original(self, chunk, *args, **kwargs)
 
-    touch.replace(base, "_process_chunk", _process_chunk)
+    touch.replace(base, "_process_chunk", _process_chunk, _may_fail)
+
+
+def _may_fail(_stream: Any, chunk: Any, *_: Any, **__: Any) -> bool:
+    return isinstance(chunk, str) and ('"error"' in chunk or chunk == _DONE)
 
 
 def _see_failures(base: Any, touch: Touch) -> None:

@@ -142,6 +142,7 @@ class Source:
         self._wrapper = weakref.ref(wrapper)
         self._done = done
         self._iterator: AsyncIterator[Any] | None = None
+        self._next: Callable[[], Awaitable[Any]] | None = None
         self._pulls = 0
         self._said_nothing = 0
         self._suspended = True
@@ -161,17 +162,13 @@ class Source:
         """Return the next chunk to `litellm.completion(stream=True)`; LiteLLM's iterators are read both ways."""
         return next(self._stream)
 
-    def __anext__(self) -> Awaitable[Any]:
+    async def __anext__(self) -> Any:
         self._pulls += 1
         if self._pulls % _PULLS_PER_TURN == 0:
-            return self._after_a_turn()
-        return self._pull()
-
-    async def _pull(self) -> Any:
-        if self._iterator is None:
-            self._iterator = _iterator_of(self._stream)
+            await self._let_others_on()
+        pull = self._next or self._begin()
         try:
-            chunk = await self._iterator.__anext__()
+            chunk = await pull()
         except StopAsyncIteration:
             failure = self._cut()
             if failure is None:
@@ -196,7 +193,12 @@ class Source:
             raise ProviderStreamError(failure)
         reasons.say(self._wrapper(), wire)
 
-    async def _after_a_turn(self) -> Any:
+    def _begin(self) -> Callable[[], Awaitable[Any]]:
+        self._iterator = _iterator_of(self._stream)
+        self._next = self._iterator.__anext__
+        return self._next
+
+    async def _let_others_on(self) -> None:
         """Let the loop serve others; and end a source which never let it do so by itself."""
         if self._suspended:
             self._said_nothing = 0
@@ -205,7 +207,6 @@ class Source:
         await asyncio.sleep(0)
         self._suspended = False
         asyncio.get_running_loop().call_soon(self._mark_suspended)
-        return await self._pull()
 
     def _mark_suspended(self) -> None:
         self._suspended = True
