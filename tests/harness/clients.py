@@ -208,8 +208,8 @@ class Caller:
             await asyncio.wait([asking, waiting])
 
     async def _in_vain(self, run: str, patience: float) -> None:
-        # Counted from the question on, clients of a busy machine left before the provider had been asked: the cell had
-        # not ended as it was to, and the first of them took the session that LiteLLM was opening for all with them.
+        # Counted from the question on, clients of a busy machine left while LiteLLM was opening its session with the
+        # tools' server: nobody had asked the provider, and the cell had not ended as it was to.
         await self.provider.comes_to(run, within=20, answered=1)
         await asyncio.sleep(patience)
 
