@@ -123,10 +123,11 @@ class Ledger:
             return None
         if request.held_since is not None:
             self._turnover.came_back(lease.gauge, time.monotonic() - request.held_since)
+        written = self._renewals.writing.get(lease)
         unwritten = self._renewals.forget(lease)
         if unwritten or self.outage.of(lease.gauge):
             self._releases.locally_freed(lease.gauge)
-        return None if unwritten else self._releases.begin(lease)
+        return None if unwritten else self._releases.begin(lease, written)
 
     async def give_back(self) -> None:
         """Release every slot held here, within ``redis_timeout`` seconds: the server or its event loop is to end."""
