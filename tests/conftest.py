@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.gauge.stores import start_cluster_node
 from tests.harness import venvs, versions
@@ -36,6 +37,9 @@ VENVS: pytest.StashKey[dict[Version, Future[Path]]] = pytest.StashKey()
 OF_THEIR_OWN = {"start", "metered", "server", "two_workers", "cluster"}
 # As host/grafting.py says it, of a graft or of a group.
 _ASIDE = re.compile(r"cancel_guard: (\S+ (?:stands aside|taken out): .*|a fault in .*)")
+# A machine that does something else for a fifth of a second is no counter-example.
+settings.register_profile("of a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("of a busy machine")
 LOG_STARTS: pytest.StashKey[dict[Process, int]] = pytest.StashKey()
 
 

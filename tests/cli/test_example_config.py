@@ -60,6 +60,7 @@ def test_a_proxy_starts_from_it_and_names_the_guard_among_its_callbacks(tmp_path
     assert "litellm_cancel_guard" in active["litellm.callbacks"]
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_with_the_custom_auth_of_its_comment_a_key_is_capped_in_redis(tmp_path: Path) -> None:
     returned = re.search(r"UserAPIKeyAuth\(.*\)", EXAMPLE.read_text())

@@ -56,12 +56,14 @@ def test_site_packages_comes_first_as_under_the_litellm_command(config: Path, tm
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.thorough
 def test_the_configs_folder_comes_first_as_under_gunicorn(config: Path) -> None:
     seen = loaded(config, cwd=config.parent)
     assert seen == {"one_instance": True, "a_callback": True, "package": str(config.with_name(setup_files.SHIM_NAME))}
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.thorough
 def test_the_configs_folder_is_on_the_pythonpath(config: Path, tmp_path: Path) -> None:
     seen = loaded(config, cwd=tmp_path, env={"PYTHONPATH": str(config.parent)})
     assert seen == {"one_instance": True, "a_callback": True, "package": str(config.with_name(setup_files.SHIM_NAME))}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.routes import Route, SocketRoute
 
-IN_A_ROW = [60, pytest.param(200, marks=pytest.mark.thorough)]
+IN_A_ROW = [20, pytest.param(60, marks=pytest.mark.tables), pytest.param(200, marks=pytest.mark.thorough)]
 
 
 @pytest.mark.parametrize("requests", IN_A_ROW)

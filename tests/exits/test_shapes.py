@@ -14,6 +14,7 @@ from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import Script
 from tests.harness.routes import ROUTES
+from tests.harness.tables import part
 from tests.harness.witness import gauge, keys_of, lasting, settled
 
 if TYPE_CHECKING:
@@ -54,14 +55,17 @@ async def all_is_back(caller: Caller, key: Key, redis_server: RedisServer) -> No
     assert lasting(redis_server.client, key) == []
 
 
-@pytest.mark.parametrize("name", ["chat", "messages", "responses", "fallback"])
+@pytest.mark.parametrize("name", part(["chat", "messages", "responses", "fallback"], "chat"))
 async def test_retries_never_bring_more_than_the_cap_to_the_provider(
     shared: Callable[..., Caller], redis_server: RedisServer, name: str
 ) -> None:
     """Each failed attempt gives LiteLLM's slot back while its retry runs: 11 of 4 at once on 1.83.14, 6 on 1.109.1."""
     caller, key = shared(settings="router_settings: {num_retries: 1, disable_cooldowns: true}"), fresh_key(cap=CAP)
-    script = replace(caller.script(), status=500, fail_first=12, delay=0.5)
-    await asyncio.gather(*(until_admitted(caller, key, ROUTES[name], script) for _ in range(24)))
+    script = replace(caller.script(), status=500, fail_first=12, delay=0.5, stall="headers")
+    asking = [asyncio.create_task(until_admitted(caller, key, ROUTES[name], script)) for _ in range(24)]
+    await caller.provider.wait(script.run, stalled=CAP)
+    await caller.provider.release(script.run)
+    await asyncio.gather(*asking)
     counts = await caller.provider.counts(script.run)
 
     assert counts.total >= 24 + 12

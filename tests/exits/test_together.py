@@ -12,6 +12,7 @@ from tests.exits.endings import ENDINGS
 from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
+from tests.harness.tables import part
 from tests.harness.witness import gauge, lasting, settled
 
 if TYPE_CHECKING:
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 CAP = 4
 
 
-@pytest.fixture(params=["two proxies", "two workers"])
+@pytest.fixture(params=part(["two proxies", "two workers"], "two proxies"))
 def together(request: pytest.FixtureRequest, shared: Callable[..., Caller]) -> list[Caller]:
     """Two addresses, or one with two processes behind it, between which the kernel chooses."""
     if request.param == "two workers":
         # Not uvicorn's own: 0.33 takes a worker that imports for longer than 5 s for dead, and starts another.
         return [shared(workers=2, arguments=("--run_gunicorn",))]
-    # They differ in a variable that nobody reads.
-    return [shared(env=(("WHICH_OF_TWO", name),)) for name in ("one", "other")]
+    return [shared(), shared(number=1)]
 
 
 @pytest.mark.parametrize("name", ["chat", "messages", "responses", "pass_custom"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import fakeredis
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from litellm_cancel_guard.gauge.local import LocalGauge
@@ -211,9 +211,7 @@ class CountedModel(RedisModel):
             self.run(self.store.age_book(**fields))
 
 
-SETTINGS = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+SETTINGS = settings(max_examples=60, stateful_step_count=40)
 
 TestLocalModel = LocalModel.TestCase
 TestLocalModel.settings = SETTINGS

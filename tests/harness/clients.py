@@ -194,14 +194,28 @@ class Caller:
             await asyncio.sleep(0.01)
 
     async def whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
-        """Ask, and read to the end of the answer, or of the patience of the route's clients."""
+        """Ask, and read to the end of the answer, or of the clients' patience after the provider's answer."""
+        script = script or self.script()
+        if not route.patience:
+            return await self._whole(route, key, script, stream=stream)
+        asking = asyncio.create_task(self._whole(route, key, script, stream=stream))
+        waiting = asyncio.create_task(self._in_vain(script.run, route.patience))
         try:
-            return await asyncio.wait_for(self._whole(route, key, script, stream=stream), route.patience or None)
-        except asyncio.TimeoutError:
-            return Answer(GAVE_UP, "", {})
+            await asyncio.wait([asking, waiting], return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else Answer(GAVE_UP, "", {})
+        finally:
+            asking.cancel()
+            waiting.cancel()
+            await asyncio.wait([asking, waiting])
 
-    async def _whole(self, route: Route, key: Key, script: Script | None, *, stream: bool) -> Answer:
-        path, body, headers = route.request(key, str(script or self.script()), stream=stream)
+    async def _in_vain(self, run: str, patience: float) -> None:
+        # Counted from the question on, clients of a busy machine left while LiteLLM was opening its session with the
+        # tools' server: nobody had asked the provider, and the cell had not ended as it was to.
+        await self.provider.comes_to(run, within=20, answered=1)
+        await asyncio.sleep(patience)
+
+    async def _whole(self, route: Route, key: Key, script: Script, *, stream: bool) -> Answer:
+        path, body, headers = route.request(key, str(script), stream=stream)
         if body.get("server_id") == SERVER_ID:
             body["server_id"] = tools_id(self.proxy.setup)
         asked = route.content(body)

@@ -75,7 +75,7 @@ class Route:
     status: Callable[[int, str], int] = field(default=lambda status, text: status, repr=False)
     """What an answer's status and text mean, where a refusal is a 200."""
     patience: float = 0.0
-    """Seconds after which its clients hang up, where LiteLLM may leave them without an answer; 0: they don't."""
+    """Seconds after the provider's answer when its clients hang up, where LiteLLM may leave them without; 0: never."""
     since: tuple[int, ...] = (0,)
     """The first LiteLLM that has it."""
     form: bool = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.tables import part
 from tests.simulation.workers import KEY, SETTINGS, Simulation
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ LIMIT = 3
 LEASE = SETTINGS.lease_seconds
 
 
-@pytest.fixture(params=range(BATCHES))
+@pytest.fixture(params=part(range(BATCHES), 0))
 def simulations(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[int], Iterator[Simulation]]:

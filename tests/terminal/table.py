@@ -1,6 +1,6 @@
 """What clients see of each failure, without the guard and with it, and the table of that in docs/failing-streams.md.
 
-    pytest tests/terminal/test_matrix.py --litellm 1.83.14 --terminal-table one.json
+    pytest -m litellm tests/terminal/test_matrix.py --litellm 1.83.14 --terminal-table one.json
     python -m tests.terminal.table one.json other.json
 
 The first asks LiteLLM alone as well. Runs of different versions, or of a half each, make one table.
@@ -32,7 +32,8 @@ the answer looks whole. **⚠ hangs**: the proxy has to be killed (run with one 
 others). *event*: nothing is raised, but an event says so. *garbled*: the SDK fails at reading it. A number: the SDK
 raises an error that names this status (5xx: any of them); with `HTTP` the answer itself has it, with `+` and a
 `Retry-After`. Rows that do the same are one. Of {cells} cells LiteLLM alone leaves {hidden} silent or hanging, the
-guard {still}. It was written by `pytest tests/terminal/test_matrix.py --terminal-table` and `tests.terminal.table`.
+guard {still}. It was written by `pytest -m litellm tests/terminal/test_matrix.py --terminal-table` and
+`tests.terminal.table`.
 """
 _HIDDEN = "⚠"
 _Told = dict[str, dict[str, str]]

@@ -14,6 +14,7 @@ import pytest
 
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import words
+from tests.harness.tables import part
 from tests.harness.witness import gauge, settled
 from tests.terminal.cells import FALLBACKS, PROVIDERS, cells
 from tests.terminal.sdks import LEAVES_CONNECTIONS, Outcome, ask
@@ -32,6 +33,7 @@ pytestmark = LEAVES_CONNECTIONS
 
 AT_ONCE = 6
 SDKS = ("chat", "text", "messages", "responses", "genai")
+USUAL = [(sdk, "none") for sdk in SDKS] + [("chat", "good"), ("messages", "limited")]
 ANTHROPIC_TYPES = {429: "rate_limit_error", 529: "overloaded_error", 504: "timeout_error"}
 # What a client must never be told: names and places inside the proxy.
 INSIDES = ("litellm", "MidStream", "Traceback", ".py", "Exception")
@@ -42,8 +44,7 @@ def rows(sdk: str, fallback: str) -> list[Cell]:
     return [cell for provider in providers for cell in cells(sdk, provider, fallback)]
 
 
-@pytest.mark.parametrize("fallback", FALLBACKS)
-@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize(("sdk", "fallback"), part([(sdk, fallback) for sdk in SDKS for fallback in FALLBACKS], *USUAL))
 async def test_every_failure_is_one_to_the_sdk(
     failing_proxy: Proxy,
     redis_server: RedisServer,

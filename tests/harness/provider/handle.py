@@ -71,5 +71,9 @@ class Control:
 
     async def hung_up(self, run: str, within: float) -> bool:
         """Whether the proxy closes the provider's connection in that time."""
-        answer = await self._http.get(f"{self._base}/{run}/wait/{within}", params={"hung_up": 1})
+        return await self.comes_to(run, within, hung_up=1)
+
+    async def comes_to(self, run: str, within: float, **wanted: int) -> bool:
+        """Whether the run's counts are as wanted in that time, as `wait` reads them."""
+        answer = await self._http.get(f"{self._base}/{run}/wait/{within}", params=wanted)
         return answer.status_code == 200
