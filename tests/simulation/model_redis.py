@@ -96,6 +96,12 @@ class ModelGauge:
     async def count(self, gauge: str) -> int:
         return await self._call(lambda: len(self._redis.live(gauge)))  # type: ignore[no-any-return]
 
+    async def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
+        raise NotImplementedError
+
+    def hear(self, told: Callable[[str], object]) -> None:
+        raise NotImplementedError
+
     def node(self, gauge: str) -> str:
         return ""
 
