@@ -19,6 +19,7 @@ from weakref import ref
 from litellm_cancel_guard.host.callers import caller_called, caller_in
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
+from litellm_cancel_guard.host.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,9 +44,10 @@ class Served:
         sent_at: when its last body message was handed to the server, which may never say that it is out.
         gone_at: when the server said that the client is gone, if that was before.
         polled: whether LiteLLM works on it when it has been answered: its client asks for the rest by an id.
+        wire: its server's functions, weakly.
     """
 
-    __slots__ = ("gone_at", "polled", "posted", "sent_at", "task")
+    __slots__ = ("gone_at", "polled", "posted", "sent_at", "task", "wire")
 
     def __init__(self, task: ReferenceType[asyncio.Task[Any]], *, posted: bool) -> None:
         self.task = task
@@ -53,6 +55,12 @@ class Served:
         self.sent_at: float | None = None
         self.gone_at: float | None = None
         self.polled = False
+        self.wire: ReferenceType[Wire] | None = None
+
+    async def left(self) -> bool:
+        """Wait until its client is gone; return whether that can be told at all."""
+        wire = None if self.wire is None else self.wire()
+        return wire is not None and await wire.left()
 
     def is_over(self, lease_seconds: float, tasks: int) -> bool:
         """Tell whether what is held for it has been held for long enough, whether or not its *tasks* end.
@@ -118,7 +126,8 @@ class Noted:
             return self.app(scope, receive, send if asked is None else _Answer(asked, send).send)
         served = Served(ref(task), posted=scope.get("method") == "POST")
         _served.set(served)
-        wire = _Wire(served, receive, _Answer(asked, send).send)
+        wire = Wire(served, receive, _Answer(asked, send).send)
+        served.wire = ref(wire)
         return self.app(scope, wire.receive, wire.send)
 
 
@@ -139,30 +148,6 @@ class _Answer:
         if self._telling is None:
             self._telling = Telling(self._asked.refused, self._send)
         return self._telling.send(message)
-
-
-class _Wire:
-    """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await."""
-
-    __slots__ = ("_receive", "_send", "_served")
-
-    def __init__(self, served: Served, receive: Any, send: Any) -> None:
-        self._served = served
-        self._receive = receive
-        self._send = send
-
-    def send(self, message: Any) -> Any:
-        """Hand *message* on. A chunk in the middle of a stream costs one look."""
-        if not message.get("more_body") and message["type"] == "http.response.body":
-            self._served.sent_at = time.monotonic()
-        return self._send(message)
-
-    async def receive(self) -> Any:
-        """Return what comes from the client."""
-        message = await self._receive()
-        if message["type"] == "http.disconnect" and self._served.sent_at is None and self._served.gone_at is None:
-            self._served.gone_at = time.monotonic()
-        return message
 
 
 def note_tasks(app: Any) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from weakref import ReferenceType
 
     from litellm_cancel_guard.host.serving import Served
-    from litellm_cancel_guard.lease.lease import Ending, Lease
+    from litellm_cancel_guard.lease.lease import Ending, Lease, Turn
 
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
 
@@ -45,11 +45,14 @@ class Request:
         closer: what closes its stream, while that is read.
         served: what its server tells of it; None where that tells nothing.
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
+        turn: how it waits where its key is full; None where it is refused at once.
+        patience: how long it waits at most, in seconds.
+        waited: how long it has waited, in seconds.
     """
 
     __slots__ = (
         *("caller", "calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
-        *("opened_at", "route", "served", "streaming", "tasks"),
+        *("opened_at", "patience", "route", "served", "streaming", "tasks", "turn", "waited"),
     )
 
     def __init__(self, route: str) -> None:
@@ -66,6 +69,13 @@ class Request:
         self.closer: Any = None
         self.served: Served | None = None
         self.calls_tools_in: ReferenceType[asyncio.Task[object]] | None = None
+        self.turn: Turn | None = None
+        self.patience = 0.0
+        self.waited = 0.0
+
+    def may_wait(self, turn: Turn | None, seconds: float) -> None:
+        """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
+        self.turn, self.patience = turn, seconds
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"
