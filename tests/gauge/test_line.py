@@ -282,20 +282,3 @@ async def test_a_key_of_another_type_is_named_and_nothing_is_taken(real: Store, 
     with pytest.raises(GaugeCorruptError, match=key.replace("{", r"\{").replace("}", r"\}")):
         await gauge.acquire(waiter("b"), 1)
     assert await gauge.count(GAUGE) == 1
-
-
-async def test_a_waiter_of_ten_thousand_takes_less_than_a_kilobyte_and_a_hand_over_no_longer(real: Store) -> None:
-    gauge = real.gauge()
-    [holder] = await fill(gauge, "a")
-    before = (await real.witness.info("memory"))["used_memory"]
-    leases = [Lease(GAUGE, f"0123456789ab.{n:012x}.acompletion", Turn(20000, f"{n % 50:016x}")) for n in range(10_000)]
-    for lease in leases:
-        await gauge.acquire(lease, 1)
-    grown = (await real.witness.info("memory"))["used_memory"] - before
-    await real.witness.config_resetstat()
-    await gauge.release(holder)
-    stats = await real.witness.info("commandstats")
-
-    assert grown / len(leases) < 1000
-    assert stats["cmdstat_evalsha"]["usec"] < 2000
-    await real.witness.flushall()

@@ -62,3 +62,21 @@ def test_redis_and_memory_never_differ(layout: str, gauge_redis: RedisServer) ->
         steps = schedule(seed)
         in_memory = asyncio.run(play(LocalGauge(), steps))
         assert asyncio.run(in_redis(layout, gauge_redis.port, steps)) == in_memory, f"seed {seed}"
+
+
+async def test_a_waiter_of_ten_thousand_takes_less_than_a_kilobyte_and_a_hand_over_no_longer(real: Store) -> None:
+    gauge = real.gauge()
+    holder = LEASES[0]
+    await gauge.acquire(holder, 1)
+    before = (await real.witness.info("memory"))["used_memory"]
+    leases = [Lease(GAUGE, f"0123456789ab.{n:012x}.acompletion", Turn(20000, f"{n % 50:016x}")) for n in range(10_000)]
+    for lease in leases:
+        await gauge.acquire(lease, 1)
+    grown = (await real.witness.info("memory"))["used_memory"] - before
+    await real.witness.config_resetstat()
+    await gauge.release(holder)
+    stats = await real.witness.info("commandstats")
+
+    assert grown / len(leases) < 1000
+    assert stats["cmdstat_evalsha"]["usec"] < 2000
+    await real.witness.flushall()
