@@ -6,6 +6,7 @@ import asyncio
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from litellm.integrations.custom_logger import CustomLogger
 
@@ -112,7 +113,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
             if user_api_key_dict.max_parallel_requests is None:
                 self._worker.stand_aside(self)
             else:
-                self._worker.open(str(call_type), self, getattr(user_api_key_dict, "end_user_id", None))
+                self._worker.open(str(call_type), self, user_api_key_dict, data)
                 line_up(self._worker.guarded_request(), self._worker.settings, user_api_key_dict)
         except Exception:
             log.exception("cancel_guard: a request could not be opened; LiteLLM counts it alone")
@@ -150,7 +151,9 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
         if request is not None and not request.streaming:
             request.streaming = True
             end, follow = partial(self._worker.end, request), partial(self._worker.follow, request)
-            return guarded(response, end, LAST_FRAME.get(request.route), outcome, follow)
+            stream = guarded(response, end, LAST_FRAME.get(request.route), outcome, follow)
+            request.stream = ref(stream)
+            return stream
         if outcome is not None or (self._worker.enclosed and self._worker.settings.enabled):
             return guarded(response, _holds_nothing, None, outcome, spare_for_the_bill)
         return response  # type: ignore[no-any-return]

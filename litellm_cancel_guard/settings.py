@@ -6,10 +6,14 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+
+# What of a holder is shown only where it is asked for: it tells of people.
+DETAILS = ("alias", "team", "user", "end_user", "address")
 
 
 class SettingsError(Exception):
@@ -81,12 +85,28 @@ class Settings(BaseModel):
     )
     admin_routes: bool = Field(
         default=False,
-        description="True: `/cancel_guard/slots` and `/cancel_guard/release` are there for LiteLLM's admins.",
+        description="True: `/cancel_guard/slots`, `/release`, `/kill` and `/health` are there for LiteLLM's admins.",
+    )
+    holders_detail: tuple[str, ...] = Field(
+        default=(),
+        description="What is stored and shown of who holds a slot, beside model, path, call id and the agent's hash: "
+        "any of `alias`, `team`, `user`, `end_user`, `address`.",
     )
     metrics_per_key: bool = Field(
         default=False,
         description="True: metrics of slots carry the key's hash as a label, one series for each key ever used.",
     )
+
+    @field_validator("holders_detail", mode="before")
+    @classmethod
+    def _fields(cls, given: Any) -> Any:
+        wanted = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+        if not isinstance(wanted, list | tuple):
+            raise ValueError(f"a list of {', '.join(DETAILS)}, not {given!r}")  # noqa: TRY004 - pydantic's way
+        for name in wanted:
+            if name not in DETAILS:
+                raise ValueError(f"{name!r} is no field of a holder{_meant(str(name), DETAILS)}")
+        return tuple(wanted)
 
     @model_validator(mode="before")
     @classmethod
@@ -221,4 +241,6 @@ def _complaint(problem: Any, environ: Mapping[str, str], block: str = "callback_
     where = variable if variable in environ else f"{block}: {name}"
     if problem["type"] == "extra_forbidden":
         return f"{where}: no such setting{_meant(name, Settings.model_fields)}"
+    if problem["type"] == "value_error":
+        return f"{where}: {str(problem['msg']).removeprefix('Value error, ')}"
     return f"{where}: {problem['msg']}, not {problem['input']!r}"

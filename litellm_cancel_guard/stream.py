@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.closing import Closer
@@ -41,17 +42,20 @@ async def guarded(
     chunks = response if outcome is None else outcome.chunks(response)
     try:
         try:
-            async for chunk in chunks:
-                if is_last is not None and is_last(chunk):
-                    closer.goes_on = closer.holds(goes_on)
-                    if not closer.goes_on:
-                        await end(Ending.COMPLETED)
-                yield chunk
-                if not closer.looked_again:
-                    closer.look_again()
+            try:
+                async for chunk in chunks:
+                    if is_last is not None and is_last(chunk):
+                        await _end_unless_it_goes_on(closer, end)
+                    yield chunk
+                    if not closer.looked_again:
+                        closer.look_again()
+            except asyncio.CancelledError:
+                closer.raise_stopped()
+                raise
             ending = Ending.COMPLETED
         except Exception as error:
             ending = Ending.PROVIDER_FAILED
+            await closer.close_stopped(chunks)
             if outcome is None:
                 raise
             # The slot is free before the error is out; a client that asks again at once finds it so.
@@ -72,6 +76,12 @@ async def guarded(
             follow(None)
             if not ended:
                 await end(ending)
+
+
+async def _end_unless_it_goes_on(closer: Closer, end: End) -> None:
+    closer.goes_on = closer.holds(goes_on)
+    if not closer.goes_on:
+        await end(Ending.COMPLETED)
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.about import about
 from litellm_cancel_guard.host.configured import config_path
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.killing import Killing
 from litellm_cancel_guard.host.proven import UnprovenError, look_up
-from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, caller_now, outer_task, served_now
+from litellm_cancel_guard.host.serving import asgi_task, asks_for_the_model, outer_task, seen_now
 from litellm_cancel_guard.host.shutdown import act_last
 from litellm_cancel_guard.host.standing import SLOTS, Standing
 from litellm_cancel_guard.lease.graft import State
@@ -58,7 +60,8 @@ class Worker:
         self._configured = configured
         self.registry = Registry(self._task_ended)
         self.board = Board(GRAFTS, told=self._stands, takes_out=self._take_out, who=self._who)
-        self.presence = Presence(self.registry, self.board, lambda: self.settings)
+        self.kill = Killing(self.registry, lambda *ended: self.ledger and self.ledger.end_soon(*ended)).kill
+        self.presence = Presence(self.registry, self.board, lambda: self.settings, self.kill)
         self.standing = Standing(self.board, self.registry)
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
@@ -70,7 +73,7 @@ class Worker:
         self.outer: Any = None
         self.enclosed = False
 
-    def open(self, route: str, guard: Any, end_user: Any = None) -> None:
+    def open(self, route: str, guard: Any, key: Any = None, data: Any = None) -> None:
         """Open a request for the running task, unless it already serves one or the guard holds back."""
         request = self.guarded_request()
         if request is not None and (route == NESTED_ROUTE or asks_for_the_model(request)):
@@ -89,7 +92,9 @@ class Worker:
             host.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
-        opened.served, opened.caller = opened.served or served_now(), caller_now(end_user)
+        served, opened.asked, opened.caller = seen_now(getattr(key, "end_user_id", None))
+        opened.served = opened.served or served
+        opened.about = about(data, key, self.settings.holders_detail)
         if route == NESTED_ROUTE:
             opened.calls_tools_in = asgi_task()
 
@@ -215,21 +220,15 @@ class Worker:
             if settings.enabled:
                 self._attach(self._limiter, guard)
             return
-        self._switch(on=settings.enabled)
+        try:
+            (self.standing.switch_on if settings.enabled else self.standing.switch_off)()
+        except NotFoundError as reason:
+            self._hold_back(reason)
         retime = getattr(self.ledger.gauge, "retime", None)
         if retime is not None:
             retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
         self.ledger.outage.choose(settings.on_redis_error)
         self._heartbeat.hurry()
-
-    def _switch(self, *, on: bool) -> None:
-        if on:
-            try:
-                self.standing.switch_on()
-            except NotFoundError as reason:
-                self._hold_back(reason)
-        elif not on:
-            self.standing.switch_off()
 
     def _with_litellms(self, settings: Settings) -> Settings:
         if not host.fails_closed(self._limiter):
@@ -252,7 +251,7 @@ class Worker:
             return
         aside = Aside(self.presence.record, self.registry.observer.reclaimed)
         gauge = host.gauge_for(recognised, self.settings, aside)
-        self.survey = lambda: host.survey_of(recognised, gauge, self.presence.record)
+        self.survey = lambda: host.survey_of(recognised, gauge, self.presence.record, self.presence.holding)
         before = self.ledger, self._heartbeat
         self.ledger = Ledger(self.registry, gauge, self.settings)
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)

@@ -62,3 +62,15 @@ class Keys:
     def channel(self) -> str:
         """Return how the channels begin on which workers are told that a slot was handed to them."""
         return self.namespaced("cancel_guard:handed:")
+
+    def counted(self, hour: str) -> str:
+        """Return the hash of what all workers have counted in an *hour*, by its number since 1970."""
+        return self.namespaced(f"cancel_guard:counted:{hour}")
+
+    def holding(self, worker: str) -> str:
+        """Return what a worker says of who holds its slots, on the same node of a cluster."""
+        return self.namespaced(f"cancel_guard:holders:{{{self.worker(worker)}}}")
+
+    def orders(self, worker: str) -> str:
+        """Return what operators have ordered of a worker; a cluster keeps it on the node of the worker's record."""
+        return self.namespaced(f"cancel_guard:orders:{{{self.worker(worker)}}}")

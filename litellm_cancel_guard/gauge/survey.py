@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
-from litellm_cancel_guard.gauge.notice import all_records, record_at
+from litellm_cancel_guard.gauge.notice import all_records, holding_at, hours, order, record_at, records_by_prefix
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease import records, slotname
+from litellm_cancel_guard.lease.holders import Holding
 from litellm_cancel_guard.lease.keyname import key_of
 from litellm_cancel_guard.lease.lease import Lease
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litellm_cancel_guard.gauge.local import LocalGauge
+    from litellm_cancel_guard.lease.counters import Hour
+    from litellm_cancel_guard.lease.holders import Holder, Refusal
     from litellm_cancel_guard.lease.records import Record, Seen
     from litellm_cancel_guard.lease.slotname import SlotName
 
 _OURS = re.compile(r"^(?P<prefix>.*)\{(?P<gauge>api_key:.+)\}:(?P<what>max_parallel_requests|cancel_guard:slots)$")
+
+_BEATS_AN_ORDER_STANDS = 3
 
 
 @dataclass(frozen=True, order=True)
@@ -52,6 +57,7 @@ class Slot:
         route: LiteLLM's call type; None where its id does not say.
         worker: the name of its worker; None where its id does not say.
         seen: that worker's record; None where there is none.
+        holder: who holds it; None where its worker has not said so, or was not asked.
     """
 
     id: str
@@ -60,6 +66,7 @@ class Slot:
     route: str | None = None
     worker: str | None = None
     seen: Seen | None = None
+    holder: Holder | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,13 @@ class Count:
     Attributes:
         slots: the first to lapse first.
         number: what LiteLLM reads as the number in flight.
+        left_out: how many slots more the workers of these hold than they say the holders of.
     """
 
     place: Place
     slots: list[Slot] = field(default_factory=list)
     number: int = 0
+    left_out: int = 0
 
     @property
     def limit(self) -> int | None:
@@ -98,9 +107,10 @@ class LocalSurvey:
 
     scope = "this worker"
 
-    def __init__(self, gauge: LocalGauge, record: Callable[[], Record]) -> None:
+    def __init__(self, gauge: LocalGauge, record: Callable[[], Record], holding: Callable[[], Holding | None]) -> None:
         self._gauge = gauge
         self._record = record
+        self._holding = holding
 
     async def places(self) -> list[Place]:
         """Return the keys that hold slots here."""
@@ -114,6 +124,10 @@ class LocalSurvey:
         ]
         return Count(place, slots, len(slots))
 
+    async def holding(self, worker: str, place: Place) -> Holding:  # noqa: ARG002 - as in Survey
+        """Return what this one says."""
+        return self._holding() or Holding()
+
     async def workers(self) -> list[Seen]:
         """Return this one."""
         return [records.Seen(self._record(), 0.0)]
@@ -121,6 +135,10 @@ class LocalSurvey:
     async def release(self, place: Place, slot: str) -> int:
         """Give one slot back; return how many are left."""
         return await self._gauge.release(Lease(place.gauge, slot))
+
+    async def order(self, place: Place, slot: Slot, by: str) -> float:  # noqa: ARG002 - as in Survey
+        """Raise GaugeUnavailableError: this worker is asked without Redis, and no other can be."""
+        raise GaugeUnavailableError("without Redis no other worker can be told")
 
 
 class Survey:
@@ -162,6 +180,30 @@ class Survey:
         """
         return await all_records(self._client, self._is_ours)
 
+    async def holding(self, worker: str, place: Place) -> Holding:
+        """Return what *worker*, which has a slot of *place*, says of who holds its slots."""
+        return await holding_at(self._client, Keys(self._named(place)).holding(worker))
+
+    async def hours(self, since: int) -> list[Hour]:
+        """Return what all workers have counted in each hour from that of *since* on, in seconds since 1970.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+        """
+        return await hours(self._client, self._is_ours, since)
+
+    async def refusal(self, call_id: str) -> tuple[Refusal, Holding, Seen] | None:
+        """Return the last refusal of *call_id*, what its worker says of its own slots, and that worker.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+        """
+        found = []
+        for prefix, seen in await records_by_prefix(self._client, self._is_ours):
+            holding = await self.holding(seen.record.worker, Place("", prefix, counting=False))
+            found += [(one, holding, seen) for one in holding.refusals if one.call_id == call_id]
+        return max(found, key=lambda one: one[0].at, default=None)
+
     async def count(self, place: Place) -> Count:
         """Return the slots of *place* and LiteLLM's number, changing neither.
 
@@ -176,6 +218,17 @@ class Survey:
     async def release(self, place: Place, slot: str) -> int:
         """Give one slot back; return how many are left. One whose request runs is taken again at the next beat."""
         return await self._gauge(place).release(Lease(place.gauge, slot))
+
+    async def order(self, place: Place, slot: Slot, by: str) -> float:
+        """Order the worker of *slot* to end its request, as *by* asks; return the seconds until it has read it.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+        """
+        beat = 0.0 if slot.seen is None else slot.seen.record.beat_seconds
+        key = Keys(self._named(place)).orders(str(slot.worker))
+        await order(self._client, key, slot.id, by, stands=_BEATS_AN_ORDER_STANDS * beat + 1)
+        return beat
 
     async def reconcile(self, place: Place) -> int:
         """Make LiteLLM's number that of the slots that live, and return it.

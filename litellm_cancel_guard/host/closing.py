@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from functools import lru_cache
 from types import AsyncGeneratorType, FrameType
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.aio.completion import begin, finish
 from litellm_cancel_guard.redaction import for_client
 from litellm_cancel_guard.redaction.records import log
+from litellm_cancel_guard.terminal.failure import ProviderStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from litellm_cancel_guard.terminal.failure import Failure
 
 
 # How long closing may hold up the end of a request whose client has left.
@@ -32,6 +36,7 @@ class Closer:
     Attributes:
         looked_again: whether `look_again` was called.
         goes_on: whether its last event has come, for its client, and LiteLLM may still have more.
+        stopped: what the stream is to end in, whatever its provider does; None while it goes its own way.
         spares: tells of a part of the stream that its connection stays open when the client leaves.
     """
 
@@ -40,12 +45,17 @@ class Closer:
         self._stream = stream
         self._parts = _found_under([stream])
         self.looked_again = self.goes_on = False
+        self.stopped: Failure | None = None
         self.spares: Callable[[Any], bool] = lambda _: False
 
     @property
     def open(self) -> bool:
         """Tell whether a connection under the stream is known that nobody has closed or read to its end."""
         return any(_is_response(part) and not part.is_closed for part in self._parts)
+
+    def received(self) -> int:
+        """Return how many bytes the provider has sent, as far as that is counted (httpx)."""
+        return sum(part.num_bytes_downloaded for part in self._parts if _is_response(part))
 
     def holds(self, is_one: Callable[[Any], bool]) -> bool:
         """Tell whether *is_one* is true of the stream, or of one that it wraps; to be asked when a chunk has come."""
@@ -54,9 +64,37 @@ class Closer:
         return any(is_one(part) for part in self._parts)
 
     def look_again(self) -> None:
-        """Look again when the first chunk has come: some streams ask their provider only for that."""
+        """Look again when the first chunk has come: some streams ask their provider only for that.
+
+        Raises:
+            ProviderStreamError: the stream is to end; see `stop`.
+        """
+        if self.stopped is not None:
+            raise ProviderStreamError(self.stopped)
         self.looked_again = True
         self._parts = _found_under(self._parts)
+
+    def stop(self, failure: Failure, task: asyncio.Task[Any] | None) -> None:
+        """Have the stream end in *failure*: in *task*, which waits for its next chunk, or when that is asked for."""
+        self.stopped, self.looked_again = failure, False
+        if task is not None:
+            task.cancel()
+
+    def raise_stopped(self) -> None:
+        """Raise ProviderStreamError in the place of the cancellation that `stop` has caused; nothing if it was another.
+
+        Not the exception itself is kept: it would be in a cycle with the frames that it is raised through.
+        """
+        if self.stopped is not None:
+            uncancel = getattr(asyncio.current_task(), "uncancel", None)
+            if uncancel is not None:
+                uncancel()
+            raise ProviderStreamError(self.stopped)
+
+    async def close_stopped(self, *wrappers: Any) -> None:
+        """Close what `stop` has ended, before its slot is another's; what has failed by itself is over already."""
+        if self.stopped is not None:
+            await self.close(*wrappers)
 
     def close_soon(self) -> None:
         """Close in a task of its own what is still open: nobody reads it any more, and nobody waits for this."""

@@ -49,6 +49,6 @@ GRAFTS = (
     Graft(
         "admin.routes",
         "admin.routes",
-        "/cancel_guard/slots, /health and /release are not there",
+        "/cancel_guard/slots, /health, /release and /kill are not there",
     ),
 )

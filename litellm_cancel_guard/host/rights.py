@@ -28,3 +28,9 @@ def has_role(user: Any, *roles: str) -> bool:
     """Tell whether *user*, as told by `authentication`, is one of *roles*."""
     role = getattr(user, "user_role", None)
     return getattr(role, "value", role) in roles
+
+
+def name_of(user: Any) -> str:
+    """Return by what an operator's log may call *user*: LiteLLM's id of the user or the key's alias, never a key."""
+    named = getattr(user, "user_id", None) or getattr(user, "key_alias", None)
+    return f"the admin {named}" if named else "an admin"

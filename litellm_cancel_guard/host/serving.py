@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from litellm_cancel_guard.host import killing
 from litellm_cancel_guard.host.callers import caller_called, caller_in
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
@@ -57,6 +58,10 @@ class Served:
         self.polled = False
         self.wire: ReferenceType[Wire] | None = None
 
+    def heard_by(self, wire: Wire) -> None:
+        """Ask *wire* whether its client is gone."""
+        self.wire = ref(wire)
+
     async def left(self) -> bool:
         """Wait until its client is gone; return whether that can be told at all."""
         wire = None if self.wire is None else self.wire()
@@ -94,13 +99,19 @@ class Asked:
     Attributes:
         caller: who asks, by its headers; see `callers`.
         refused: a refusal of the guard's, which LiteLLM is about to answer with.
+        ended: LiteLLM's call type, where an operator has had it ended.
     """
 
-    __slots__ = ("caller", "refused")
+    __slots__ = ("caller", "ended", "refused")
 
     def __init__(self, scope: Any) -> None:
         self.caller = caller_in(scope.get("headers") or ())
         self.refused: Refused | None = None
+        self.ended = ""
+
+    def end(self, route: str) -> None:
+        """Note that it is ended by hand: whatever LiteLLM makes of that, its client is told so."""
+        self.ended = route or "of no route"
 
 
 _served: ContextVar[Served | None] = ContextVar("litellm_cancel_guard_served", default=None)
@@ -116,19 +127,29 @@ class Noted:
     def __init__(self, app: App) -> None:
         self.app = app
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Note the running task, and return what serves the request."""
-        asked = Asked(scope) if scope.get("type") in _ASKED else None
-        task = asyncio.current_task() if scope.get("type") == "http" else None
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Note the running task, and serve the request; one that was ended by hand is answered here."""
+        kind, task = scope.get("type"), asyncio.current_task()
+        asked = Asked(scope) if kind in _ASKED else None
         _asked.set(asked)
         if task is None or asked is None:
             _served.set(None)
-            return self.app(scope, receive, send if asked is None else _Answer(asked, send).send)
-        served = Served(ref(task), posted=scope.get("method") == "POST")
-        _served.set(served)
-        wire = Wire(served, receive, _Answer(asked, send).send)
-        served.wire = ref(wire)
-        return self.app(scope, wire.receive, wire.send)
+            await self.app(scope, receive, send)
+            return
+        answer, wire = _Answer(asked, send), None
+        if kind == "http":
+            wire = Wire(Served(ref(task), posted=scope.get("method") == "POST"), receive, answer.send)
+            wire.served.heard_by(wire)
+        _served.set(None if wire is None else wire.served)
+        try:
+            if wire is None:
+                await self.app(scope, receive, answer.send)
+            else:
+                await self.app(scope, wire.receive, wire.send)
+        except (asyncio.CancelledError, Exception):
+            if not asked.ended:
+                raise
+            await killing.tell(asked.ended, send, wire)
 
 
 class _Answer:
@@ -177,6 +198,11 @@ def admitted() -> None:
     """Forget the refusal of the request that is served now: it was asked for once more, for a fallback."""
     if (asked := _asked.get()) is not None:
         asked.refused = None
+
+
+def seen_now(end_user: Any) -> tuple[Served | None, Asked | None, int]:
+    """Return what is known of what is served now: by its server, of its client's call, and who asks (`caller_now`)."""
+    return served_now(), _asked.get(), caller_now(end_user)
 
 
 def caller_now(end_user: Any) -> int:

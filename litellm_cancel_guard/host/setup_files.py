@@ -6,13 +6,13 @@ import difflib
 import json
 import re
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 if TYPE_CHECKING:
+    from importlib import metadata
     from pathlib import Path
+
+    import yaml
 
 CALLBACK = "litellm_cancel_guard.handler"
 BLOCK = "callback_settings: cancel_guard"
@@ -43,6 +43,8 @@ def distribution() -> metadata.Distribution | None:
 
     That is `litellm`, but for another distribution with the same package: `litellm-core` 1.106.0 to 1.106.4.
     """
+    from importlib import metadata
+
     try:
         return metadata.distribution("litellm")
     except metadata.PackageNotFoundError:
@@ -186,6 +188,8 @@ def load_mapping(path: Path) -> dict[str, Any]:
     Raises:
         SetupError: it can't be read, is no YAML or no mapping.
     """
+    import yaml
+
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

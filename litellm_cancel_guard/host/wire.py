@@ -15,12 +15,16 @@ class Wire:
 
     A server says that a client is gone to whoever asks it for the next message, and to nobody else. While a request
     waits for its slot, LiteLLM asks for none: the guard does, and the message is LiteLLM's when it does ask.
+
+    Attributes:
+        start: the message that began the answer; None before that.
     """
 
-    __slots__ = ("__weakref__", "_asking", "_coming", "_receive", "_send", "_served")
+    __slots__ = ("__weakref__", "_asking", "_coming", "_receive", "_send", "served", "start")
 
     def __init__(self, served: Served, receive: Any, send: Any) -> None:
-        self._served = served
+        self.served = served
+        self.start: Any = None
         self._receive = receive
         self._send = send
         self._coming: asyncio.Future[Any] | None = None
@@ -28,8 +32,11 @@ class Wire:
 
     def send(self, message: Any) -> Any:
         """Hand *message* on. A chunk in the middle of a stream costs one look."""
-        if not message.get("more_body") and message["type"] == "http.response.body":
-            self._served.sent_at = time.monotonic()
+        if not message.get("more_body"):
+            if message["type"] == "http.response.body":
+                self.served.sent_at = time.monotonic()
+            elif message["type"] == "http.response.start":
+                self.start = message
         return self._send(message)
 
     async def receive(self) -> Any:
@@ -45,8 +52,8 @@ class Wire:
                 self._asking -= 1
             if self._coming is coming and not _is_goodbye(message):
                 self._coming = None
-        if _is_goodbye(message) and self._served.sent_at is None and self._served.gone_at is None:
-            self._served.gone_at = time.monotonic()
+        if _is_goodbye(message) and self.served.sent_at is None and self.served.gone_at is None:
+            self.served.gone_at = time.monotonic()
         return message
 
     async def left(self) -> bool:

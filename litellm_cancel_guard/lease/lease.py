@@ -18,6 +18,7 @@ class Ending(str, Enum):
     REFUSED = "refused"
     TASK_ENDED = "task_ended"
     LAPSED = "lapsed"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Record:
         settings: as they are in force.
         changed: the names of those that differ from the defaults.
         slots: how many it holds.
+        obeys: whether it reads what operators order of it.
     """
 
     worker: str
@@ -49,6 +50,7 @@ class Record:
     settings: Mapping[str, Any] = field(default_factory=dict)
     changed: Sequence[str] = ()
     slots: int | None = None
+    obeys: bool = False
 
     @property
     def lives_for(self) -> int:

@@ -62,7 +62,8 @@ class Identity:
             limits={key_of(gauge)[:HASH_DIGITS]: limit for gauge, limit in limits},
             limiter=self.limiter,
             missing=self._missing(),
-            settings=settings.model_dump(),
+            settings=settings.model_dump(mode="json"),
             changed=list(settings.model_dump(exclude_defaults=True)),
             slots=sum(1 for _ in self._registry.leases()),
+            obeys=True,
         )

@@ -135,6 +135,7 @@ class Ledger:
                 self._releases.begin(lease)
 
     def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
+        self.registry.refusals.note(request.about, gauge, request.limit, refused)
         retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight)
         return replace(refused, retry_after=retry_after)
 
@@ -166,10 +167,11 @@ class Ledger:
             return None
         if request.held_since is not None:
             self._turnover.came_back(lease.gauge, time.monotonic() - request.held_since)
+        written = self._renewals.writing.get(lease)
         unwritten = self._renewals.forget(lease)
         if unwritten or self.outage.of(lease.gauge):
             self._releases.locally_freed(lease.gauge)
-        return None if unwritten else self._releases.begin(lease)
+        return None if unwritten else self._releases.begin(lease, written)
 
     async def give_back(self) -> None:
         """Release every slot and place held here, within ``redis_timeout`` seconds: server or event loop is to end."""

@@ -79,6 +79,8 @@ class Outage:
         self.away: dict[str, str] = {}
         self.observer = Observer()
         self._node_of = node_of
+        # Of those that are away, the ones that answer again and are told what has been given back meanwhile.
+        self._returning: set[str] = set()
         self._meanwhile = _MEANWHILE[on_redis_error]
         self._changed = Mark()
         self._when_begun: Callable[[], None] = lambda: None
@@ -103,6 +105,7 @@ class Outage:
     def begin(self, gauge: str, why: object) -> None:
         """Note that Redis did not answer about *gauge*."""
         node = self._node_of(gauge)
+        self._returning.discard(node)
         if node in self.away:
             return
         self.away[node] = gauge
@@ -117,14 +120,28 @@ class Outage:
 
     def end(self, node: str) -> None:
         """Note that *node* answers, and has every slot that is held here."""
+        self._returning.discard(node)
         if self.away.pop(node, None) is None:
             return
         log.warning("cancel_guard: Redis answers again%s; slots are counted there", _at(node))
         self._tell()
 
-    async def end_of(self, gauge: str) -> None:
-        """Wait until the node of *gauge* answers again; return at once if it does."""
-        while self.of(gauge):
+    def returns(self, node: str) -> None:
+        """Note that *node*, which is away, answers: slots may be given back there, and are still counted here."""
+        self._returning.add(node)
+        self._tell()
+
+    def is_returning(self, node: str) -> bool:
+        """Tell whether *node* is away and has answered since it last failed."""
+        return node in self._returning
+
+    def may_give_back(self, gauge: str) -> bool:
+        """Tell whether the node of *gauge* is to be asked to free a slot."""
+        return not self.on or (node := self._node_of(gauge)) not in self.away or node in self._returning
+
+    async def until_it_may(self, gauge: str) -> None:
+        """Wait until the node of *gauge* may be asked to free a slot; return at once if it may."""
+        while not self.may_give_back(gauge):
             await self._changed.wait(None)
 
     def _tell(self) -> None:

@@ -10,18 +10,23 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.lease.holders import NOBODY
+from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
 from litellm_cancel_guard.ledger.observer import Observers
+from litellm_cancel_guard.ledger.refusals import Refusals
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
     from weakref import ReferenceType
 
-    from litellm_cancel_guard.host.serving import Served
-    from litellm_cancel_guard.lease.lease import Ending, Lease, Turn
+    from litellm_cancel_guard.host.serving import Asked, Served
+    from litellm_cancel_guard.lease.lease import Lease, Turn
 
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
+
+NEVER = float("-inf")
 
 
 def _ignore(request: Request) -> None:
@@ -32,6 +37,8 @@ class Request:
     """One client request in flight.
 
     Attributes:
+        about: who asks, as far as it may be shown.
+        asked: the call of its client, which is told where it is ended by hand; None where that is not known.
         route: LiteLLM's call type, for logs and metrics.
         caller: who asks, as a number that says nothing of who it is; of one key, those who name nobody are one.
         lease: the slot it holds or is about to hold; None while it holds none.
@@ -48,14 +55,18 @@ class Request:
         turn: how it waits where its key is full; None where it is refused at once.
         patience: how long it waits at most, in seconds.
         waited: how long it has waited, in seconds.
+        stream: the guarded stream of it, weakly; None where there is none.
+        killed_at: when an operator has had it ended, in seconds on the monotonic clock; long ago if never.
     """
 
     __slots__ = (
-        *("caller", "calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
-        *("opened_at", "patience", "route", "served", "streaming", "tasks", "turn", "waited"),
+        *("about", "asked", "caller", "calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
+        *("killed_at", "opened_at", "route", "patience", "served", "stream", "streaming", "tasks", "turn", "waited"),
     )
 
     def __init__(self, route: str) -> None:
+        self.about = NOBODY
+        self.asked: Asked | None = None
         self.route = route
         self.caller = 0
         self.lease: Lease | None = None
@@ -72,6 +83,8 @@ class Request:
         self.turn: Turn | None = None
         self.patience = 0.0
         self.waited = 0.0
+        self.stream: ReferenceType[Any] | None = None
+        self.killed_at = NEVER
 
     def may_wait(self, turn: Turn | None, seconds: float) -> None:
         """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
@@ -89,6 +102,7 @@ class Registry:
         on_task_end: called with a request when every task that serves it is done.
 
     Attributes:
+        refusals: whom it has refused.
         when_idle: called when the last slot that is held here has come back.
     """
 
@@ -97,6 +111,7 @@ class Registry:
         # One for all: what is alive for each request at once brings on Python's garbage collections.
         self._when_done = self._task_ended
         self.observer = Observers()
+        self.refusals = Refusals()
         self._by_task: dict[asyncio.Task[object], Request] = {}
         self._held: dict[str, dict[Lease, Request]] = {}
         self.when_idle: Callable[[], object] = lambda: None
@@ -151,7 +166,7 @@ class Registry:
         """End *request*, once; return the lease that is now to be released, to the first caller only."""
         if request.ending is not None:
             return None
-        request.ending = ending
+        request.ending = ending if request.killed_at == NEVER else Ending.KILLED
         if request.lease is not None:
             self._forget(request.lease)
         self.observer.ended(request)
@@ -164,6 +179,22 @@ class Registry:
     def ids(self, gauge: str) -> tuple[str, ...]:
         """Return the id of each slot of *gauge* that this worker holds."""
         return tuple(lease.id for lease in self._held.get(gauge, ()))
+
+    def holder(self, slot: str) -> Request | None:
+        """Return the request that holds the slot of that id here; None where none does."""
+        return next((request for lease, request in self.leases() if lease.id == slot), None)
+
+    def is_to_end(self, request: Request, *, again: float) -> bool:
+        """Note that an operator wants *request* ended; return whether that is news, or *again* seconds old."""
+        now = time.monotonic()
+        news = now - request.killed_at >= again
+        if news:
+            request.killed_at = now
+        return news
+
+    def tasks_of(self, request: Request) -> list[asyncio.Task[object]]:
+        """Return the tasks that *request* was opened in and that are not done."""
+        return [task for task, served in self._by_task.items() if served is request]
 
     def limits(self, most: int) -> list[tuple[str, int]]:
         """Return the cap last enforced on each of *most* gauges that this worker holds slots of."""

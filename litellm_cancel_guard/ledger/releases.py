@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.settings import Settings
 
 
-# How long a refused request waits for a release under way here before it looks once more. In steps, each a turn of the
-# event loop at least: where the loop stood still, 50 ms would be over before the task that it waits for could run.
+# How long a refused request waits for one to end here before it looks again. In steps, each a turn of the event loop
+# at least: where the loop stood still, 50 ms would be over before the task that it waits for could run.
 _SECOND_LOOK_STEPS, _STEP_SECONDS = 10, 0.005
 
 # Of all connections that LiteLLM's client may open (50), for releases, and as many for acquires. Thousands of clients
@@ -38,22 +38,23 @@ class Releases:
         self._gauge = gauge
         self._settings = settings
         self._outage = outage
-        # What is set once Redis was asked for the first time about each.
-        self._under_way: dict[str, set[Mark]] = {}
+        # Of each, what is set once Redis was asked for the first time, and what is set when it is over.
+        self._under_way: dict[str, dict[Mark, Mark]] = {}
         # How many slots of a gauge this worker has given back, kept while it holds any: a refusal compares.
         self._freed: dict[str, int] = {}
         self._waiting: dict[str, Mark] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def begin(self, lease: Lease) -> Mark:
+    def begin(self, lease: Lease, written: Mark | None = None) -> Mark:
         """Give *lease* back; what is returned is set once Redis was asked, whatever came of it.
 
         Nobody has to wait any longer: what Redis did not confirm is asked again when it answers, and what this worker
-        counts itself is right from now on.
+        counts itself is right from now on. One that is being written again is given back when that is *written*: a
+        release that overtakes it finds nothing, and the slot of a request that is over would stay for a beat or more.
         """
         asked = Mark()
-        self._under_way.setdefault(lease.gauge, set()).add(asked)
-        begin(self._see_through, lease, asked)
+        self._under_way.setdefault(lease.gauge, {})[asked] = Mark()
+        begin(self._see_through, lease, asked, written)
         return asked
 
     def freed(self, gauge: str) -> int | None:
@@ -77,14 +78,32 @@ class Releases:
             awaited.set()
 
     async def came_free(self, gauge: str) -> bool:
-        """Wait, at most 50 ms of a loop that runs, for a release here that the refused request has overtaken.
+        """Wait for the releases here that the refused request has overtaken; return whether to look again.
 
-        Those under way count; where a route has no hook before its last byte, also the one that begins when the
-        request task of that route ends.
+        All that are under way count, within ``redis_timeout`` seconds. Where a route has no hook before its last byte,
+        also the one that begins when the request task of that route ends, within 50 ms of a loop that runs. Where
+        Redis is away by now, its refusal means nothing any more.
         """
-        under_way = gauge in self._under_way and not self._outage.of(gauge)
-        if not under_way and not self._registry.holds_unhooked(gauge):
-            return False
+        under_way = not self._outage.of(gauge) and gauge in self._under_way
+        freed = self._registry.holds_unhooked(gauge) and await self._one_ends(gauge)
+        until = time.monotonic() + self._settings.redis_timeout
+        for over in () if self._outage.of(gauge) else list(self._under_way.get(gauge, {}).values()):
+            await over.wait(until - time.monotonic())
+        return freed or under_way or self._outage.of(gauge)
+
+    async def catch_up(self, node: str) -> bool:
+        """Give back at *node*, which was away, what ended meanwhile; return whether it answered all the while.
+
+        Counted there again before that, a client would be refused for slots of its own that are long over.
+        """
+        self._outage.returns(node)
+        pending = [(gauge, over) for gauge, releases in self._under_way.items() for over in releases.values()]
+        for over in [over for gauge, over in pending if self._gauge.node(gauge) == node]:
+            while self._outage.is_returning(node) and not await over.wait(self._settings.redis_timeout):
+                pass
+        return self._outage.is_returning(node)
+
+    async def _one_ends(self, gauge: str) -> bool:
         awaited = self._waiting.setdefault(gauge, Mark())
         for _ in range(_SECOND_LOOK_STEPS):
             if await awaited.wait(_STEP_SECONDS):
@@ -97,12 +116,14 @@ class Releases:
         for asked in [asked for under_way in self._under_way.values() for asked in under_way]:
             await asked.wait(until - asyncio.get_running_loop().time())
 
-    async def _see_through(self, lease: Lease, asked: Mark) -> None:
+    async def _see_through(self, lease: Lease, asked: Mark, written: Mark | None) -> None:
         try:
+            if written is not None:
+                await written.wait(None)
             # For longer than a lease, too: a frozen Redis carries out what it was sent when it wakes up, and the slot
             # of an acquire that nobody waits for any more would be held for a lease from then on.
             while not await self._confirmed(lease, asked):
-                await self._outage.end_of(lease.gauge)
+                await self._outage.until_it_may(lease.gauge)
         except asyncio.CancelledError:
             # An event loop that ends cancels every task once and waits for it: a release that is just on its way would
             # be lost with its connection.
@@ -114,7 +135,7 @@ class Releases:
         """Ask Redis once, and once more where only the connection was at fault; an outage begins if that fails too."""
         try:
             async with self._turns:
-                if self._outage.of(lease.gauge):
+                if not self._outage.may_give_back(lease.gauge):
                     return False
                 began = time.monotonic()
                 await insisted(self._settings.redis_timeout, self._gauge.release, lease)
@@ -139,9 +160,10 @@ class Releases:
 
     def _released(self, gauge: str, asked: Mark) -> None:
         under_way = self._under_way[gauge]
-        under_way.discard(asked)
+        over = under_way.pop(asked)
         if not under_way:
             del self._under_way[gauge]
+        over.set()
         self.locally_freed(gauge)
 
 

@@ -19,6 +19,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from litellm_cancel_guard.aio.completion import Mark
 from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.lease import Ending, Lease
@@ -52,6 +53,7 @@ class Renewals:
         unwritten: leases of requests that were admitted without Redis: nothing of them has to be released there.
         unsure: leases of requests that were admitted when Redis had not answered in time: it may have them or not.
         asking: leases whose acquire is on its way: a renewal that overtakes it would take them for lost.
+        writing: leases that are being written again, each with what is set when that has been answered.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Renewals:
         self.unwritten: set[Lease] = set()
         self.unsure: set[Lease] = set()
         self.asking: set[Lease] = set()
+        self.writing: dict[Lease, Mark] = {}
         self._registry = registry
         self._gauge = gauge
         self._settings = settings
@@ -112,6 +115,8 @@ class Renewals:
             return
         finally:
             self._note_overdue(held, asked_before)
+        if node in self._outage.away and not await self._releases.catch_up(node):
+            return
         try:
             # A failover may have moved it while it was asked: what was admitted meanwhile is to be written there.
             nodes = {node, self._gauge.node(gauge)}
@@ -182,7 +187,14 @@ class Renewals:
         self.unwritten -= missing.keys()
         self.unsure |= missing.keys()
         wanted = [(lease, request.limit if lease in self._overdue else _NO_LIMIT) for lease, request in missing.items()]
-        [answer] = await asyncio.gather(self._gauge.hold(wanted), return_exceptions=True)
+        written = Mark()
+        self.writing.update(dict.fromkeys(missing, written))
+        try:
+            [answer] = await asyncio.gather(self._gauge.hold(wanted), return_exceptions=True)
+        finally:
+            for lease in missing:
+                self.writing.pop(lease, None)
+            written.set()
         if isinstance(answer, BaseException):
             _raise(answer)
         self.unsure -= missing.keys()
@@ -197,10 +209,7 @@ class Renewals:
         if held is None:
             if request.ending is None:
                 self.unwritten.add(lease)
-        elif request.ending is not None:
-            # The request ended while its lease was being written: its release found nothing, and this would stay.
-            self._releases.begin(lease)
-        elif not held:
+        elif not held and request.ending is None:
             self._registry.end(request, Ending.LAPSED)
             self._releases.tidy(lease.gauge)
         return held is True

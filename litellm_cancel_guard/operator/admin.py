@@ -1,4 +1,4 @@
-"""``/cancel_guard/slots``, ``…/health`` and ``…/release``: for LiteLLM's admins who have no shell.
+"""``/cancel_guard/slots``, ``…/health``, ``…/release`` and ``…/kill``: for LiteLLM's admins who have no shell.
 
 Mounted in any case, and not there (404) for anybody unless ``admin_routes`` is true, which may change at any time.
 """
@@ -14,18 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.host import rights
-from litellm_cancel_guard.operator import overview
+from litellm_cancel_guard.operator import orders, overview
 from litellm_cancel_guard.redaction import for_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from litellm_cancel_guard.host.grafting import Board
     from litellm_cancel_guard.operator.overview import Surveyed
     from litellm_cancel_guard.operator.presence import Presence
 
 
-_BODY = '{"key": ..., "slot": ...}, or {"key": ..., "all": true}'
+_OF_RELEASE = '{"key": ..., "slot": ...}, or {"key": ..., "all": true}'
+_OF_KILL = '{"slot": ...}'
 
 
 class Surveying(Protocol):
@@ -45,6 +46,9 @@ class Surveying(Protocol):
 
     def attach_once(self, guard: Any) -> None:
         """Find LiteLLM's limiter and read the settings, unless that was done."""
+
+    def kill(self, slot: str, by: str) -> bool:
+        """End the request of *slot* as *by* asks; return whether it is held in this worker."""
 
 
 class Shown(BaseModel):
@@ -78,6 +82,14 @@ class Release(BaseModel):
         return self
 
 
+class Kill(BaseModel):
+    """The body of ``POST /cancel_guard/kill``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slot: str = Field(min_length=4)
+
+
 def mount(app: Any, worker: Surveying, guard: Any) -> None:
     """Add the routes to LiteLLM's *app*, behind its own authentication."""
     user_api_key_auth = rights.authentication()
@@ -106,13 +118,21 @@ def mount(app: Any, worker: Surveying, guard: Any) -> None:
         asked = _valid(Release, request.state.cancel_guard_body)
         return await _answered(worker, lambda survey: _released(survey, asked))
 
+    async def kill(request: Request, user: Any = Depends(user_api_key_auth)) -> Any:  # noqa: B008 - FastAPI's way
+        _demand(user, rights.ADMIN)
+        asked, by = _valid(Kill, request.state.cancel_guard_body), rights.name_of(user)
+        return await _answered(worker, lambda survey: _killed(worker, survey, asked, by))
+
     # Before LiteLLM's authentication: that reads what it takes for a form, and nobody can read it after it, or fails of
     # a body that is no object with an error of its own.
-    readable: Any = {"dependencies": [Depends(there), Depends(_read)], "include_in_schema": False}
+    def readable(wanted: str) -> Any:
+        return {"dependencies": [Depends(there), Depends(_reader(wanted))], "include_in_schema": False}
+
     common: Any = {"dependencies": [Depends(there)], "include_in_schema": False}
     app.add_api_route("/cancel_guard/slots", slots, methods=["GET"], **common)
     app.add_api_route("/cancel_guard/health", health, methods=["GET"], **common)
-    app.add_api_route("/cancel_guard/release", release, methods=["POST"], **readable)
+    app.add_api_route("/cancel_guard/release", release, methods=["POST"], **readable(_OF_RELEASE))
+    app.add_api_route("/cancel_guard/kill", kill, methods=["POST"], **readable(_OF_KILL))
 
 
 def _demand(user: Any, *roles: str) -> None:
@@ -120,17 +140,22 @@ def _demand(user: Any, *roles: str) -> None:
         raise HTTPException(403, {"error": rights.NOT_ALLOWED})
 
 
-async def _read(request: Request) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise rights.refusal(415, f"send {_BODY} with content-type: application/json, not {kind or 'none'}")
-    try:
-        body = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        raise rights.refusal(400, f"the body is no JSON: send {_BODY}") from None
-    if not isinstance(body, dict):
-        raise rights.refusal(422, f"the body is no object: send {_BODY}")
-    request.state.cancel_guard_body = body
+def _reader(wanted: str) -> Callable[[Request], Awaitable[None]]:
+    """Return what reads a body, which is to be as *wanted*."""
+
+    async def read(request: Request) -> None:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise rights.refusal(415, f"send {wanted} with content-type: application/json, not {kind or 'none'}")
+        try:
+            body = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            raise rights.refusal(400, f"the body is no JSON: send {wanted}") from None
+        if not isinstance(body, dict):
+            raise rights.refusal(422, f"the body is no object: send {wanted}")
+        request.state.cancel_guard_body = body
+
+    return read
 
 
 def _valid(model: type[Any], given: Any) -> Any:
@@ -154,6 +179,8 @@ async def _answered(worker: Surveying, act: Any) -> dict[str, Any]:
         return {"scope": survey.scope, **await act(survey)}
     except overview.NotHeldError as error:
         raise rights.refusal(404, str(error)) from None
+    except orders.NotKillableError as error:
+        raise rights.refusal(409, str(error)) from None
     except overview.StillRunsError as error:
         raise rights.refusal(409, f'{error} Send "force": true to give them back all the same.') from None
     except (GaugeUnavailableError, GaugeCorruptError) as error:
@@ -167,7 +194,7 @@ def _grafts(worker: Surveying) -> dict[str, str]:
 
 async def _shown(survey: Surveyed, asked: Shown) -> dict[str, Any]:
     counts = await (overview.all_counts(survey) if asked.key is None else _one(survey, asked.key))
-    return {"keys": [overview.detailed(count) for count in counts]}
+    return {"keys": [overview.detailed(count) for count in await overview.with_holders(survey, counts)]}
 
 
 async def _one(survey: Surveyed, key: str) -> list[Any]:
@@ -180,3 +207,7 @@ async def _released(survey: Surveyed, asked: Release) -> dict[str, Any]:
     if not asked.force:
         overview.refuse_running(count, ids)
     return asdict(await overview.give_back(survey, count, ids))
+
+
+async def _killed(worker: Surveying, survey: Surveyed, asked: Kill, by: str) -> dict[str, Any]:
+    return asdict(await orders.kill(survey, asked.slot, by, worker.kill))

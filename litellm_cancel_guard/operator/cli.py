@@ -38,6 +38,9 @@ class _Refusal(click.ClickException):
 # By the module that has them: a command needs what it imports, and no other's.
 _ELSEWHERE = {
     **dict.fromkeys(("status", "slots", "release", "reconcile"), "slots"),
+    "kill": "kill",
+    "why": "why",
+    "stats": "stats",
     "workers": "workers",
     "doctor": "doctor",
     "settings": "in_force",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from litellm_cancel_guard.lease.holders import Holding
 from litellm_cancel_guard.lease.keyname import key_of
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.survey import Count, Place, Slot
+    from litellm_cancel_guard.lease.holders import Holder
     from litellm_cancel_guard.lease.records import Seen
 
 _SHORTEST_PREFIX = 4
@@ -46,8 +48,14 @@ class Surveyed(Protocol):
     async def count(self, place: Place) -> Count:
         """Return what is in flight there."""
 
+    async def holding(self, worker: str, place: Place) -> Holding:
+        """Return what a worker, which has a slot there, says of who holds its slots."""
+
     async def release(self, place: Place, slot: str) -> int:
         """Give a slot back; return how many are left."""
+
+    async def order(self, place: Place, slot: Slot, by: str) -> float:
+        """Order the worker of a slot to end its request; return the seconds until it has read it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,26 @@ async def count_of(survey: Surveyed, key: str) -> Count:
     return await survey.count(found[0])
 
 
+async def with_holders(survey: Surveyed, counts: list[Count]) -> list[Count]:
+    """Return *counts* with who holds each slot, as far as its worker says: from its next beat on, and of many, not all.
+
+    Raises:
+        Exception: as of every call of a survey.
+    """
+    said: dict[tuple[str, str], Holding] = {}
+    for count in counts:
+        for slot in count.slots:
+            if slot.seen is not None and slot.worker is not None and (count.place.prefix, slot.worker) not in said:
+                said[count.place.prefix, slot.worker] = await survey.holding(slot.worker, count.place)
+    return [_with_holders(count, said) for count in counts]
+
+
+def _with_holders(count: Count, said: dict[tuple[str, str], Holding]) -> Count:
+    of = {slot.worker: said.get((count.place.prefix, slot.worker or ""), Holding()) for slot in count.slots}
+    slots = [replace(slot, holder=of[slot.worker].holders.get(slot.id)) for slot in count.slots]
+    return replace(count, slots=slots, left_out=sum(holding.left_out for holding in of.values()))
+
+
 def chosen(count: Count, slot: str | None) -> list[str]:
     """Return the ids of all slots, or of the one that is or begins with *slot*.
 
@@ -106,7 +134,7 @@ def chosen(count: Count, slot: str | None) -> list[str]:
 
 def refuse_running(count: Count, ids: list[str]) -> None:
     """Raise StillRunsError if one of *ids* is of a worker that is alive."""
-    where = [_place(slot) for slot in count.slots if slot.id in ids and state_of(slot) == "alive"]
+    where = [place_of(slot) for slot in count.slots if slot.id in ids and state_of(slot) == "alive"]
     if where:
         raise StillRunsError(
             f"{len(where)} of them are of requests that run ({', '.join(sorted(set(where)))}): given back, more than "
@@ -114,7 +142,8 @@ def refuse_running(count: Count, ids: list[str]) -> None:
         )
 
 
-def _place(slot: Slot) -> str:
+def place_of(slot: Slot) -> str:
+    """Return ``host:pid`` of its worker, where that is known."""
     record = slot.seen.record if slot.seen else None
     return f"{record.host}:{record.pid}" if record else "unknown"
 
@@ -144,7 +173,8 @@ def described(count: Count) -> dict[str, Any]:
 
 def detailed(count: Count) -> dict[str, Any]:
     """Return *count* for a script, with each of its slots."""
-    return {**described(count), "held": [_slot(slot) for slot in count.slots]}
+    left_out = {"holders_left_out": count.left_out} if count.left_out else {}
+    return {**described(count), "held": [_slot(slot) for slot in count.slots], **left_out}
 
 
 def state_of(slot: Slot) -> str:
@@ -189,6 +219,19 @@ def _slot(slot: Slot) -> dict[str, Any]:
         "pid": record.pid if record else None,
         "guard": record.guard if record else None,
         "litellm": record.litellm if record else None,
+        "holder": None if slot.holder is None else _holder(slot.holder, slot.seen),
+    }
+
+
+def _holder(holder: Holder, seen: Seen | None) -> dict[str, Any]:
+    since = seen.silent_for if seen else 0.0
+    return {
+        "model": holder.model or None,
+        "call_id": holder.call_id or None,
+        "path": holder.path or None,
+        "agent": holder.agent or None,
+        "last_chunk_seconds": None if holder.quiet is None else _rounded(holder.quiet + since),
+        **holder.detail,
     }
 
 

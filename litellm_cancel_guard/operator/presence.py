@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import limiter as host
 from litellm_cancel_guard.lease.records import Seen
+from litellm_cancel_guard.ledger.holding import Holdings
 from litellm_cancel_guard.ledger.identity import Identity, guard_version
+from litellm_cancel_guard.operator.tally import Tally
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge.notice import Notice
     from litellm_cancel_guard.host.grafting import Board
+    from litellm_cancel_guard.lease.holders import Holding
     from litellm_cancel_guard.lease.records import Record
-    from litellm_cancel_guard.ledger.observer import Observer
+    from litellm_cancel_guard.ledger.observer import Observers
     from litellm_cancel_guard.ledger.registry import Registry
 
 
@@ -27,11 +30,17 @@ class Presence:
 
     Args:
         settings: returns those in force.
+        obey: is told, with each beat, which slot's request an operator wants ended, and who that is.
     """
 
-    def __init__(self, registry: Registry, board: Board, settings: Callable[[], Any]) -> None:
+    def __init__(
+        self, registry: Registry, board: Board, settings: Callable[[], Any], obey: Callable[[str, str], object]
+    ) -> None:
         self._settings = settings
+        self._obey = obey
         self._identity = Identity(registry, settings, board.missing, host.litellm_version())
+        self._holdings, self._tally = Holdings(registry), Tally()
+        self._counts = False
         self._notice: Notice | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.TimerHandle | None = None
@@ -43,11 +52,19 @@ class Presence:
         """What returns this worker's record, as of now."""
         return self._identity.record
 
-    def begin(self, limiter: Any, observer: Observer) -> None:
+    @property
+    def holding(self) -> Callable[[], Holding | None]:
+        """What returns who holds this worker's slots, as of now."""
+        return self._holdings.now
+
+    def begin(self, limiter: Any, observer: Observers) -> None:
         """Say from now on that this worker is there, in the Redis of *limiter*; *observer* is told what it runs."""
         with suppress(host.UnknownLimiterError):
             self._identity.limiter = host.kind_of(host.recognise(limiter))
         self._notice = host.notice_for(limiter, lambda: float(self._settings().redis_timeout))
+        if not self._counts:
+            self._counts = True
+            observer.add(self._tally)
         self.stop()
         if self._notice is not None:
             self._loop = asyncio.get_running_loop()
@@ -72,7 +89,9 @@ class Presence:
         """Say that this worker has ended."""
         self.stop()
         if self._notice is not None:
-            await self._notice.remove(self.record().worker)
+            # At once: a Redis that is away holds the server's end up no longer than before.
+            counting = self._notice.count(self._tally.taken())
+            await asyncio.gather(counting, self._notice.remove(self.record().worker))
 
     async def workers(self) -> list[Seen]:
         """Return all workers in LiteLLM's Redis; this one alone where there is none.
@@ -104,6 +123,12 @@ class Presence:
 
     async def _write(self, notice: Notice) -> None:
         try:
-            await notice.write(self.record())
+            record, holding = self.record(), self._holdings.now()
+            counted = self._tally.taken()
+            read = await notice.write(record, holding, counted)
+            if not read.counted:
+                self._tally.put_back(counted)
+            for slot, by in read.ordered.items():
+                self._obey(slot, by)
         except Exception:
-            log.exception("cancel_guard: this worker's record could not be made")
+            log.exception("cancel_guard: this worker's record could not be made, or what was ordered of it not done")

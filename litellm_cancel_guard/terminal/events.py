@@ -80,6 +80,13 @@ def opening_error(protocol: Protocol, failure: Failure) -> str:
     return _frame({"error": _google_error(failure) if protocol is Protocol.GENAI else _openai_error(failure)})
 
 
+def plain_error(protocol: Protocol | None, failure: Failure) -> Json:
+    """Return the body of an answer that is this failure; for a route of no protocol, in LiteLLM's own shape."""
+    if protocol is Protocol.MESSAGES:
+        return anthropic_body(failure)
+    return {"error": _google_error(failure) if protocol is Protocol.GENAI else _openai_error(failure)}
+
+
 def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = None) -> str:
     """Return the last event of a stream that has begun and failed."""
     if protocol is Protocol.RESPONSES:

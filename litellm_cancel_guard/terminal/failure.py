@@ -39,12 +39,14 @@ class Failure:
         message: the provider's words, without LiteLLM's internal names, tracebacks and server paths.
         retry_after: seconds after which the provider wants to be asked again; None where it did not say.
         code: the provider's own word for it, if clients of the Responses API decide by that whether to try again.
+        final: whether the client is asked not to try again.
     """
 
     status: int
     message: str
     retry_after: float | None = None
     code: str | None = None
+    final: bool = False
 
 
 class ProviderStreamError(Exception):

@@ -132,6 +132,7 @@ class Outcome:
         failure = failure_of(error) if self._begun else before_anything(failure_of(error))
         if failure.retry_after is None and failure.status == RATE_LIMITED:
             failure = replace(failure, retry_after=self._sighting.delay)
+        self._sighting.final = failure.final
         self.observer.stream_failed(self._protocol.value, failure.status)
         return failure
 

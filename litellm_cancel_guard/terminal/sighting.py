@@ -33,9 +33,10 @@ class Sighting:
         retry_after: seconds, for the header of an answer that is an error before its stream has begun.
         answer: what such an answer says where LiteLLM had no stream yet; None where it is in LiteLLM's own words.
         told_as: the status with which LiteLLM itself would give that answer.
+        final: whether such an answer asks the client not to try again.
     """
 
-    __slots__ = ("answer", "delay", "guarded", "retry_after", "route", "told_as")
+    __slots__ = ("answer", "delay", "final", "guarded", "retry_after", "route", "told_as")
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -44,6 +45,7 @@ class Sighting:
         self.retry_after: float | None = None
         self.answer: Failure | None = None
         self.told_as = 0
+        self.final = False
 
 
 def begin(route: str) -> Sighting:

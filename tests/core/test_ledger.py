@@ -111,6 +111,38 @@ async def test_a_refusal_waits_for_a_release_under_way_and_looks_once_more(
     assert gauge.most == 1
 
 
+async def test_a_refusal_waits_for_as_long_as_redis_takes_for_the_release_under_way(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    """A client alone with its key would be refused whenever a release takes longer than a moment: on a busy worker."""
+    first, second = opened(ledger), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.hold_release = asyncio.Event()
+    ledger.end_soon(first, Ending.TASK_ENDED)
+    asyncio.get_running_loop().call_later(0.2, gauge.hold_release.set)
+
+    assert (await ledger.admit(second, KEY, 1)).admitted
+    assert gauge.most == 1
+
+
+async def test_a_refusal_by_a_redis_that_is_away_when_it_arrives_means_nothing(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    """It is for a slot that has been given back, although Redis could not be told."""
+    first, second = opened(ledger), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.hold_release, gauge.hold_acquire = asyncio.Event(), asyncio.Event()
+    ledger.end_soon(first, Ending.COMPLETED)
+    refused = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    ledger.outage.begin(KEY, "away")
+    gauge.hold_acquire.set()
+
+    assert (await refused).admitted
+    gauge.hold_release.set()
+
+
 async def test_a_refusal_waits_for_the_end_of_a_task_that_no_hook_sees(ledger: Ledger, gauge: ScriptedGauge) -> None:
     first, second = Request("pass_through_endpoint"), opened(ledger)
     await ledger.admit(first, KEY, 1)
@@ -143,12 +175,15 @@ async def test_one_that_ends_while_its_refusal_waits_takes_no_slot(ledger: Ledge
     gauge.hold_release = asyncio.Event()
     ledger.end_soon(first, Ending.TASK_ENDED)
     refused = asyncio.create_task(ledger.admit(second, KEY, 1))
-    while KEY not in ledger._releases._waiting:  # noqa: ASYNC110 - the moment is inside the ledger
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    for _ in range(8):
         await asyncio.sleep(0)
     await ledger.end(second, Ending.CLIENT_LEFT)
     gauge.hold_release.set()
 
     assert not (await refused).admitted
+    await quiet(ledger)
     assert (gauge.slots, ledger.registry.held(KEY)) == (set(), 0)
 
 

@@ -44,7 +44,7 @@ async def sent(app: App, scope: dict[str, Any] = POST, act: Callable[[], object]
         await asyncio.create_task(inner())
         await app(scope, receive, send)
 
-    await asyncio.create_task(Noted(served)(dict(scope), None, send))  # type: ignore[arg-type]
+    await asyncio.create_task(Noted(served)(dict(scope), None, send))
     return messages
 
 

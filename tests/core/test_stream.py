@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from litellm_cancel_guard.aio.inside import task_inside
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.lease.routes import LAST_FRAME
 from litellm_cancel_guard.stream import guarded
+from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from litellm_cancel_guard.host.closing import Closer
 
 
 class Provider:
@@ -112,4 +116,54 @@ async def test_a_provider_that_cannot_be_closed_hides_nothing() -> None:
     await stream.__anext__()
 
     await stream.aclose()
+    assert endings == [Ending.CLIENT_LEFT]
+
+
+def told_of(provider: Provider, endings: Endings) -> tuple[AsyncGenerator[Any, None], list[Closer]]:
+    closers: list[Closer] = []
+
+    def follow(closer: Closer | None) -> None:
+        if closer is not None:
+            closers.append(closer)
+
+    return guarded(provider, endings, None, None, follow), closers
+
+
+async def test_a_stream_that_is_stopped_between_two_chunks_ends_in_the_failure_when_the_next_is_asked_for() -> None:
+    provider, endings = Provider("one", "two"), Endings()
+    stream, closers = told_of(provider, endings)
+    assert await anext(stream) == "one"
+    closers[0].stop(Failure(503, "ended"), None)
+    with pytest.raises(ProviderStreamError, match="ended"):
+        await anext(stream)
+    assert (provider.closed, endings) == (1, [Ending.PROVIDER_FAILED])
+
+
+async def test_a_stream_that_is_stopped_while_it_waits_ends_in_the_failure_and_its_task_goes_on() -> None:
+    provider, endings = Provider("one", stalls=True), Endings()
+    stream, closers = told_of(provider, endings)
+    assert await anext(stream) == "one"
+
+    async def read() -> str:
+        with pytest.raises(ProviderStreamError, match="ended"):
+            await anext(stream)
+        await asyncio.sleep(0)
+        return "went on"
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    closers[0].stop(Failure(503, "ended"), task_inside(stream))
+    assert await reading == "went on"
+    assert (provider.closed, endings) == (1, [Ending.PROVIDER_FAILED])
+
+
+async def test_a_cancellation_that_is_nobodys_order_stays_one() -> None:
+    provider, endings = Provider("one", stalls=True), Endings()
+    stream, _ = told_of(provider, endings)
+    assert await anext(stream) == "one"
+    reading = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
     assert endings == [Ending.CLIENT_LEFT]

@@ -112,12 +112,87 @@ async def test_one_whose_request_ends_while_it_is_written_is_given_back(ledger: 
     beat = asyncio.create_task(ledger.renew())
     while not gauge.holds:  # noqa: ASYNC110 - the moment is inside the gauge
         await asyncio.sleep(0)
-    await ledger.end(request, Ending.COMPLETED)
+    ledger.end_soon(request, Ending.COMPLETED)
     gauge.hold_hold.set()
     await beat
     await quiet(ledger)
     assert gauge.slots == held(ledger)
     assert len(gauge.slots) == 1
+
+
+async def test_whoever_follows_one_whose_lease_is_being_written_is_not_refused_for_it(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds the slot that was written after its release, before the beat knows of that."""
+    first, second, answered, hold = opened(ledger), opened(ledger), asyncio.Event(), gauge.hold
+
+    async def hold_and_answer_late(wanted: Sequence[tuple[Lease, int]]) -> list[bool | None]:
+        ledger.end_soon(first, Ending.COMPLETED)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        held = await hold(wanted)
+        await answered.wait()
+        return held
+
+    monkeypatch.setattr(gauge, "hold", hold_and_answer_late)
+    await ledger.admit(first, KEY, 1)
+    gauge.slots.clear()
+    beat = asyncio.create_task(ledger.renew())
+    while not gauge.holds:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    follows = asyncio.create_task(ledger.admit(second, KEY, 1))
+    while not gauge.refusals:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    answered.set()
+
+    assert (await follows).admitted
+    await beat
+
+
+async def test_an_outage_ends_when_the_slots_that_were_given_back_meanwhile_are_free(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    """Redis still has the slot of a request that is over: whoever asks there before it is free is refused for it."""
+    first, second, third = opened(ledger), opened(ledger), opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.failing = AWAY
+    await ledger.end(first, Ending.COMPLETED)
+    gauge.failing, gauge.hold_release = None, asyncio.Event()
+    beat, before = asyncio.create_task(ledger.renew()), gauge.releases
+    while gauge.releases == before:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    assert ledger.outage.on
+    assert (await ledger.admit(second, KEY, 1)).admitted
+    await ledger.end(second, Ending.COMPLETED)
+
+    gauge.hold_release.set()
+    await beat
+    assert not ledger.outage.on
+    assert gauge.slots == set()
+    assert (await ledger.admit(third, KEY, 1)).admitted
+
+
+async def test_an_outage_goes_on_if_redis_fails_again_while_slots_are_given_back(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    first = opened(ledger)
+    await ledger.admit(first, KEY, 1)
+    gauge.failing = AWAY
+    await ledger.end(first, Ending.COMPLETED)
+    gauge.failing, gauge.hold_release = None, asyncio.Event()
+    beat, before = asyncio.create_task(ledger.renew()), gauge.releases
+    while gauge.releases == before:  # noqa: ASYNC110 - the moment is inside the gauge
+        await asyncio.sleep(0)
+    gauge.failing = AWAY
+    gauge.hold_release.set()
+    await beat
+    assert ledger.outage.on
+
+    gauge.failing = None
+    await ledger.renew()
+    assert (ledger.outage.on, gauge.slots) == (False, set())
 
 
 async def test_one_key_that_holds_another_type_keeps_the_others_from_nothing(

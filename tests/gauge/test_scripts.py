@@ -8,7 +8,9 @@ from importlib import resources
 import pytest
 
 from litellm_cancel_guard.gauge import line
+from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import Call, counted_layout, slots_layout
+from litellm_cancel_guard.gauge.notice import ordering
 from litellm_cancel_guard.gauge.scripts import load
 from litellm_cancel_guard.lease.lease import Lease, Turn
 
@@ -44,6 +46,7 @@ CALLS = [
         layout.listing("api_key:x"),
     )
 ]
+CALLS.append(ordering(Keys(lambda key: key.replace("cancel_guard:worker:x", "api_key:x")).orders("x"), "a", "b", 30.0))
 
 
 def header_and_code(name: str) -> tuple[str, str]:
@@ -124,7 +127,7 @@ def test_a_call_gives_a_script_the_keys_and_arguments_it_uses(call: Call) -> Non
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.script.name)
 def test_all_keys_of_a_call_share_the_hash_tag(call: Call) -> None:
-    assert {key[: key.index("}") + 1] for key in call.keys} == {"{api_key:x}"}
+    assert {key[key.index("{") : key.index("}") + 1] for key in call.keys} == {"{api_key:x}"}
 
 
 def test_keys_are_written_in_the_namespace_that_the_limiter_uses() -> None:

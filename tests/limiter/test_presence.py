@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 
+from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.host import limiter as host
 from litellm_cancel_guard.lease import records
 from litellm_cancel_guard.lease.graft import State
+from litellm_cancel_guard.lease.lease import Ending, Lease
 from litellm_cancel_guard.lease.slotname import worker_name
 from litellm_cancel_guard.ledger.observer import Observer
+from litellm_cancel_guard.ledger.registry import Request
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pytest
 
     from litellm_cancel_guard.lease.records import Record
     from litellm_cancel_guard.worker import Worker
@@ -61,7 +65,7 @@ async def test_it_says_what_it_runs_before_any_request_and_leaves_with_its_serve
     record = await said(redis_server, slots=0, missing={})
     assert record.limiter in ("slots, in Redis", "counting, in Redis")
     assert record.litellm == host.litellm_version()
-    assert record.settings == worker.settings.model_dump()
+    assert record.settings == worker.settings.model_dump(mode="json")
     assert (told.about["limiter"], told.about["redis"]) == (record.limiter, "yes")
     assert [seen.record.worker for seen in await worker.presence.workers()].count(worker_name()) == 1
     assert redis_server.client.pttl(KEY) > 0
@@ -100,4 +104,27 @@ async def test_without_redis_or_with_one_that_is_away_a_worker_knows_itself(monk
     limiter = new_limiter(1)
     worker, told = await started(limiter, monkeypatch)
     assert told.about["redis"] == "yes"
+    await worker._give_back()
+
+
+async def test_what_is_ordered_of_it_is_done_and_what_it_counted_is_added_with_its_next_beat(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, _ = await started(new_limiter(redis_server.port), monkeypatch)
+    await said(redis_server, obeys=True)
+    request, lease, store = Request("acompletion"), Lease.new("api_key:ordered", "acompletion"), redis_server.client
+    worker.registry.hold(request, lease, 4)
+    task = asyncio.create_task(asyncio.sleep(60))
+    worker.registry._by_task[task] = request
+    hour = Keys().counted(str(int(time.time()) // 3600))
+    store.delete(hour)
+    worker.registry.observer.reclaimed(3)
+    store.hset(Keys().orders(worker_name()), lease.id, "the test")
+    worker.presence.hurry()
+    with pytest.raises(asyncio.CancelledError), anyio.fail_after(5):
+        await task
+    worker.registry.end(request, Ending.TASK_ENDED)
+    assert request.ending is Ending.KILLED
+    assert store.hgetall(hour) == {"reclaimed": "3"}
+    store.delete(Keys().orders(worker_name()), hour)
     await worker._give_back()

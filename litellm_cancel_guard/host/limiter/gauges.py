@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.notice import Notice
     from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
     from litellm_cancel_guard.host.limiter.detection import Recognised
+    from litellm_cancel_guard.lease.holders import Holding
     from litellm_cancel_guard.lease.records import Aside, Record
     from litellm_cancel_guard.settings import Settings
 
@@ -66,13 +67,15 @@ class LookedUp:
         return self._client
 
 
-def survey_of(recognised: Recognised, gauge: Any, record: Callable[[], Record]) -> Survey | LocalSurvey:
+def survey_of(
+    recognised: Recognised, gauge: Any, record: Callable[[], Record], holding: Callable[[], Holding | None]
+) -> Survey | LocalSurvey:
     """Return what an operator may look at and do by hand where *gauge* counts, for *recognised*."""
     from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
 
     cache = recognised.redis_cache
     if cache is None:
-        return LocalSurvey(gauge, record)
+        return LocalSurvey(gauge, record, holding)
     namespace = getattr(cache, "namespace", None) or ""
     return Survey(cache.init_async_client(), namespace=namespace, window_seconds=recognised.window_seconds)
 

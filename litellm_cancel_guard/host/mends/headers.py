@@ -34,6 +34,9 @@ def mend(_settings: Settings, touch: Touch) -> bool:
         seen = sighting.current()
         if seen is not None and answer.status_code >= _FIRST_ERROR:
             name_delay(answer.headers, seen.retry_after)
+            if seen.final:
+                # Read by the official SDKs of OpenAI and Anthropic (openai 1 - 3, anthropic 0.18 - 2, _base_client.py).
+                answer.headers["x-should-retry"] = "false"
         return answer
 
     for name in _MODULES:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 from litellm_cancel_guard.lease.keyname import key_of
@@ -25,6 +26,7 @@ from litellm_cancel_guard.operator.overview import (
     give_back,
     refuse_running,
     state_of,
+    with_holders,
 )
 
 if TYPE_CHECKING:
@@ -94,11 +96,16 @@ def _shown(seen: _Seen) -> Group:
 def slots(key: str, target: Target, as_json: bool) -> None:
     """Show each slot that KEY holds: a key, LiteLLM's hash of it, or how the hash begins.
 
-    A worker is named from its first heartbeat with a slot on; one that is silent was killed, stands still or has no
-    Redis. A slot that lapses in more than its lease is one of a worker without the guard (LiteLLM 1.94 and newer).
+    Its holder and its worker are told from the worker's next beat on (a third of the lease). A silent worker was
+    killed, stands still or has no Redis. A slot that lapses in more than its lease is one of a worker without the guard
+    (LiteLLM 1.94 and newer).
     """
+
+    async def found(survey: Survey) -> Count:
+        return (await with_holders(survey, [await count_of(survey, key)]))[0]
+
     try:
-        count = ask(target, lambda survey: count_of(survey, key))
+        count = ask(target, found)
     except AtRestError as rest:
         _say_rest(rest, as_json=as_json, empty={"slots": 0, "held": []})
         return
@@ -106,10 +113,24 @@ def slots(key: str, target: Target, as_json: bool) -> None:
         say_json(detailed(count))
         return
     limit = "" if count.limit is None else f", limit {count.limit}"
-    table = Table("slot", "route", "since", "worker", "lapses in", title=f"key {key_of(count.place.gauge)}{limit}")
-    for slot in count.slots:
-        table.add_row(slot.id, slot.route or "-", _ago(slot.age), _worker(slot), _seconds(slot.lapses_in))
+    columns = ("slot", "route", "since", "holder", "worker", "lapses in")
+    table = Table(*columns, title=f"key {key_of(count.place.gauge)}{limit}")
+    for slot, said in zip(count.slots, detailed(count)["held"], strict=True):
+        table.add_row(
+            slot.id, slot.route or "-", _ago(slot.age), held_by(said["holder"]), _worker(slot), _seconds(slot.lapses_in)
+        )
     watching.console().print(table)
+    if count.left_out:
+        click.echo(f"Of {count.left_out} more slots their workers do not say who holds them: it would be too much.")
+
+
+def held_by(holder: dict[str, Any] | None) -> str:
+    """Return what is known of a holder, a line each."""
+    said = {name: told for name, told in (holder or {}).items() if told not in (None, "")}
+    quiet = said.pop("last_chunk_seconds", None)
+    lines = [f"{name.replace('_', ' ')} {told}" for name, told in said.items()]
+    # What a client has named is no markup.
+    return escape("\n".join([*lines, *([] if quiet is None else [f"last chunk {quiet:.0f} s ago"])])) or "-"
 
 
 @click.command(epilog=_RELEASE_EXIT_CODES, short_help="Give back the slots of KEY, or only SLOT.")

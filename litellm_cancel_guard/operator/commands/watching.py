@@ -61,5 +61,6 @@ def _say(on: Console, what: RenderableType) -> None:
 
 def console() -> Console:
     """Return one that cuts nothing: a pipe has no width, and a hash that is cut can't be used in the next command."""
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
+    # With emoji it reads a table of 3,600 of them, and makes one of a name that is written with colons.
+    console = Console(emoji=False)
+    return console if console.is_terminal else Console(emoji=False, width=200)
