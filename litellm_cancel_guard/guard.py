@@ -12,6 +12,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from litellm_cancel_guard.host.closing import leave_to_others, spare_for_the_bill
 from litellm_cancel_guard.host.configured import Configured
+from litellm_cancel_guard.host.lining import line_up
 from litellm_cancel_guard.host.mounts import Mounts
 from litellm_cancel_guard.host.terminals import Terminals
 from litellm_cancel_guard.lease.lease import Ending
@@ -116,6 +117,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
                 self._worker.stand_aside(self)
             else:
                 self._worker.open(str(call_type), self, user_api_key_dict, data)
+                line_up(self._worker.guarded_request(), self._worker.settings, user_api_key_dict)
         except Exception:
             log.exception("cancel_guard: a request could not be opened; LiteLLM counts it alone")
             self._worker.leave_to_litellm()

@@ -70,6 +70,19 @@ class Settings(BaseModel):
         default="log",
         description="A worker whose loop stands still: `log` says where, `exit` also ends it, to be replaced.",
     )
+    max_wait_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86400,
+        description="How long a request whose key is full waits for a slot, in line with the others of its key, before "
+        "it is refused; 0: it is refused at once. A key's metadata may say otherwise: see below.",
+    )
+    max_waiting: int = Field(
+        default=100,
+        ge=0,
+        le=100_000,
+        description="How many requests of one key may wait at a time; 0: none.",
+    )
     admin_routes: bool = Field(
         default=False,
         description="True: `/cancel_guard/slots`, `/release`, `/kill` and `/health` are there for LiteLLM's admins.",
@@ -157,6 +170,25 @@ def sound_settings(block: Any, environ: Mapping[str, str]) -> tuple[Settings, li
         given |= {"enabled": False} if "enabled" in names else {}
 
 
+# Those that the metadata of a key may say for that key alone.
+LINE_SETTINGS = ("max_wait_seconds", "max_waiting")
+
+
+def sound_line(block: Any) -> dict[str, Any]:
+    """Return what *block*, ``cancel_guard`` in a key's metadata, says of `LINE_SETTINGS`.
+
+    Raises:
+        SettingsError: it says something else, or something that is wrong.
+    """
+    if not isinstance(block, dict) or block.keys() - set(LINE_SETTINGS):
+        raise SettingsError(f"cancel_guard must be a block of {' and '.join(LINE_SETTINGS)}, not {str(block)[:200]!r}")
+    try:
+        known = Settings.model_validate(block)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(problem, {}, "cancel_guard") for problem in error.errors())) from None
+    return {name: getattr(known, name) for name in block}
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a line for each variable that looks like a setting and is none."""
     known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
@@ -201,12 +233,12 @@ def sources(block: Any, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _complaint(problem: Any, environ: Mapping[str, str]) -> str:
+def _complaint(problem: Any, environ: Mapping[str, str], block: str = "callback_settings: cancel_guard") -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if not name:
         return str(problem["msg"]).removeprefix("Value error, ")
     variable = ENV_PREFIX + name.upper()
-    where = variable if variable in environ else f"callback_settings: cancel_guard: {name}"
+    where = variable if variable in environ else f"{block}: {name}"
     if problem["type"] == "extra_forbidden":
         return f"{where}: no such setting{_meant(name, Settings.model_fields)}"
     if problem["type"] == "value_error":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
 
@@ -31,11 +31,23 @@ class Gauge(Protocol):
     """
 
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
-        """Hold a slot for *lease* if fewer than *limit* are held; *follow_up* may be left to the caller to run."""
+        """Hold a slot for *lease* if fewer than *limit* are held; *follow_up* may be left to the caller to run.
+
+        A lease that has a turn waits in line where none is free or others wait, and is handed one by a release: asked
+        for again then, it is held for a lease; asked for later, it waits on at its place, which it must know.
+        """
         ...
 
     async def release(self, lease: Lease) -> int:
-        """Give the slot of *lease* back, if it is held; return the slots still held."""
+        """Give the slot of *lease* back, or its place in line, if it has either; return the slots still held."""
+        ...
+
+    async def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
+        """Keep the places of *ids* in line, and hand over what is free; return those of them that are not in line."""
+        ...
+
+    def hear(self, told: Callable[[str], object]) -> None:
+        """Tell *told* the id of each waiter of this worker that is handed a slot, but for those that get lost."""
         ...
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:

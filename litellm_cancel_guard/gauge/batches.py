@@ -30,20 +30,20 @@ def batches(leases: Iterable[Lease]) -> list[list[Share]]:
     ids: dict[str, list[str]] = {}
     for lease in leases:
         ids.setdefault(lease.gauge, []).append(lease.id)
-    calls = [(gauge, chunk) for gauge, all_ids in ids.items() for chunk in _chunks(all_ids, _IDS_PER_CALL)]
-    return _chunks(calls, _CALLS_PER_PIPELINE)
+    calls = [(gauge, chunk) for gauge, all_ids in ids.items() for chunk in chunks(all_ids, _IDS_PER_CALL)]
+    return chunks(calls, _CALLS_PER_PIPELINE)
 
 
 def pipelines(wanted: Iterable[Wanted]) -> list[list[Wanted]]:
     """Return pipelines of calls, each a lease to acquire and its limit."""
-    return _chunks(list(wanted), _CALLS_PER_PIPELINE)
+    return chunks(list(wanted), _CALLS_PER_PIPELINE)
 
 
 def together(shares: list[T], call_of: Callable[[T], Call]) -> list[Call]:
     """Return calls of which each does what *call_of* returns for some of *shares*, whose keys lie on one node."""
     # One after the other: what lives for ten thousand leases at once brings on Python's full garbage collection with
     # each second beat, and the event loop of a proxy stands still for it for a quarter of a second.
-    return [_as_one([call_of(share) for share in some]) for some in _chunks(shares, _CALLS_TOGETHER)]
+    return [_as_one([call_of(share) for share in some]) for some in chunks(shares, _CALLS_TOGETHER)]
 
 
 def notable(answers: list[Any], shares: int) -> dict[int, Any]:
@@ -65,7 +65,8 @@ def _as_one(calls: list[Call]) -> Call:
     return Call(load_together(calls[0].script.name), tuple(key for call in calls for key in call.keys), tuple(args))
 
 
-def _chunks(items: list[T], size: int) -> list[list[T]]:
+def chunks(items: list[T], size: int) -> list[list[T]]:
+    """Return *items* in lists of *size* at most."""
     if 0 < len(items) <= size:
         return [items]
     return [items[start : start + size] for start in range(0, len(items), size)]

@@ -53,6 +53,16 @@ class Keys:
         """Return the guard's record of a worker, which belongs to no gauge."""
         return self.namespaced(f"cancel_guard:worker:{name}")
 
+    def line(self, gauge: str) -> tuple[str, ...]:
+        """Return the keys of those who wait for a slot: places, line, ring and waits, as `line.lua` calls them."""
+        begins = f"{{{gauge}}}:cancel_guard:"
+        return tuple(self.namespaced(begins + name) for name in ("places", "line", "ring", "waits"))
+
+    @property
+    def channel(self) -> str:
+        """Return how the channels begin on which workers are told that a slot was handed to them."""
+        return self.namespaced("cancel_guard:handed:")
+
     def counted(self, hour: str) -> str:
         """Return the hash of what all workers have counted in an *hour*, by its number since 1970."""
         return self.namespaced(f"cancel_guard:counted:{hour}")

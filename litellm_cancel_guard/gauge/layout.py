@@ -45,18 +45,23 @@ class KeyKind:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a script."""
+    """One run of a script.
+
+    Attributes:
+        kinds: what keys beside those of the layout must hold.
+    """
 
     script: Script
     keys: tuple[str, ...]
     args: tuple[str | int | float, ...]
+    kinds: tuple[tuple[str, KeyKind], ...] = ()
 
 
 def followed(acquire: Call, by: FollowUp) -> Call:
     """Return the call that does what *acquire* does and, if the slot was given, what *by* says."""
     keys, args = acquire.keys, acquire.args
-    script = load_followed(acquire.script.name, by.text)
-    return Call(script, (*keys, *by.keys), (len(keys), len(args), *args, *by.args))
+    script = load_followed(acquire.script, by.text)
+    return Call(script, (*keys, *by.keys), (len(keys), len(args), *args, *by.args), acquire.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Layout:
             far as a script reads or writes what is in it.
         keys_of: the keys of a gauge, in that order; the slots come first.
         record_of: the key of a worker's record, by the worker's name.
+        line_of: the keys of the line before a gauge, in the order of its scripts' KEYS.
+        channel: what the name of a worker is added to for the channel on which it is told of slots.
         foreign: what its scripts' error says where LiteLLM's key is kept in another layout.
         beyond: the other layout, of a LiteLLM on the other side of 1.94, while an upgrade rolls out. A key that has
             slots stays in the layout in which it began; one that has none is gone.
@@ -83,6 +90,8 @@ class Layout:
     kinds: tuple[KeyKind, ...]
     keys_of: Callable[[str], tuple[str, ...]]
     record_of: Callable[[str], str]
+    line_of: Callable[[str], tuple[str, ...]]
+    channel: str
     foreign: str
     beyond: Layout | None = None
 
@@ -133,6 +142,8 @@ def slots_layout(*, horizon_seconds: float = HORIZON_SECONDS, namespaced: Callab
         kinds=(KeyKind("zset", (("string", upgraded),)),),
         keys_of=lru_cache(_KEYS_KEPT)(lambda gauge: (keys.limiter_count(gauge),)),
         record_of=keys.worker,
+        line_of=lru_cache(_KEYS_KEPT)(keys.line),
+        channel=keys.channel,
         foreign="WRONGTYPE",
     )
 
@@ -171,5 +182,7 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
             )
         ),
         record_of=keys.worker,
+        line_of=lru_cache(_KEYS_KEPT)(keys.line),
+        channel=keys.channel,
         foreign="holds slots of a newer LiteLLM",
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.aio.deadline import Deadline
-from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.gauge.batches import batches, pipelines
-from litellm_cancel_guard.gauge.layout import followed
+from litellm_cancel_guard.gauge import GaugeUnavailableError, line
+from litellm_cancel_guard.gauge.batches import batches, chunks, pipelines
+from litellm_cancel_guard.gauge.hearing import Hearing
+from litellm_cancel_guard.gauge.layout import Layout, followed
 from litellm_cancel_guard.gauge.nodes import ask, ask_anew, is_cluster, node_of
 from litellm_cancel_guard.gauge.running import Runner
 from litellm_cancel_guard.gauge.sending import (
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from litellm_cancel_guard.gauge.batches import Share, Wanted
-    from litellm_cancel_guard.gauge.layout import Call, Layout
+    from litellm_cancel_guard.gauge.layout import Call
     from litellm_cancel_guard.gauge.sending import Command
     from litellm_cancel_guard.lease.lease import FollowUp
 
-T = TypeVar("T")
+# What an acquire answers first where it waits in line; see `line_acquire.lua`.
+_WAITS = 2
 
 
 class RedisGauge:
@@ -63,6 +66,7 @@ class RedisGauge:
         self._layout = layout
         self._lease_seconds = lease_seconds
         self._runner = Runner(client_factory, layout, timeout_seconds)
+        self._hearing = Hearing(client_factory, layout.channel)
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
         """Go by other times from the next call on; both in seconds."""
@@ -72,20 +76,40 @@ class RedisGauge:
         """Hold a slot for *lease* if fewer than *limit* are held, and run *follow_up* in the same call then."""
 
         def call_of(layout: Layout) -> Call:
-            call = layout.acquire(lease, limit, self._lease_seconds)
+            if lease.turn is None:
+                call = layout.acquire(lease, limit, self._lease_seconds)
+            else:
+                call = line.acquire(layout, lease, lease.turn, limit, self._lease_seconds)
             return call if follow_up is None else followed(call, follow_up)
 
         admitted, in_flight, lapsed, *more = await self._runner.run(call_of)
         self._tell(lapsed)
+        if admitted == _WAITS:
+            place, waiting = more
+            return Admission(admitted=False, in_flight=in_flight, place=text_of(place), waiting=waiting)
         if admitted != 1:
             return Admission(admitted=False, in_flight=in_flight, holders=tuple(map(text_of, *more)))
         return Admission(True, in_flight, *more)
 
     async def release(self, lease: Lease) -> int:
         """Give the slot of *lease* back, if it is held; return the slots still held."""
-        in_flight, lapsed = await self._runner.run(lambda layout: layout.release(lease))
+        release = Layout.release if lease.turn is None else line.release
+        in_flight, lapsed = await self._runner.run(lambda layout: release(layout, lease))
         self._tell(lapsed)
         return int(in_flight)
+
+    def hear(self, told: Callable[[str], object]) -> None:
+        """Tell *told* the id of each waiter of this worker that is handed a slot, on the running loop."""
+        self._hearing.start(told)
+
+    async def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
+        """Keep the places of *ids* in line, and hand over what is free; return those of them that are not in line."""
+        gone: set[str] = set()
+        for some in chunks(list(ids), line.MOST_IDS):
+            lapsed, *positions = await self._runner.run(partial(line.look, gauge=gauge, ids=some))
+            self._tell(lapsed)
+            gone.update(some[position - 1] for position in positions)
+        return gone
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         """Hold each of *leases* for another lease time; return those that were no longer held.

@@ -168,7 +168,7 @@ class Runner:
 
     async def _diagnosis(self, exc: Exception, call: Call) -> str:
         client = self._client()
-        for key, kind in zip(call.keys, self._layout.kinds, strict=False):
+        for key, kind in (*zip(call.keys, self._layout.kinds, strict=False), *call.kinds):
             if kind.content and f"{key} holds no {kind.content}" in str(exc):
                 return f"Redis key {key} holds no {kind.content}. {NOT_OURS}"
             found = text_of(await client.type(key))

@@ -33,16 +33,24 @@ def load(name: str) -> Script:
 
 
 @functools.cache
+def load_lined(layout: str, step: str) -> Script:
+    """Return the script of the line that does *step* where slots are kept in *layout*."""
+    mirror = ["counted_mirror"] if layout == "counted" else []
+    parts = [*mirror, f"{layout}_held", "line", f"line_{step}"]
+    return _script(f"{layout}_line_{step}", "".join(map(_read, parts)))
+
+
+@functools.cache
 def load_together(name: str) -> Script:
     """Return a script that runs the script *name* for many gauges of one node at once."""
     return _script(f"{name}_together", _read("together").replace("@BODY@", load(name).text.rstrip()))
 
 
 @functools.cache
-def load_followed(name: str, text: str) -> Script:
-    """Return a script that runs the acquire *name* and, if it gave the slot, *text*."""
-    both = _read("followed").replace("@ACQUIRE@", load(name).text.rstrip()).replace("@FOLLOW@", text.rstrip())
-    return _script(f"{name}_followed", both)
+def load_followed(acquire: Script, text: str) -> Script:
+    """Return a script that runs *acquire* and, if it gave the slot, *text*."""
+    both = _read("followed").replace("@ACQUIRE@", acquire.text.rstrip()).replace("@FOLLOW@", text.rstrip())
+    return _script(f"{acquire.name}_followed", both)
 
 
 def _script(name: str, text: str) -> Script:

@@ -22,6 +22,7 @@ from litellm_cancel_guard.host.callers import caller_called, caller_in
 from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
+from litellm_cancel_guard.host.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,9 +47,10 @@ class Served:
         sent_at: when its last body message was handed to the server, which may never say that it is out.
         gone_at: when the server said that the client is gone, if that was before.
         polled: whether LiteLLM works on it when it has been answered: its client asks for the rest by an id.
+        wire: its server's functions, weakly.
     """
 
-    __slots__ = ("gone_at", "polled", "posted", "sent_at", "task")
+    __slots__ = ("gone_at", "polled", "posted", "sent_at", "task", "wire")
 
     def __init__(self, task: ReferenceType[asyncio.Task[Any]], *, posted: bool) -> None:
         self.task = task
@@ -56,6 +58,16 @@ class Served:
         self.sent_at: float | None = None
         self.gone_at: float | None = None
         self.polled = False
+        self.wire: ReferenceType[Wire] | None = None
+
+    def heard_by(self, wire: Wire) -> None:
+        """Ask *wire* whether its client is gone."""
+        self.wire = ref(wire)
+
+    async def left(self) -> bool:
+        """Wait until its client is gone; return whether that can be told at all."""
+        wire = None if self.wire is None else self.wire()
+        return wire is not None and await wire.left()
 
     def is_over(self, lease_seconds: float, tasks: int) -> bool:
         """Tell whether what is held for it has been held for long enough, whether or not its *tasks* end.
@@ -128,7 +140,8 @@ class Noted:
             return
         wire = None
         if kind == "http":
-            wire = _Wire(Served(ref(task), posted=scope.get("method") == "POST"), asked, receive, send)
+            wire = Wire(Served(ref(task), posted=scope.get("method") == "POST"), asked, receive, send)
+            wire.served.heard_by(wire)
         _served.set(None if wire is None else wire.served)
         try:
             if wire is None:
@@ -158,46 +171,6 @@ class _Answer:
         if self._telling is None:
             self._telling = Telling(self._asked.refused, self._send)
         return self._telling.send(message)
-
-
-class _Wire:
-    """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
-
-    What a refused client should know is put into an answer that begins when the refusal is known.
-
-    Attributes:
-        start: the message that began the answer; None before that.
-    """
-
-    __slots__ = ("_asked", "_receive", "_send", "served", "start")
-
-    def __init__(self, served: Served, asked: Asked, receive: Any, send: Any) -> None:
-        self.served = served
-        self.start: Any = None
-        self._asked = asked
-        self._receive = receive
-        self._send = send
-
-    def send(self, message: Any) -> Any:
-        """Hand *message* on. A chunk in the middle of a stream costs one look."""
-        if not message.get("more_body"):
-            if message["type"] == "http.response.body":
-                self.served.sent_at = time.monotonic()
-            elif message["type"] == "http.response.start":
-                self._begin(message)
-        return self._send(message)
-
-    def _begin(self, message: Any) -> None:
-        self.start = message
-        if self._asked.refused is not None:
-            self._send = Telling(self._asked.refused, self._send).send
-
-    async def receive(self) -> Any:
-        """Return what comes from the client."""
-        message = await self._receive()
-        if message["type"] == "http.disconnect" and self.served.sent_at is None and self.served.gone_at is None:
-            self.served.gone_at = time.monotonic()
-        return message
 
 
 def note_tasks(app: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -22,6 +22,21 @@ class Ending(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """How a request waits for a slot where its key is full.
+
+    Attributes:
+        most: how many may wait for a slot of its gauge.
+        of: 16 digits for whom it waits: those of one are served in the order in which they came, and all in turn.
+        place: what it was given; empty until then.
+    """
+
+    most: int
+    of: str = "0" * 16
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """A hold on one slot of one gauge, for as long as it is renewed.
 
@@ -29,15 +44,21 @@ class Lease:
         gauge: what is limited, as LiteLLM writes it between the braces of its
             Redis keys: ``api_key:<hash>``.
         id: names this hold and no other, in every worker; made before the first await of an acquire.
+        turn: how it waits in line for its slot; None where there is no line. Its slot is given back to the next in it.
     """
 
     gauge: str
     id: str = field(default_factory=new_slot_id)
+    turn: Turn | None = field(default=None, compare=False)
 
     @classmethod
-    def new(cls, gauge: str, route: str) -> Lease:
+    def new(cls, gauge: str, route: str, turn: Turn | None = None) -> Lease:
         """Return a lease whose id says *route* too."""
-        return cls(gauge, new_slot_id(route))
+        return cls(gauge, new_slot_id(route), turn)
+
+    def at(self, place: str) -> Lease:
+        """Return the same lease, knowing its *place* in line."""
+        return self if self.turn is None else replace(self, turn=replace(self.turn, place=place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,8 @@ class Admission:
         followed: what its follow-up answered, or the error that it met; None where it did not run.
         holders: where it was refused, the ids of the slots in its way, as far as they are known.
         retry_after: where it was refused, the whole seconds after which to ask again.
+        place: where it waits in line, its place there; empty where it does not.
+        waiting: how many wait then, with it.
     """
 
     admitted: bool
@@ -72,6 +95,8 @@ class Admission:
     followed: Any = None
     holders: tuple[str, ...] = field(default=(), compare=False)
     retry_after: int = field(default=0, compare=False)
+    place: str = field(default="", compare=False)
+    waiting: int = field(default=0, compare=False)
 
 
 class CountUnknownError(Exception):

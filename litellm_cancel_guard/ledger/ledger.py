@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.aio.completion import Mark, begin_now, reached
+from litellm_cancel_guard.aio.completion import Mark, begin, begin_now, reached
 from litellm_cancel_guard.aio.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.keyname import without_key
 from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
+from litellm_cancel_guard.ledger.line import Line
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
 from litellm_cancel_guard.ledger.renewals import Renewals
@@ -24,10 +26,15 @@ from litellm_cancel_guard.ledger.turnover import Turnover
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litellm_cancel_guard.aio.completion import Work
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.lease.lease import FollowUp
     from litellm_cancel_guard.ledger.registry import Registry, Request
     from litellm_cancel_guard.settings import Settings
+
+    Ask = Callable[[Lease], Awaitable[Admission]]
 
 
 # A request task ends within this time of its last byte, on a busy worker too.
@@ -42,6 +49,7 @@ class Ledger:
 
     Attributes:
         outage: whether Redis is away, as far as this worker knows.
+        line: those who wait for a slot.
     """
 
     def __init__(self, registry: Registry, gauge: Gauge, settings: Settings) -> None:
@@ -49,6 +57,7 @@ class Ledger:
         self.gauge = gauge
         self.settings = settings
         self.outage = Outage(settings.on_redis_error, gauge.node)
+        self.line = Line(gauge, self.outage)
         self._releases = Releases(registry, gauge, settings, self.outage)
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
         self._turnover = Turnover()
@@ -70,19 +79,11 @@ class Ledger:
         if request.lease is not None:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
         try:
-            freed = self._releases.freed(gauge)
-            admission = await self._acquire(request, gauge, limit, follow_up)
-            if (
-                not admission.admitted
-                and (
-                    self._releases.freed(gauge) != freed
-                    or await self._releases.came_free(gauge)
-                    or await self._may_be_free_elsewhere(request, gauge, admission)
-                )
-                # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
-                and request.ending is None
-            ):
-                admission = await self._acquire(request, gauge, limit, follow_up)
+            ask = partial(self._acquire, request, limit=limit, follow_up=follow_up)
+            if request.turn is None:
+                admission = await self._soon(request, gauge, ask)
+            else:
+                admission = await self._in_turn(request, Lease.new(gauge, request.route, request.turn), ask)
             if not admission.admitted:
                 return self._with_delay(request, gauge, admission)
             self.registry.observer.acquired(request)
@@ -90,6 +91,48 @@ class Ledger:
             return admission
         finally:
             self._releases.tidy(gauge)
+
+    async def _soon(self, request: Request, gauge: str, ask: Ask) -> Admission:
+        """Ask for a slot, and once more where one is about to come free."""
+        freed = self._releases.freed(gauge)
+        admission = await ask(Lease.new(gauge, request.route))
+        if (
+            not admission.admitted
+            and (
+                self._releases.freed(gauge) != freed
+                or await self._releases.came_free(gauge)
+                or await self._may_be_free_elsewhere(request, gauge, admission)
+            )
+            # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
+            and request.ending is None
+        ):
+            admission = await ask(Lease.new(gauge, request.route))
+        return admission
+
+    async def _in_turn(self, request: Request, lease: Lease, ask: Ask) -> Admission:
+        """Ask for a slot, and wait in line until there is one, the time is up, or nobody waits for it any more."""
+        waiter, asked_at = self.line.join(lease), time.monotonic()
+        watching: Work[None] | None = None
+        try:
+            while (admission := await ask(waiter.lease)).place:
+                self.line.parked(waiter, admission.place)
+                watching = watching or begin(waiter.watch, request)
+                if not await waiter.awoken(asked_at + request.patience):
+                    break
+                if waiter.gone:
+                    self.end_soon(request, Ending.CLIENT_LEFT)
+                # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
+                if request.ending is not None:
+                    break
+            return admission
+        finally:
+            request.waited = time.monotonic() - asked_at
+            self.line.quit(waiter)
+            if watching is not None:
+                watching.cancel()
+            # Of one that holds a slot, or is said to, its own ending gives it back.
+            if waiter.place and request.lease is None:
+                self._releases.begin(lease)
 
     def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
         self.registry.refusals.note(request.about, gauge, request.limit, refused)
@@ -131,7 +174,11 @@ class Ledger:
         return None if unwritten else self._releases.begin(lease, written)
 
     async def give_back(self) -> None:
-        """Release every slot held here, within ``redis_timeout`` seconds: the server or its event loop is to end."""
+        """Release every slot and place held here, within ``redis_timeout`` seconds: server or event loop is to end."""
+        # First those in line: a slot that comes free would be handed to one of them, who takes it and is gone.
+        for waiter in self.line.waiting():
+            self.line.quit(waiter)
+            self._releases.begin(waiter.lease)
         for _, request in list(self.registry.leases()):
             self.end_soon(request, Ending.TASK_ENDED)
         await self._releases.wait_for_all(within=self.settings.redis_timeout)
@@ -161,18 +208,20 @@ class Ledger:
                 holding,
             )
 
-    async def _acquire(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None) -> Admission:
-        lease = Lease.new(gauge, request.route)
+    async def _acquire(self, request: Request, lease: Lease, limit: int, follow_up: FollowUp | None) -> Admission:
+        gauge = lease.gauge
         # A cancelled acquire may still reach Redis, and its release may overtake it on another connection: the id is
         # tied to the request first and the acquire finished, so that the release can only come after it.
         self.registry.hold(request, lease, limit)
+        # It is in line there, or may have been handed a slot meanwhile.
+        before = lease.turn is not None and bool(lease.turn.place)
         if self.outage.of(gauge):
-            return self._without_redis(request, lease, asked=False)
+            return self._without_redis(request, lease, asked=before)
         self._renewals.asking.add(lease)
         try:
             async with self._turns:
                 if self.outage.of(gauge):
-                    return self._without_redis(request, lease, asked=False)
+                    return self._without_redis(request, lease, asked=before)
                 if request.ending is not None:
                     # Its release has been asked for already: nobody would give back what it took now.
                     return Admission(admitted=False, in_flight=self.registry.held(gauge))
@@ -182,7 +231,7 @@ class Ledger:
             return self._without_redis(request, lease, asked=True)
         except GaugeCorruptError as error:
             self._complain(gauge, error)
-            return self._without_redis(request, lease, asked=False)
+            return self._without_redis(request, lease, asked=before)
         finally:
             self._renewals.asking.discard(lease)
         self._corrupt.discard(gauge)

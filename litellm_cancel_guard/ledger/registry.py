@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from weakref import ReferenceType
 
     from litellm_cancel_guard.host.serving import Asked, Served
-    from litellm_cancel_guard.lease.lease import Lease
+    from litellm_cancel_guard.lease.lease import Lease, Turn
 
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
 
@@ -52,13 +52,16 @@ class Request:
         closer: what closes its stream, while that is read.
         served: what its server tells of it; None where that tells nothing.
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
+        turn: how it waits where its key is full; None where it is refused at once.
+        patience: how long it waits at most, in seconds.
+        waited: how long it has waited, in seconds.
         stream: the guarded stream of it, weakly; None where there is none.
         killed_at: when an operator has had it ended, in seconds on the monotonic clock; long ago if never.
     """
 
     __slots__ = (
         *("about", "asked", "caller", "calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
-        *("killed_at", "opened_at", "route", "served", "stream", "streaming", "tasks"),
+        *("killed_at", "opened_at", "route", "patience", "served", "stream", "streaming", "tasks", "turn", "waited"),
     )
 
     def __init__(self, route: str) -> None:
@@ -77,8 +80,15 @@ class Request:
         self.closer: Any = None
         self.served: Served | None = None
         self.calls_tools_in: ReferenceType[asyncio.Task[object]] | None = None
+        self.turn: Turn | None = None
+        self.patience = 0.0
+        self.waited = 0.0
         self.stream: ReferenceType[Any] | None = None
         self.killed_at = NEVER
+
+    def may_wait(self, turn: Turn | None, seconds: float) -> None:
+        """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
+        self.turn, self.patience = turn, seconds
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"

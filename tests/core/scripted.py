@@ -10,7 +10,7 @@ from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
 from litellm_cancel_guard.ledger.registry import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from litellm_cancel_guard.ledger.ledger import Ledger
 
@@ -97,6 +97,12 @@ class ScriptedGauge:
     async def count(self, gauge: str) -> int:
         await self._turn(gauge)
         return len(self.slots)
+
+    async def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
+        raise NotImplementedError
+
+    def hear(self, told: Callable[[str], object]) -> None:
+        raise NotImplementedError
 
     def node(self, gauge: str) -> str:
         return self.nodes.get(gauge, "")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.applications import Starlette
 
-from litellm_cancel_guard.host.serving import note_tasks, outer_task, when_served
+from litellm_cancel_guard.host.serving import Asked, Served, note_tasks, outer_task, when_served
+from litellm_cancel_guard.host.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -162,3 +163,86 @@ async def test_without_an_application_the_running_task_is_all_there_is() -> None
     await asyncio.create_task(alone())
     await asyncio.sleep(0)
     assert acted == ["over"]
+
+
+class Server:
+    """What a client says, a message at a time."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.asked = 0
+
+    async def receive(self) -> dict[str, Any]:
+        self.asked += 1
+        return await self.said.get()
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def wire(server: Server) -> Wire:
+    async def nothing(_: Any) -> None: ...
+
+    task = asyncio.current_task()
+    assert task is not None
+    return Wire(Served(weakref.ref(task), posted=True), Asked({}), server.receive, nothing)
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_client_that_leaves_while_nobody_reads_is_known_and_whoever_reads_then_is_told(
+    wire: Wire, server: Server
+) -> None:
+    gone = asyncio.ensure_future(wire.left())
+    await turns()
+    server.said.put_nowait({"type": "http.disconnect"})
+
+    assert await asyncio.wait_for(gone, 1)
+    assert [await wire.receive() for _ in range(2)] == [{"type": "http.disconnect"}] * 2
+
+
+async def test_one_who_reads_meanwhile_is_told_as_well_and_the_server_is_asked_once(wire: Wire, server: Server) -> None:
+    gone, read = asyncio.ensure_future(wire.left()), asyncio.ensure_future(wire.receive())
+    await turns()
+    assert server.asked == 1
+    server.said.put_nowait({"type": "http.disconnect"})
+
+    assert (await gone, await read) == (True, {"type": "http.disconnect"})
+
+
+async def test_what_is_no_goodbye_is_kept_for_who_reads_next(wire: Wire, server: Server) -> None:
+    for number in range(2):
+        server.said.put_nowait({"type": "http.request", "body": b"%d" % number})
+
+    assert not await wire.left()
+    assert [(await wire.receive())["body"] for _ in range(2)] == [b"0", b"1"]
+
+
+async def test_who_looks_no_more_takes_no_message_along(wire: Wire, server: Server) -> None:
+    gone = asyncio.ensure_future(wire.left())
+    await turns()
+    gone.cancel()
+    await turns()
+    server.said.put_nowait({"type": "http.request", "body": b"0"})
+
+    assert await wire.receive() == {"type": "http.request", "body": b"0"}
+
+
+async def test_who_reads_goes_on_where_the_other_looks_no_more(wire: Wire, server: Server) -> None:
+    gone = asyncio.ensure_future(wire.left())
+    await turns()
+    read = asyncio.ensure_future(wire.receive())
+    await turns()
+    gone.cancel()
+    await turns()
+    server.said.put_nowait({"type": "http.request", "body": b"0"})
+
+    assert await asyncio.wait_for(read, 1) == {"type": "http.request", "body": b"0"}
+    server.said.put_nowait({"type": "http.disconnect"})
+    assert await wire.receive() == {"type": "http.disconnect"}

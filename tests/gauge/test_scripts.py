@@ -7,11 +7,12 @@ from importlib import resources
 
 import pytest
 
+from litellm_cancel_guard.gauge import line
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import Call, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.notice import ordering
 from litellm_cancel_guard.gauge.scripts import load
-from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease, Turn
 
 TEXTS = {
     file.name.removesuffix(".lua"): file.read_text()
@@ -19,11 +20,24 @@ TEXTS = {
 }
 PRELUDES = {"counted": "counted_mirror", "acquire": "holders"}
 FRAMES = {"together", "followed"}
-SCRIPTS = sorted(TEXTS.keys() - set(PRELUDES.values()) - FRAMES)
-LEASE = Lease("api_key:x", "a")
+# What the scripts of the line start with, by the layout.
+LINED = {"slots": ["slots_held", "line"], "counted": ["counted_mirror", "counted_held", "line"]}
+STEPS = {"line_acquire", "line_release", "line_look"}
+SCRIPTS = sorted(TEXTS.keys() - set(PRELUDES.values()) - FRAMES - {"slots_held", "counted_held", "line"} - STEPS)
+LEASE = Lease("api_key:x", "a", Turn(9))
+LAYOUTS = (slots_layout(), counted_layout())
+LINE_CALLS = [
+    call
+    for layout in LAYOUTS
+    for call in (
+        line.acquire(layout, LEASE, Turn(9), 1, 30.0),
+        line.release(layout, LEASE),
+        line.look(layout, "api_key:x", ["a", "b"]),
+    )
+]
 CALLS = [
     call
-    for layout in (slots_layout(), counted_layout())
+    for layout in LAYOUTS
     for call in (
         layout.acquire(LEASE, 1, 30.0),
         layout.release(LEASE),
@@ -73,6 +87,26 @@ def test_every_time_in_a_header_has_its_unit(name: str) -> None:
 
     assert times
     assert all("; seconds" in line for line in times)
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_the_header_of_a_script_of_the_line_documents_the_arguments_that_are_used(name: str) -> None:
+    header, code = header_and_code(name)
+    documented = re.findall(r"^-- (ARGV\[\d+\]) +\S", header, re.MULTILINE)
+
+    assert set(documented) - {"ARGV[1]"} == used(code)
+    assert all(re.search(rf"^-- {word}", header, re.MULTILINE) for word in ("[A-Z]", "Clock: ", "Returns ", "Again"))
+
+
+@pytest.mark.parametrize("call", LINE_CALLS, ids=lambda call: call.script.name)
+def test_a_call_of_the_line_gives_the_keys_of_its_layout_and_its_own(call: Call) -> None:
+    layout = LAYOUTS[call.script.name.startswith("counted")]
+    parts = [*LINED[layout.name], f"line_{call.script.name.rpartition('_')[2]}"]
+
+    assert call.script.text == "".join(TEXTS[part] for part in parts)
+    assert call.keys[:-4] == layout.keys_of("api_key:x")
+    assert {key[: key.index("}") + 1] for key in call.keys} == {"{api_key:x}"}
+    assert len(call.args) == max(int(n) for n in re.findall(r"ARGV\[(\d+)\]", TEXTS[parts[-1]])) + ("look" in parts[-1])
 
 
 def test_every_script_is_used_and_every_used_script_is_there() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.gauge.line import CLAIM_SECONDS, PLACE_SECONDS
+from litellm_cancel_guard.gauge.waiting import Waiting
 from litellm_cancel_guard.lease.lease import Admission
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Collection, Sequence
 
-    from litellm_cancel_guard.lease.lease import FollowUp, Lease
+    from litellm_cancel_guard.lease.lease import FollowUp, Lease, Turn
     from tests.simulation.world import WorkerLoop, World
 
 
@@ -39,6 +41,7 @@ class ModelRedis:
     takes: Counter[Lease] = field(default_factory=Counter)
     effective_releases: dict[Lease, int] = field(default_factory=dict)
     most: int = 0
+    lines: dict[str, Line] = field(default_factory=dict)
 
     def live(self, gauge: str) -> list[Lease]:
         return [lease for lease, lapses in self.slots.items() if lapses > self.world.now and lease.gauge == gauge]
@@ -65,6 +68,75 @@ class ModelRedis:
 
     def flush(self) -> None:
         self.slots.clear()
+        self.lines.clear()
+
+    def acquire_in_line(self, lease: Lease, turn: Turn, limit: int, home: ModelGauge) -> Admission:
+        line, live = self.lines.setdefault(lease.gauge, Line()), self.live(lease.gauge)
+        if lease in live or (not line.waiting and len(live) < limit):
+            line.leave(lease.id)
+            return self.acquire(lease, 2**31)
+        line.limit = limit
+        self.drop_lapsed(line)
+        place = ""
+        if lease.id in line.waiting or turn.place or len(line.waiting) < turn.most:
+            place = line.waiting.park(lease.id, turn.of, turn.place)
+            line.homes[lease.id] = lease, home
+            line.lapses[lease.id] = self.world.now + PLACE_SECONDS
+        self.hand(line, lease.gauge)
+        if lease in self.live(lease.gauge):
+            return self.acquire(lease, 2**31)
+        return Admission(False, len(live), place=place, waiting=len(line.waiting))
+
+    def release_in_line(self, lease: Lease) -> int:
+        self.release(lease)
+        if (line := self.lines.get(lease.gauge)) is not None:
+            line.leave(lease.id)
+            self.drop_lapsed(line)
+            self.hand(line, lease.gauge)
+        return len(self.live(lease.gauge))
+
+    def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
+        line = self.lines.setdefault(gauge, Line())
+        line.lapses.update((name, self.world.now + PLACE_SECONDS) for name in ids if name in line.waiting)
+        self.drop_lapsed(line)
+        self.hand(line, gauge)
+        return {name for name in ids if name not in line.waiting}
+
+    def drop_lapsed(self, line: Line) -> None:
+        for name in [name for name, lapses in line.lapses.items() if lapses <= self.world.now]:
+            line.leave(name)
+
+    def hand(self, line: Line, gauge: str) -> None:
+        """A slot that is handed is held for one claim; its waiter's worker is told."""
+        while len(self.live(gauge)) < line.limit and (name := line.waiting.next()) is not None:
+            lease, home = line.homes[name]
+            line.leave(name)
+            if lease not in self.live(gauge):
+                self.takes[lease] += 1
+                self.slots[lease] = self.world.now + CLAIM_SECONDS
+                self.most = max(self.most, len(self.live(gauge)))
+                home.tell(name)
+
+    def idle(self, gauge: str) -> bool:
+        """Whether a slot is free although somebody waits whose place has not lapsed."""
+        line = self.lines.get(gauge)
+        awaited = line is not None and any(lapses > self.world.now for lapses in line.lapses.values())
+        return line is not None and awaited and len(self.live(gauge)) < line.limit
+
+
+@dataclass
+class Line:
+    """Those who wait for a slot of one gauge: since when nobody looked after each, and who he is."""
+
+    waiting: Waiting = field(default_factory=Waiting)
+    limit: int = 0
+    lapses: dict[str, float] = field(default_factory=dict)
+    homes: dict[str, tuple[Lease, ModelGauge]] = field(default_factory=dict)
+
+    def leave(self, name: str) -> None:
+        self.waiting.leave(name)
+        self.lapses.pop(name, None)
+        self.homes.pop(name, None)
 
 
 class ModelGauge:
@@ -78,11 +150,16 @@ class ModelGauge:
         self._loop = loop
         self._chance = chance
         self._timeout = timeout
+        self._told: Callable[[str], object] = lambda _: None
 
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
+        if (turn := lease.turn) is not None:
+            return await self._call(lambda: self._redis.acquire_in_line(lease, turn, limit, self))  # type: ignore[no-any-return]
         return await self._call(lambda: self._redis.acquire(lease, limit))  # type: ignore[no-any-return]
 
     async def release(self, lease: Lease) -> int:
+        if lease.turn is not None:
+            return await self._call(lambda: self._redis.release_in_line(lease))  # type: ignore[no-any-return]
         return await self._call(lambda: self._redis.release(lease))  # type: ignore[no-any-return]
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
@@ -95,6 +172,17 @@ class ModelGauge:
 
     async def count(self, gauge: str) -> int:
         return await self._call(lambda: len(self._redis.live(gauge)))  # type: ignore[no-any-return]
+
+    async def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
+        some = list(ids)
+        return await self._call(lambda: self._redis.look(gauge, some))  # type: ignore[no-any-return]
+
+    def hear(self, told: Callable[[str], object]) -> None:
+        self._told = told
+
+    def tell(self, name: str) -> None:
+        """Publish to this worker: what gets lost is not sent again."""
+        self._send(lambda: self._loop.killed or self._loop.call_soon(self._told, name))
 
     def node(self, gauge: str) -> str:
         return ""
@@ -120,6 +208,6 @@ class ModelGauge:
         if not self._loop.killed and not answer.done():
             answer.set_result(said)
 
-    def _send(self, arrive: Callable[[], None]) -> None:
+    def _send(self, arrive: Callable[[], object]) -> None:
         if self._chance.randrange(1000) >= self._network.lost:
             self._redis.world.after(self._chance.expovariate(1 / self._network.latency), arrive)

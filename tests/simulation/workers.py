@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending, Turn
 from litellm_cancel_guard.ledger import ledger as ledger_module
+from litellm_cancel_guard.ledger import line as line_module
 from litellm_cancel_guard.ledger import outage as outage_module
 from litellm_cancel_guard.ledger import registry as registry_module
 from litellm_cancel_guard.ledger import renewals as renewals_module
@@ -71,6 +72,8 @@ class Worker:
     async def _serve(self, key: str, limit: int, seconds: float) -> None:
         self.heartbeat.start()
         request = Request("acompletion")
+        if self.sim.patience:
+            request.may_wait(Turn(50, f"{self.sim.chance.randrange(4):016d}"), self.sim.patience)
         task = asyncio.current_task()
         assert task is not None
         task.add_done_callback(lambda _: self.ledger.end_soon(request, Ending.TASK_ENDED))
@@ -102,11 +105,12 @@ class Simulation:
         self.chance = random.Random(seed)
         self.world = World()
         clock = SimpleNamespace(monotonic=lambda: self.world.now)
-        for module in (ledger_module, outage_module, registry_module, renewals_module):
+        for module in (ledger_module, line_module, outage_module, registry_module, renewals_module):
             monkeypatch.setattr(module, "time", clock)
         self.network = Network()
         self.redis = ModelRedis(self.world, SETTINGS.lease_seconds)
         self.admitted = self.most_flying = 0
+        self.patience = 0.0
         self.refused: Counter[str] = Counter()
         self.workers = [Worker(self) for _ in range(workers)]
 
@@ -137,6 +141,8 @@ class Simulation:
         redis, alive = self.redis, [worker for worker in self.workers if not worker.loop.killed]
         assert redis.live(KEY) == []
         assert self.held() == set()
+        assert [line.waiting.next() for line in redis.lines.values()] == [None] * len(redis.lines)
+        assert [worker.ledger.line._by_id for worker in alive] == [{}] * len(alive)
         assert [worker.ledger._releases._under_way for worker in alive] == [{}] * len(alive)
         assert [
             w.ledger._renewals.unwritten | w.ledger._renewals.unsure | w.ledger._renewals.asking for w in alive

@@ -64,17 +64,17 @@ class World:
     def __init__(self) -> None:
         self.now = 1000.0
         self.loops: list[WorkerLoop] = []
-        self._coming: list[tuple[float, int, Callable[[], None]]] = []
+        self._coming: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
 
     def loop(self) -> WorkerLoop:
         self.loops.append(WorkerLoop(self))
         return self.loops[-1]
 
-    def at(self, moment: float, act: Callable[[], None]) -> None:
+    def at(self, moment: float, act: Callable[[], object]) -> None:
         heapq.heappush(self._coming, (max(moment, self.now), next(self._numbers), act))
 
-    def after(self, seconds: float, act: Callable[[], None]) -> None:
+    def after(self, seconds: float, act: Callable[[], object]) -> None:
         self.at(self.now + seconds, act)
 
     def run_until(self, moment: float) -> None:

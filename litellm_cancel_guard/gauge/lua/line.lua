@@ -1,0 +1,106 @@
+-- What every script of the line goes on with, in either layout: who waits for a slot of this gauge, and who is next.
+-- Not a script of its own.
+--
+-- The data, all under the gauge's hash tag; at rest there is none of it:
+--   places  hash: a waiter's id -> "<class>:<place>", class 16 and place 17 digits; and, of names no id has, `limit`, the
+--           cap as it was last asked for, and `last`, the place that was given last. Places only grow: they are
+--           microseconds, and where Redis' clock was put back, one more than the last.
+--   line    sorted set, all of score 0: "<class>:<place>:<id>", so that the first of a class is found by its name
+--   ring    sorted set: class -> its turn; the class with the lowest is next, and then behind all others. One that comes
+--           anew, or again, begins behind them: nobody gains by leaving, and a class waits for one round at most
+--   waits   sorted set: id -> when its place lapses (Redis' TIME, seconds), unless its worker looks after it
+-- What Redis does for one waiter more grows with the logarithm of how many there are.
+--
+-- After each script of the line either no slot is free or nobody waits. A slot comes free without one, too: it lapses, or
+-- a worker without the line gives it back; then a look by a worker that has waiters hands it over.
+-- Who is handed a slot holds it for one claim. Not claimed, it lapses; and who comes late has his old place again.
+local places, line, ring, waits = KEYS[#KEYS - 3], KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
+local MOST_AT_ONCE = 64
+
+local function first_of(class)
+  return redis.call('ZRANGEBYLEX', line, '[' .. class .. ':', '(' .. class .. ';', 'LIMIT', 0, 1)[1]
+end
+
+local function last_turn()
+  return tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
+end
+
+local function leave(id)
+  redis.call('ZREM', waits, id)
+  local at = redis.call('HGET', places, id)
+  if not at then return end
+  redis.call('HDEL', places, id)
+  redis.call('ZREM', line, at .. ':' .. id)
+  local class = string.sub(at, 1, 16)
+  if not first_of(class) then redis.call('ZREM', ring, class) end
+end
+
+-- Drop those whose worker looks after them no more; what is here is read before anything of the line is written.
+local function drop_lapsed()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', waits, '-inf', string.format('%.6f', now), 'LIMIT', 0, MOST_AT_ONCE)) do
+    leave(id)
+  end
+end
+
+-- They outlive their waiters, who are looked after more often, and are gone a minute after the last.
+local function keep_keys()
+  for _, key in ipairs({ places, line, ring, waits }) do redis.call('PEXPIRE', key, 60000) end
+end
+
+-- Wait from now on, or go on waiting, at `place` or, where that is empty, behind all others of the class.
+local function park(id, class, place, keep)
+  if place == '' then
+    local last = tonumber(redis.call('HGET', places, 'last') or 0)
+    place = string.format('%017.0f', math.max(math.floor(now * 1000000), last + 1))
+    redis.call('HSET', places, 'last', place)
+  end
+  redis.call('HSET', places, id, class .. ':' .. place)
+  redis.call('ZADD', line, 0, class .. ':' .. place .. ':' .. id)
+  redis.call('ZADD', waits, string.format('%.6f', now + keep), id)
+  if not redis.call('ZSCORE', ring, class) then redis.call('ZADD', ring, last_turn() + 1, class) end
+  return place
+end
+
+-- The next in line leaves it; nil where nobody waits.
+local function next_waiter()
+  while true do
+    local class = redis.call('ZRANGE', ring, 0, 0)[1]
+    if not class then return nil end
+    local first = first_of(class)
+    if not first then
+      redis.call('ZREM', ring, class)
+    else
+      redis.call('ZADD', ring, last_turn() + 1, class)
+      local id = string.sub(first, 36)
+      redis.call('ZREM', line, first) -- also where the hash knows nothing of it
+      leave(id)
+      return id
+    end
+  end
+end
+
+-- Whether `id` has all that makes it come up: short of memory, Redis may have dropped any of the four keys.
+local function waits_in_line(id)
+  local at = redis.call('HGET', places, id)
+  return at
+    and redis.call('ZSCORE', line, at .. ':' .. id)
+    and redis.call('ZSCORE', ring, string.sub(at, 1, 16))
+    and redis.call('ZSCORE', waits, id)
+end
+
+-- Hand what is free to those who are next, and tell their workers, each on a channel of its own; not `own`, who asks.
+local function hand(claim, channel, own)
+  local limit, handed = tonumber(redis.call('HGET', places, 'limit') or 0), 0
+  while handed < MOST_AT_ONCE and room(limit) do
+    local id = next_waiter()
+    if not id then break end
+    -- One whose acquire was asked for twice may hold a slot by now: his lease must not become a claim.
+    if not redis.call('ZSCORE', slots, id) then
+      take(id, claim)
+      handed = handed + 1
+      -- A user who may publish nothing has his waiters look for themselves.
+      if id ~= own then redis.pcall('PUBLISH', channel .. string.match(id, '^[^.]*'), id) end
+    end
+  end
+  if redis.call('ZCARD', waits) == 0 then redis.call('DEL', places) end
+end

@@ -1,0 +1,40 @@
+"""Whether and how a request waits where its key is full: by the settings, or by what the key's metadata say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.lease.lease import Turn
+from litellm_cancel_guard.redaction.records import log
+from litellm_cancel_guard.settings import LINE_SETTINGS, SettingsError, sound_line
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.ledger.registry import Request
+
+_BLOCK = "cancel_guard"
+# Whoever may edit keys could otherwise fill the log.
+_MOST_COMPLAINTS = 100
+_said: set[str] = set()
+
+
+def line_up(request: Request | None, settings: Any, key: Any) -> None:
+    """Say of *request* how long it waits for a slot of *key*, LiteLLM's ``UserAPIKeyAuth``, and in which class."""
+    if request is None:
+        return
+    line = {name: getattr(settings, name) for name in LINE_SETTINGS} | _of_key(getattr(key, "metadata", None))
+    waits = line["max_wait_seconds"] > 0 and line["max_waiting"] > 0
+    turn = Turn(line["max_waiting"], f"{request.caller:016x}") if waits else None
+    request.may_wait(turn, line["max_wait_seconds"])
+
+
+def _of_key(metadata: Any) -> dict[str, Any]:
+    block = metadata.get(_BLOCK) if isinstance(metadata, dict) else None
+    if block is None:
+        return {}
+    try:
+        return sound_line(block)
+    except SettingsError as error:
+        if (text := str(error)) not in _said and len(_said) < _MOST_COMPLAINTS:
+            _said.add(text)
+            log.warning("cancel_guard: metadata of a key: %s. The settings hold for it", text)
+        return {}

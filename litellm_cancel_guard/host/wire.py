@@ -1,0 +1,83 @@
+"""What a server tells of a request by its two functions, and who is told of a client that leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.host.refused import Telling
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.host.serving import Asked, Served
+
+
+class Wire:
+    """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
+
+    What a refused client should know is put into an answer that begins when the refusal is known. A server says that a
+    client is gone to whoever asks it for the next message, and to nobody else. While a request waits for its slot,
+    LiteLLM asks for none: the guard does, and the message is LiteLLM's when it does ask.
+
+    Attributes:
+        start: the message that began the answer; None before that.
+    """
+
+    __slots__ = ("__weakref__", "_asked", "_asking", "_coming", "_receive", "_send", "served", "start")
+
+    def __init__(self, served: Served, asked: Asked, receive: Any, send: Any) -> None:
+        self.served = served
+        self.start: Any = None
+        self._asked = asked
+        self._receive = receive
+        self._send = send
+        self._coming: asyncio.Future[Any] | None = None
+        self._asking = 0
+
+    def send(self, message: Any) -> Any:
+        """Hand *message* on. A chunk in the middle of a stream costs one look."""
+        if not message.get("more_body"):
+            if message["type"] == "http.response.body":
+                self.served.sent_at = time.monotonic()
+            elif message["type"] == "http.response.start":
+                self._begin(message)
+        return self._send(message)
+
+    def _begin(self, message: Any) -> None:
+        self.start = message
+        if self._asked.refused is not None:
+            self._send = Telling(self._asked.refused, self._send).send
+
+    async def receive(self) -> Any:
+        """Return what comes from the client."""
+        coming = self._coming
+        if coming is None:
+            message = await self._receive()
+        else:
+            self._asking += 1
+            try:
+                message = await asyncio.shield(coming)
+            finally:
+                self._asking -= 1
+            if self._coming is coming and not _is_goodbye(message):
+                self._coming = None
+        if _is_goodbye(message) and self.served.sent_at is None and self.served.gone_at is None:
+            self.served.gone_at = time.monotonic()
+        return message
+
+    async def left(self) -> bool:
+        """Wait until the client is gone; cancelled, ask the server no more. False if it still has to say more."""
+        coming = self._coming
+        if coming is None:
+            coming = self._coming = asyncio.ensure_future(self._receive())
+        try:
+            return _is_goodbye(await asyncio.shield(coming))
+        finally:
+            # What somebody else waits for by now is his.
+            if not coming.done() and not self._asking:
+                self._coming = None
+                coming.cancel()
+
+
+def _is_goodbye(message: Any) -> bool:
+    return bool(message["type"] == "http.disconnect")
