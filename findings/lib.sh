@@ -94,6 +94,36 @@ await_file() {
 # provider_log: what the provider saw since the last call, one line each.
 provider_log() { cat "$WORK/log" 2>/dev/null || true; : >"$WORK/log"; }
 
+# proxy_packages: a venv for LiteLLM's proxy. What the proxy's module imports is named, as the extra litellm[proxy] of 1.110 asks for
+# releases that the index did not have.
+proxy_packages() {
+  python_packages litellm==1.110.2 redis==8.1.0 fastapi==0.165.0 fastapi-sso==0.23.0 orjson==3.13.0 backoff==2.2.1 websockets==15.0.1 \
+    apscheduler==3.11.3 pyjwt==2.15.1 cryptography==50.0.2 semver==3.1.2 python-multipart==0.0.34 expression==5.8.0 mcp==2.3.0 \
+    soundfile==0.14.0 uvicorn==0.54.0 pyyaml==6.0.4
+  # LiteLLM takes long to compile; who imports it twice compiles once, outside the folder of the findings.
+  unset PYTHONDONTWRITEBYTECODE
+  export PYTHONPYCACHEPREFIX="$WORK/compiled"
+}
+
+# proxy: starts LiteLLM's proxy in that venv, with the config from standard input; $PROXY is its address, $PROXY_KEY its master key.
+proxy() {
+  cat >"$WORK/proxy.yaml"
+  local port
+  port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+  PROXY="http://127.0.0.1:$port"
+  PROXY_KEY="sk-loopback-only-0123456789abcdef0123456789abcdef"
+  export PROXY PROXY_KEY
+  LITELLM_LOCAL_MODEL_COST_MAP=True LITELLM_MASTER_KEY="$PROXY_KEY" CONFIG_FILE_PATH="$WORK/proxy.yaml" \
+    "$PY" -m uvicorn litellm.proxy.proxy_server:app --port "$port" --log-level critical >"$WORK/proxy.log" 2>&1 &
+  STARTED+=("$!")
+  local tries=0
+  until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 2000 ] && kill -0 "$!" 2>/dev/null || { tail -3 "$WORK/proxy.log" >&2; echo "the proxy did not start: nothing was measured" >&2; exit 2; }
+    sleep 0.1
+  done
+}
+
 # measured WHAT GUESS RECORDED SEEN: says all three, and remembers when the seen is not the recorded.
 measured() {
   printf '%s\n  one would expect: %s\n  seen:             %s\n' "$1" "$2" "$4"
