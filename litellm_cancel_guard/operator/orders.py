@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.lease.keyname import key_of
-from litellm_cancel_guard.operator.overview import AmbiguousError, NotHeldError, all_counts, place_of
+from litellm_cancel_guard.operator.overview import all_counts, id_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +41,10 @@ async def find(survey: Surveyed, slot: str) -> tuple[Count, Slot]:
 
     Raises:
         NotHeldError: there is none such.
-        AmbiguousError: there is more than one.
+        AmbiguousError: it may be more than one; see `id_of`.
     """
-    held = [(count, one) for count in await all_counts(survey) for one in count.slots if one.id.startswith(slot)]
-    found = [pair for pair in held if pair[1].id == slot] or held
-    if len(found) > 1:
-        raise AmbiguousError(f"{len(found)} slots begin with {slot}: give more of it.")
-    if not found:
-        raise NotHeldError("No such slot is held.")
-    return found[0]
+    held = {one.id: (count, one) for count in await all_counts(survey) for one in count.slots}
+    return held[id_of(list(held), slot)]
 
 
 async def kill(survey: Surveyed, slot: str, by: str, here: Callable[[str, str], bool]) -> Ordered:
