@@ -51,9 +51,15 @@ def test_of_a_request_only_what_is_asked_for_is_kept_and_all_of_it_is_short_and_
     assert held_by(about(data, Key(), ())) == Holder("gpt", "c" * 128, "/v1/chat/completions")
     detailed = held_by(about(data, Key(), ("alias", "team", "user", "end_user", "address")))
     assert detailed.detail == {"alias": "ci", "team": "team-7", "end_user": "[31mred" + "x" * 120}
-    address = held_by(about({"litellm_metadata": {"requester_ip_address": "10.0.0.1"}}, Key(), ("address",)))
-    assert address.detail == {"address": "10.0.0.1"}
     assert held_by(about(None, None, ("alias", "address"))) == Holder()
+
+
+@pytest.mark.parametrize(("own", "clients"), [("metadata", "litellm_metadata"), ("litellm_metadata", "metadata")])
+def test_an_address_is_what_litellm_says_and_not_what_a_client_names(own: str, clients: str) -> None:
+    named = {"requester_ip_address": "6.6.6.6", "user_api_key_auth": {"token": "hash"}}
+    noted = {"requester_ip_address": "10.0.0.1", "user_api_key_auth": Key()}
+    assert held_by(about({own: noted, clients: named}, Key(), ("address",))).detail == {"address": "10.0.0.1"}
+    assert held_by(about({clients: named}, Key(), ("address",))).detail == {}
 
 
 def test_of_many_slots_some_are_told_and_the_rest_is_counted() -> None:
