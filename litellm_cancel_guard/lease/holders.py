@@ -31,7 +31,8 @@ class Holder:
         model: as the client has named it.
         call_id: LiteLLM's, as in the header ``x-litellm-call-id``.
         path: as the client has asked.
-        agent: a hash of what a client calls the agent that asks, with a key that only its worker has; empty for none.
+        agent: a hash of what a client calls the agent or the end user that asks, with a key that the workers of a proxy
+            share; empty for none.
         quiet: seconds for which no byte of a stream had come from its provider, to a beat; None where there is none.
         detail: what `holders_detail` asks for, by its names.
     """
