@@ -47,23 +47,28 @@ async def find(survey: Surveyed, slot: str) -> tuple[Count, Slot]:
     return held[id_of(list(held), slot)]
 
 
-async def kill(survey: Surveyed, slot: str, by: str, here: Callable[[str, str], bool]) -> Ordered:
+async def kill(survey: Surveyed, slot: str, by: str, here: Callable[[str, str], bool | None]) -> Ordered:
     """Have the request of *slot*, an id or how it begins, ended by its worker, as *by* asks.
 
     Args:
         survey: where the slots are.
         slot: whose request.
         by: who asks, for the log of its worker; no key.
-        here: ends it in this process, and tells whether it was held here.
+        here: ends it in this process, and tells whether it was held here; None: it was, and can't be ended yet.
 
     Raises:
         NotHeldError: there is none such.
         AmbiguousError: there is more than one.
-        NotKillableError: its worker can't be told.
+        NotKillableError: its worker can't be told, or can't end it yet.
     """
     count, found = await find(survey, slot)
     name = key_of(count.place.gauge)
-    if here(found.id, by):
+    ended = here(found.id, by)
+    if ended is None:
+        raise NotKillableError(
+            "It can't be ended yet: its client polls for it, and its provider has not begun. Ask again."
+        )
+    if ended:
         return Ordered(name, found.id, place_of(found), 0.0)
     _demand_killable(found)
     return Ordered(name, found.id, place_of(found), await survey.order(count.place, found, by))

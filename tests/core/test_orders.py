@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litellm_cancel_guard.gauge.survey import Count, Place, Slot
+from litellm_cancel_guard.host.killing import Killing
+from litellm_cancel_guard.lease.lease import Ending, Lease
+from litellm_cancel_guard.ledger.registry import Registry
 from litellm_cancel_guard.operator import orders
 from litellm_cancel_guard.operator.commands.kill import _gone
 from litellm_cancel_guard.operator.overview import AmbiguousError, NotHeldError, chosen
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.ledger.registry import Request
 
 WORKER = "0123456789ab"
 OURS, NEXT, LITELLMS = f"{WORKER}.19a00000001.1.acompletion", f"{WORKER}.19a00000002.2.acompletion", "9f7c0d2e"
@@ -78,3 +85,27 @@ async def test_who_waits_for_the_end_of_a_request_does_not_look_through_all_keys
     assert await _gone(held, PLACE, OURS, 0.0)  # type: ignore[arg-type]
     assert not await _gone(held, PLACE, NEXT, 0.0)  # type: ignore[arg-type]
     assert held.looked == 0
+
+
+async def test_what_works_on_behind_its_answer_is_not_said_to_be_ended() -> None:
+    """Of an answer that is polled, only the stream can be ended, and that is not there yet."""
+    registry, lease = Registry(), Lease.new("api_key:x", "aresponses")
+    killing, working = Killing(registry, lambda *_: None), asyncio.Event()
+
+    async def serve() -> tuple[Request, asyncio.Task[bool]]:
+        request = registry.open(asyncio.current_task(), "aresponses")  # type: ignore[arg-type]
+        registry.hold(request, lease, 4)
+        goes_on = asyncio.create_task(working.wait())
+        registry.last(request, goes_on)
+        return request, goes_on
+
+    request, goes_on = await asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    assert killing.kill(lease.id, "the test") is None
+    with pytest.raises(orders.NotKillableError, match="polls"):
+        await orders.kill(Held(lease.id), lease.id, "the test", killing.kill)
+    working.set()
+    await goes_on
+    registry.end(request, Ending.COMPLETED)
+    assert request.ending is Ending.COMPLETED, "it was ended by nobody"
+    assert killing.kill(lease.id, "the test") is False
