@@ -57,7 +57,7 @@ class Ledger:
         self.gauge = gauge
         self.settings = settings
         self.outage = Outage(settings.on_redis_error, gauge.node)
-        self.line = Line(gauge, self.outage)
+        self.line = Line(gauge, settings, self.outage)
         self._releases = Releases(registry, gauge, settings, self.outage)
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
         self._turnover = Turnover()
