@@ -261,6 +261,19 @@ async def test_waiters_of_a_dead_worker_vanish(store: Store, layout: str) -> Non
     assert await gauge.look(GAUGE, [alive.id]) == {alive.id}
 
 
+async def test_none_of_a_dead_workers_hundreds_of_waiters_is_handed_a_slot(store: Store, layout: str) -> None:
+    """One script drops some of them; to each of the others the slot would be lost for as long as a claim lasts."""
+    gauge = store.gauge(layout)
+    [holder] = await fill(gauge, "a")
+    dead = await park(gauge, *(waiter(f"dead{n}", most=999) for n in range(200)))
+    [alive] = await park(gauge, waiter("b", TWO, most=999))
+    for lease in dead:
+        await store.witness.zincrby(WAITS, -5, lease.id)
+    await gauge.release(holder)
+
+    assert [name for name, _ in await gauge.slots(GAUGE)] == [alive.id]
+
+
 async def test_a_look_hands_over_what_came_free_without_the_line(store: Store, layout: str) -> None:
     gauge = store.gauge(layout)
     plain = Lease(GAUGE, "without a line")
