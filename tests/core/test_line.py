@@ -311,3 +311,20 @@ async def test_a_connection_that_is_closed_during_a_look_answers_nobody_who_wait
     await ledger.end(second, Ending.COMPLETED)
     await quiet(other)
     await assert_at_rest(ledger, late)
+
+
+async def test_one_that_is_asked_again_for_a_fallback_waits_no_longer_in_all(ledger: Ledger, late: LateGauge) -> None:
+    first, second = request(), request(patience=0.05)
+    await ledger.admit(first, KEY, 1)
+    assert not (await ledger.admit(second, KEY, 1)).admitted
+    waited = second.waited
+
+    assert not (await asyncio.wait_for(ledger.admit(second, KEY, 1), 5)).admitted
+    assert (second.waited, late._lines, ledger.line.waiting(KEY)) == (waited, {}, [])
+    await ledger.end(first, Ending.COMPLETED)
+    await assert_at_rest(ledger, late)
+
+
+async def test_under_a_cap_of_nought_nobody_waits_for_a_turn_that_never_comes(ledger: Ledger, late: LateGauge) -> None:
+    assert not (await asyncio.wait_for(ledger.admit(request(), KEY, 0), 5)).admitted
+    await assert_at_rest(ledger, late)
