@@ -51,7 +51,8 @@ async def _keep_asking(caller: Caller, key: Key, script: Script, over: asyncio.E
 
 async def _rolls_out(order: list[Caller], key: Key, clients: int) -> tuple[int, list[int]]:
     """The first alone, then both, then the second alone; returns the most at the provider, and all statuses."""
-    script = replace(order[0].script(), chunks=4, gap=0.1)
+    # Nothing behind the last chunk: a slot is back at the terminal event, and a provider that lingers there counts too.
+    script = replace(order[0].script(), chunks=4, delay=0.4)
     overs = [asyncio.Event() for _ in order]
     asking = []
     for caller, over in zip(order, overs, strict=True):
