@@ -6,17 +6,20 @@ However the session ends, they end with it: where it runs no more code, the reap
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,16 +29,38 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 
 
+# Those that were handed out last: by then the others are bound.
+_reserved: deque[IO[bytes]] = deque(maxlen=64)
+
+
 def free_port() -> int:
-    """A port below the ephemeral range, so that no outgoing connection takes it before the server does."""
+    """A port below the ephemeral range, so that no outgoing connection takes it before the server does.
+
+    Nor does another session of tests, which would find it free until the server has been started.
+    """
     while True:
         port = random.randint(15000, 31000)
+        if (reserved := _reservation(port)) is None:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-            return port
+        _reserved.append(reserved)
+        return port
+
+
+def _reservation(port: int) -> IO[bytes] | None:
+    folder = Path(tempfile.gettempdir()) / f"cancel-guard-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    reserved = (folder / str(port)).open("ab")
+    try:
+        fcntl.flock(reserved, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        reserved.close()
+        return None
+    return reserved
 
 
 class Process:
