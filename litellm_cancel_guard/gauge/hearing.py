@@ -29,12 +29,12 @@ class Hearing:
 
     Args:
         client: returns LiteLLM's asyncio client for the running event loop; called for every subscription.
-        channel: how the worker's channel begins.
+        channel_of: returns how the worker's channel begins.
     """
 
-    def __init__(self, client: Callable[[], Any], channel: str) -> None:
+    def __init__(self, client: Callable[[], Any], channel_of: Callable[[], str]) -> None:
         self._client = client
-        self._channel = channel
+        self._channel_of = channel_of
         self._task: asyncio.Task[None] | None = None
         self._complained = False
 
@@ -62,7 +62,7 @@ class Hearing:
                         "cancel_guard: Redis tells this worker of no slot that is handed to a request in line (%s), "
                         "and each looks once a second. A Redis user needs the right to the channels %s*",
                         what_of(error),
-                        self._channel,
+                        self._channel_of(),
                     )
             await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -72,7 +72,7 @@ class Hearing:
             await client.initialize()
         pubsub = client.pubsub()
         try:
-            await pubsub.subscribe(self._channel + worker_name())
+            await pubsub.subscribe(self._channel_of() + worker_name())
             quiet = False
             while True:
                 message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=_QUIET_SECONDS)

@@ -58,7 +58,6 @@ class Keys:
         begins = f"{{{gauge}}}:cancel_guard:"
         return tuple(self.namespaced(begins + name) for name in ("places", "line", "ring", "waits"))
 
-    @property
     def channel(self) -> str:
         """Return how the channels begin on which workers are told that a slot was handed to them."""
         return self.namespaced("cancel_guard:handed:")

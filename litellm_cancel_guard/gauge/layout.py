@@ -78,7 +78,8 @@ class Layout:
         keys_of: the keys of a gauge, in that order; the slots come first.
         record_of: the key of a worker's record, by the worker's name.
         line_of: the keys of the line before a gauge, in the order of its scripts' KEYS.
-        channel: what the name of a worker is added to for the channel on which it is told of slots.
+        channel_of: returns how the channels begin on which workers are told of slots; asked for when it is needed: the
+            host's function may fail.
         foreign: what its scripts' error says where LiteLLM's key is kept in another layout.
         beyond: the other layout, of a LiteLLM on the other side of 1.94, while an upgrade rolls out. A key that has
             slots stays in the layout in which it began; one that has none is gone.
@@ -91,7 +92,7 @@ class Layout:
     keys_of: Callable[[str], tuple[str, ...]]
     record_of: Callable[[str], str]
     line_of: Callable[[str], tuple[str, ...]]
-    channel: str
+    channel_of: Callable[[], str]
     foreign: str
     beyond: Layout | None = None
 
@@ -143,7 +144,7 @@ def slots_layout(*, horizon_seconds: float = HORIZON_SECONDS, namespaced: Callab
         keys_of=lru_cache(_KEYS_KEPT)(lambda gauge: (keys.limiter_count(gauge),)),
         record_of=keys.worker,
         line_of=lru_cache(_KEYS_KEPT)(keys.line),
-        channel=keys.channel,
+        channel_of=keys.channel,
         foreign="WRONGTYPE",
     )
 
@@ -183,6 +184,6 @@ def counted_layout(*, window_seconds: float = WINDOW_SECONDS, namespaced: Callab
         ),
         record_of=keys.worker,
         line_of=lru_cache(_KEYS_KEPT)(keys.line),
-        channel=keys.channel,
+        channel_of=keys.channel,
         foreign="holds slots of a newer LiteLLM",
     )

@@ -27,18 +27,18 @@ _KINDS = (KeyKind("hash"), KeyKind("zset"), KeyKind("zset"), KeyKind("zset"))
 
 def acquire(layout: Layout, lease: Lease, turn: Turn, limit: int, lease_seconds: float) -> Call:
     """Return the call that takes a slot or waits; it answers as *line_acquire.lua* says."""
-    waits = (turn.most, turn.of, turn.place, CLAIM_SECONDS, PLACE_SECONDS, layout.channel)
+    waits = (turn.most, turn.of, turn.place, CLAIM_SECONDS, PLACE_SECONDS, layout.channel_of())
     return _call("acquire", layout, lease.gauge, lease_seconds, limit, lease.id, *waits)
 
 
 def release(layout: Layout, lease: Lease) -> Call:
     """Return the call that gives a slot or a place back; it answers ``[in flight, lapsed]``."""
-    return _call("release", layout, lease.gauge, lease.id, CLAIM_SECONDS, layout.channel)
+    return _call("release", layout, lease.gauge, lease.id, CLAIM_SECONDS, layout.channel_of())
 
 
 def look(layout: Layout, gauge: str, ids: Sequence[str]) -> Call:
     """Return the call that keeps the places of *ids*; it answers ``[lapsed, positions of those not in line]``."""
-    return _call("look", layout, gauge, CLAIM_SECONDS, layout.channel, PLACE_SECONDS, *ids)
+    return _call("look", layout, gauge, CLAIM_SECONDS, layout.channel_of(), PLACE_SECONDS, *ids)
 
 
 def _call(step: str, layout: Layout, gauge: str, *args: str | float) -> Call:

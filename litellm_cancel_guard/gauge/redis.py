@@ -66,7 +66,7 @@ class RedisGauge:
         self._layout = layout
         self._lease_seconds = lease_seconds
         self._runner = Runner(client_factory, layout, timeout_seconds)
-        self._hearing = Hearing(client_factory, layout.channel)
+        self._hearing = Hearing(client_factory, layout.channel_of)
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
         """Go by other times from the next call on; both in seconds."""

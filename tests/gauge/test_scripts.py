@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,11 @@ from litellm_cancel_guard.gauge.layout import Call, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.notice import ordering
 from litellm_cancel_guard.gauge.scripts import load
 from litellm_cancel_guard.lease.lease import Lease, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.gauge.layout import Layout
 
 TEXTS = {
     file.name.removesuffix(".lua"): file.read_text()
@@ -148,3 +154,15 @@ def test_keys_are_written_in_the_namespace_that_the_limiter_uses() -> None:
 
 def test_a_script_is_read_once() -> None:
     assert load("list") is load("list")
+
+
+@pytest.mark.parametrize("layout", [slots_layout, counted_layout])
+def test_a_layout_is_made_although_the_hosts_namespace_fails(layout: Callable[..., Layout]) -> None:
+    """The canary finds that out and has the guard stand aside; raised while it attaches, it would reach a request."""
+
+    def fails(key: str) -> str:
+        raise TypeError(key)
+
+    made = layout(namespaced=fails)
+    with pytest.raises(TypeError):
+        made.channel_of()
