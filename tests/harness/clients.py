@@ -211,7 +211,7 @@ class Caller:
     async def _in_vain(self, run: str, patience: float) -> None:
         # Counted from the question on, clients of a busy machine left while LiteLLM was opening its session with the
         # tools' server: nobody had asked the provider, and the cell had not ended as it was to.
-        await self.provider.comes_to(run, within=20, answered=1)
+        await self.provider.comes_to(run, within=6, answered=1)
         await asyncio.sleep(patience)
 
     async def _whole(self, route: Route, key: Key, script: Script, *, stream: bool) -> Answer:
