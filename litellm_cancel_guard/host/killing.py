@@ -15,7 +15,6 @@ from litellm_cancel_guard.aio.completion import begin
 from litellm_cancel_guard.aio.inside import task_inside
 from litellm_cancel_guard.lease.keyname import shown
 from litellm_cancel_guard.lease.lease import Ending
-from litellm_cancel_guard.ledger.registry import NEVER
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import plain_error, whole_error
 from litellm_cancel_guard.terminal.failure import Failure
@@ -72,7 +71,7 @@ class Killing:
                 "".join(filter(str.isprintable, by))[:_LONGEST_NAME],
             )
             if not self._end(request):
-                request.killed_at = NEVER
+                self._registry.goes_on(request)
                 return None
         return True
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
 
-NEVER = float("-inf")
+_NEVER = float("-inf")
 
 
 def _ignore(request: Request) -> None:
@@ -84,7 +84,7 @@ class Request:
         self.patience = 0.0
         self.waited = 0.0
         self.stream: ReferenceType[Any] | None = None
-        self.killed_at = NEVER
+        self.killed_at = _NEVER
 
     def may_wait(self, turn: Turn | None, seconds: float) -> None:
         """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
@@ -166,7 +166,7 @@ class Registry:
         """End *request*, once; return the lease that is now to be released, to the first caller only."""
         if request.ending is not None:
             return None
-        request.ending = ending if request.killed_at == NEVER else Ending.KILLED
+        request.ending = ending if request.killed_at == _NEVER else Ending.KILLED
         if request.lease is not None:
             self._forget(request.lease)
         self.observer.ended(request)
@@ -191,6 +191,10 @@ class Registry:
         if news:
             request.killed_at = now
         return news
+
+    def goes_on(self, request: Request) -> None:
+        """Forget that an operator wanted *request* ended: it could not be."""
+        request.killed_at = _NEVER
 
     def tasks_of(self, request: Request) -> list[asyncio.Task[object]]:
         """Return the tasks that *request* was opened in and that are not done."""

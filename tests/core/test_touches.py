@@ -22,7 +22,7 @@ OF_A_REQUEST = {
 # The guard's own, and the marks on its own wrappers.
 OUR_OWN = {
     *("self", "registry", "touch", "wrapper"),
-    *("background_streaming_task", "chunk_processor", "_async_streaming", "shut_down"),
+    *("chunk_processor", "_async_streaming", "shut_down"),
 }
 OTHERWISE = {
     ("grafting.py", "owner"): "the one place that does it",
