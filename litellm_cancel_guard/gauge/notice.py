@@ -15,7 +15,7 @@ from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import Call
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, is_cluster
 from litellm_cancel_guard.gauge.scripts import load
-from litellm_cancel_guard.gauge.sending import command_of, text_of
+from litellm_cancel_guard.gauge.sending import command_of, text_of, what_of
 from litellm_cancel_guard.lease import holders, records
 from litellm_cancel_guard.lease.counters import HOUR_SECONDS, KEPT_HOURS, Hour
 from litellm_cancel_guard.lease.holders import Holding
@@ -126,7 +126,7 @@ async def order(client: Any, key: str, slot: str, by: str, *, stands: float) -> 
     try:
         await ask(client, key, *command_of(ordering(key, slot, by, stands), by_sha=False))
     except Exception as exc:
-        raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc
+        raise GaugeUnavailableError(what_of(exc)) from exc
 
 
 def ordering(key: str, slot: str, by: str, stands: float) -> Call:
@@ -153,7 +153,7 @@ async def hours(client: Any, wanted: Callable[[str], bool], since: int) -> list[
                 numbers = {name: int(number) for name, number in said.items() if number.isdecimal()}
                 found.setdefault(int(hour), Counter()).update(numbers)
     except Exception as exc:
-        raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc
+        raise GaugeUnavailableError(what_of(exc)) from exc
     return [Hour(hour * HOUR_SECONDS, dict(found[hour])) for hour in sorted(found)]
 
 
@@ -185,7 +185,7 @@ async def records_by_prefix(client: Any, wanted: Callable[[str], bool]) -> list[
             if not beside and wanted(prefix) and (seen := await record_at(client, key)) is not None:
                 found.append((prefix, seen))
     except Exception as exc:
-        raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc
+        raise GaugeUnavailableError(what_of(exc)) from exc
     return found
 
 

@@ -12,6 +12,7 @@ from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.notice import all_records, holding_at, hours, order, record_at, records_by_prefix
 from litellm_cancel_guard.gauge.redis import RedisGauge
+from litellm_cancel_guard.gauge.sending import text_of, what_of
 from litellm_cancel_guard.lease import records, slotname
 from litellm_cancel_guard.lease.holders import Holding
 from litellm_cancel_guard.lease.keyname import key_of
@@ -161,7 +162,7 @@ class Survey:
         found: dict[tuple[str, str], bool] = {}
         try:
             async for raw in self._client.scan_iter(match="*{api_key:*}:*", count=1000):
-                match = _OURS.match(raw.decode() if isinstance(raw, bytes) else raw)
+                match = _OURS.match(text_of(raw))
                 if match is None or not self._is_ours(match["prefix"]):
                     continue
                 where = match["gauge"], match["prefix"]
@@ -169,7 +170,7 @@ class Survey:
                 counting = match["what"] != "max_parallel_requests" or await self._type(raw) == "string"
                 found[where] = found.get(where, False) or counting
         except Exception as exc:
-            raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc
+            raise GaugeUnavailableError(what_of(exc)) from exc
         return sorted(Place(gauge, prefix, counting) for (gauge, prefix), counting in found.items())
 
     async def workers(self) -> list[Seen]:
@@ -266,7 +267,7 @@ class Survey:
         try:
             return await answer
         except Exception as exc:
-            raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc
+            raise GaugeUnavailableError(what_of(exc)) from exc
 
     async def _type(self, key: Any) -> str:
         found = await self._client.type(key)

@@ -53,6 +53,11 @@ class Record:
     obeys: bool = False
 
     @property
+    def place(self) -> str:
+        """Where it runs, ``host:pid``."""
+        return f"{self.host}:{self.pid}"
+
+    @property
     def lives_for(self) -> int:
         """How long Redis keeps it, in milliseconds: a slot taken just before the next beat outlives it by nothing."""
         return int((self.lease_seconds + self.beat_seconds + 1) * 1000)

@@ -170,8 +170,7 @@ def refuse_running(count: Count, ids: list[str]) -> None:
 
 def place_of(slot: Slot) -> str:
     """Return ``host:pid`` of its worker, where that is known."""
-    record = slot.seen.record if slot.seen else None
-    return f"{record.host}:{record.pid}" if record else "unknown"
+    return slot.seen.record.place if slot.seen else "unknown"
 
 
 async def give_back(survey: Surveyed, count: Count, ids: list[str]) -> Released:

@@ -77,13 +77,17 @@ def opening_error(protocol: Protocol, failure: Failure) -> str:
     1.80 - 1.109, proxy/common_request_processing.py `create_response`: it looks for a first frame that starts with
     `data: ` and has an `error` with a numeric `code`, on every route.
     """
-    return _frame({"error": _google_error(failure) if protocol is Protocol.GENAI else _openai_error(failure)})
+    return _frame(_enveloped(protocol, failure))
 
 
 def plain_error(protocol: Protocol | None, failure: Failure) -> Json:
     """Return the body of an answer that is this failure; for a route of no protocol, in LiteLLM's own shape."""
     if protocol is Protocol.MESSAGES:
         return anthropic_body(failure)
+    return _enveloped(protocol, failure)
+
+
+def _enveloped(protocol: Protocol | None, failure: Failure) -> Json:
     return {"error": _google_error(failure) if protocol is Protocol.GENAI else _openai_error(failure)}
 
 

@@ -9,7 +9,7 @@ Text = TypeVar("Text", str, bytes)
 # Beyond so many chunks that a shape does not fit, none is looked for: tool calls have quotes in their text.
 _TRIES = 16
 # What is in a frame that may say an end or an error; in a text the quotes are escaped.
-_TELLING = (b'eason":"', b'eason": "', b'"error"')
+_TELLING = _REASON, _SPACED_REASON, _ERROR = b'eason":"', b'eason": "', b'"error"'
 
 
 class Shape(Generic[Text]):
@@ -91,9 +91,7 @@ def behind_usual(data: bytes, start: int) -> int:
 
 def are_usual(data: bytes) -> bool:
     """Tell the same of whole frames, written as OpenAI's own servers write them."""
-    return (
-        _are_frames(data) and data.find(b'eason":"') < 0 and data.find(b'eason": "') < 0 and data.find(b'"error"') < 0
-    )
+    return _are_frames(data) and data.find(_REASON) < 0 and data.find(_SPACED_REASON) < 0 and data.find(_ERROR) < 0
 
 
 def _are_frames(data: bytes) -> bool:

@@ -237,7 +237,7 @@ def _worker(slot: Slot) -> str:
 
 
 def _name(seen: Seen) -> str:
-    return f"{seen.record.host}:{seen.record.pid}"
+    return seen.record.place
 
 
 def _ago(seconds: float | None) -> str:

@@ -43,15 +43,15 @@ def why(call_id: str, target: Target, as_json: bool) -> None:
     in_the_way = [_in_the_way(slot, refusal.at, holding.holders.get(slot)) for slot in refusal.holders]
     if as_json:
         said = {name: value for name, value in asdict(refusal).items() if name != "holders"}
-        say_json({**said, "worker": _name(seen), "held_by": in_the_way})
+        say_json({**said, "worker": seen.record.place, "held_by": in_the_way})
     else:
         _say(refusal, seen, in_the_way)
 
 
 def _say(refusal: Refusal, seen: Seen, in_the_way: list[dict[str, Any]]) -> None:
     click.echo(
-        f"{refusal.call_id} was refused {time.time() - refusal.at:.0f} s ago by {_name(seen)}: key {refusal.key}… "
-        f"held {refusal.in_flight} of {refusal.limit}."
+        f"{refusal.call_id} was refused {time.time() - refusal.at:.0f} s ago by {seen.record.place}: "
+        f"key {refusal.key}… held {refusal.in_flight} of {refusal.limit}."
     )
     for one in in_the_way:
         known = ", ".join(f"{name.replace('_', ' ')} {told}" for name, told in one.items() if told and name != "slot")
@@ -67,7 +67,3 @@ def _in_the_way(slot: str, at: float, holder: Holder | None) -> dict[str, Any]:
         return {"slot": slot, **known}
     still = {"model": holder.model, "path": holder.path, "call_id": holder.call_id, "agent": holder.agent}
     return {"slot": slot, **known, "still_held": True, **still, **holder.detail}
-
-
-def _name(seen: Seen) -> str:
-    return f"{seen.record.host}:{seen.record.pid}"

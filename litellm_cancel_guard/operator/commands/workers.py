@@ -57,7 +57,7 @@ def _table(seen: Iterable[Seen]) -> Table:
         silent = "silent for " if one.silent else ""
         slots = "-" if record.slots is None else str(record.slots)
         table.add_row(
-            f"{record.host}:{record.pid}",
+            record.place,
             f"{silent}{one.silent_for:.0f} s" + ("" if silent else " ago"),
             str(record.guard),
             str(record.litellm),
