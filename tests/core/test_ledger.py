@@ -98,28 +98,16 @@ async def test_cancelling_a_release_anywhere_still_releases(ledger: Ledger, gaug
     assert (gauge.slots, gauge.releases) == (set(), 1)
 
 
+@pytest.mark.parametrize("seconds", [0, 0.2])
 async def test_a_refusal_waits_for_a_release_under_way_and_looks_once_more(
-    ledger: Ledger, gauge: ScriptedGauge
-) -> None:
-    first, second = opened(ledger), opened(ledger)
-    await ledger.admit(first, KEY, 1)
-    gauge.hold_release = asyncio.Event()
-    ledger.end_soon(first, Ending.TASK_ENDED)
-    asyncio.get_running_loop().call_soon(gauge.hold_release.set)
-
-    assert (await ledger.admit(second, KEY, 1)).admitted
-    assert gauge.most == 1
-
-
-async def test_a_refusal_waits_for_as_long_as_redis_takes_for_the_release_under_way(
-    ledger: Ledger, gauge: ScriptedGauge
+    ledger: Ledger, gauge: ScriptedGauge, seconds: float
 ) -> None:
     """A client alone with its key would be refused whenever a release takes longer than a moment: on a busy worker."""
     first, second = opened(ledger), opened(ledger)
     await ledger.admit(first, KEY, 1)
     gauge.hold_release = asyncio.Event()
     ledger.end_soon(first, Ending.TASK_ENDED)
-    asyncio.get_running_loop().call_later(0.2, gauge.hold_release.set)
+    asyncio.get_running_loop().call_later(seconds, gauge.hold_release.set)
 
     assert (await ledger.admit(second, KEY, 1)).admitted
     assert gauge.most == 1

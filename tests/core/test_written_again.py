@@ -151,23 +151,29 @@ async def test_whoever_follows_one_whose_lease_is_being_written_is_not_refused_f
     await beat
 
 
-async def test_an_outage_ends_when_the_slots_that_were_given_back_meanwhile_are_free(
-    ledger: Ledger, gauge: ScriptedGauge
-) -> None:
-    """Redis still has the slot of a request that is over: whoever asks there before it is free is refused for it."""
-    first, second, third = opened(ledger), opened(ledger), opened(ledger)
-    await ledger.admit(first, KEY, 1)
+async def giving_back(ledger: Ledger, gauge: ScriptedGauge) -> tuple[asyncio.Event, asyncio.Task[None]]:
+    """A beat that Redis answers again, and that waits, until the event is set, for one who ended meanwhile."""
+    over = opened(ledger)
+    await ledger.admit(over, KEY, 1)
     gauge.failing = AWAY
-    await ledger.end(first, Ending.COMPLETED)
+    await ledger.end(over, Ending.COMPLETED)
     gauge.failing, gauge.hold_release = None, asyncio.Event()
     beat, before = asyncio.create_task(ledger.renew()), gauge.releases
     while gauge.releases == before:  # noqa: ASYNC110 - the moment is inside the gauge
         await asyncio.sleep(0)
+    return gauge.hold_release, beat
+
+
+async def test_an_outage_ends_when_the_slots_that_were_given_back_meanwhile_are_free(
+    ledger: Ledger, gauge: ScriptedGauge
+) -> None:
+    """Redis still has the slot of a request that is over: whoever asks there before it is free is refused for it."""
+    (release, beat), second, third = await giving_back(ledger, gauge), opened(ledger), opened(ledger)
     assert ledger.outage.on
     assert (await ledger.admit(second, KEY, 1)).admitted
     await ledger.end(second, Ending.COMPLETED)
 
-    gauge.hold_release.set()
+    release.set()
     await beat
     assert not ledger.outage.on
     assert gauge.slots == set()
@@ -177,16 +183,9 @@ async def test_an_outage_ends_when_the_slots_that_were_given_back_meanwhile_are_
 async def test_an_outage_goes_on_if_redis_fails_again_while_slots_are_given_back(
     ledger: Ledger, gauge: ScriptedGauge
 ) -> None:
-    first = opened(ledger)
-    await ledger.admit(first, KEY, 1)
+    release, beat = await giving_back(ledger, gauge)
     gauge.failing = AWAY
-    await ledger.end(first, Ending.COMPLETED)
-    gauge.failing, gauge.hold_release = None, asyncio.Event()
-    beat, before = asyncio.create_task(ledger.renew()), gauge.releases
-    while gauge.releases == before:  # noqa: ASYNC110 - the moment is inside the gauge
-        await asyncio.sleep(0)
-    gauge.failing = AWAY
-    gauge.hold_release.set()
+    release.set()
     await beat
     assert ledger.outage.on
 

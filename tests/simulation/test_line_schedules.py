@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
 from litellm_cancel_guard.gauge.line import CLAIM_SECONDS
 from litellm_cancel_guard.ledger.line import LOOK_SECONDS
+from tests.simulation.schedules import (
+    by_seed,
+    have_loops_stand_still,
+    have_redis_away,
+    kill_two,
+    make_the_network_bad,
+    mend_the_network,
+)
 from tests.simulation.workers import KEY, SETTINGS, Simulation
 
 if TYPE_CHECKING:
@@ -28,19 +35,12 @@ def simulations(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[int], Iterator[Simulation]]:
     """Simulations of so many workers with a line, one for each seed of this batch."""
-    monkeypatch.setattr(logging.getLogger("LiteLLM Proxy"), "disabled", True)
+    seeds = range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES)
 
     def run(workers: int) -> Iterator[Simulation]:
-        for seed in range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES):
-            sim = Simulation(seed, monkeypatch, workers)
+        for sim in by_seed(seeds, monkeypatch, workers):
             sim.patience = PATIENCE
-            try:
-                yield sim
-            except BaseException as error:
-                error.args = (f"seed {seed}: {error}",)
-                raise
-            finally:
-                sim.world.close()
+            yield sim
 
     return run
 
@@ -79,8 +79,7 @@ def test_the_cap_holds_and_nobody_is_forgotten_whoever_is_killed(
 ) -> None:
     for sim in simulations(4):
         sim.clients(sim.world.now + 30, LIMIT)
-        for worker in sim.workers[:2]:
-            sim.world.after(sim.chance.uniform(1, 30), worker.kill)
+        kill_two(sim)
         settle(sim)
         assert (sim.most_flying <= LIMIT, sim.redis.most <= LIMIT) == (True, True)
 
@@ -100,20 +99,16 @@ def test_lost_messages_cost_a_look_and_no_slot(simulations: Callable[[int], Iter
 
 def test_nothing_is_lost_when_messages_of_any_kind_are(simulations: Callable[[int], Iterator[Simulation]]) -> None:
     for sim in simulations(3):
-        sim.network.lost = sim.chance.choice([10, 100, 300])
-        sim.network.latency = sim.chance.choice([0.001, 0.05, 0.3])
+        make_the_network_bad(sim)
         sim.clients(sim.world.now + 30, LIMIT)
-        sim.world.after(35, lambda s=sim: setattr(s.network, "lost", 0))  # type: ignore[misc]
-        sim.world.after(35, lambda s=sim: setattr(s.network, "latency", 0.002))  # type: ignore[misc]
+        mend_the_network(sim)
         settle(sim)
 
 
 def test_the_cap_holds_where_event_loops_stand_still(simulations: Callable[[int], Iterator[Simulation]]) -> None:
     for sim in simulations(3):
         sim.clients(sim.world.now + 30, LIMIT)
-        for worker in sim.workers:
-            seconds = sim.chance.uniform(0.1, 3 * CLAIM_SECONDS)
-            sim.world.after(sim.chance.uniform(1, 25), lambda w=worker, s=seconds: w.stand_still(s))  # type: ignore[misc]
+        have_loops_stand_still(sim, 3 * CLAIM_SECONDS, within=25)
         settle(sim)
         assert sim.redis.most <= LIMIT
 
@@ -123,9 +118,5 @@ def test_after_an_outage_of_any_kind_nobody_is_left_in_line(
 ) -> None:
     for sim in simulations(3):
         sim.clients(sim.world.now + 30, LIMIT)
-        begins = sim.world.now + sim.chance.uniform(2, 10)
-        ends = begins + sim.chance.choice([0.3, 2, 3 * LEASE])
-        sim.world.at(begins, lambda s=sim, e=ends: setattr(s.redis, "paused_until", e))  # type: ignore[misc]
-        if sim.chance.random() < 0.5:
-            sim.world.at(ends, sim.redis.flush)
+        have_redis_away(sim)
         settle(sim)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness.tables import part
+from tests.simulation.schedules import (
+    by_seed,
+    have_loops_stand_still,
+    have_redis_away,
+    kill_two,
+    make_the_network_bad,
+    mend_the_network,
+)
 from tests.simulation.workers import KEY, SETTINGS, Simulation
 
 if TYPE_CHECKING:
@@ -24,20 +32,8 @@ def simulations(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[int], Iterator[Simulation]]:
     """Simulations of so many workers, one for each seed of this batch."""
-    monkeypatch.setattr(logging.getLogger("LiteLLM Proxy"), "disabled", True)
-
-    def run(workers: int) -> Iterator[Simulation]:
-        for seed in range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES):
-            sim = Simulation(seed, monkeypatch, workers)
-            try:
-                yield sim
-            except BaseException as error:
-                error.args = (f"seed {seed}: {error}",)
-                raise
-            finally:
-                sim.world.close()
-
-    return run
+    seeds = range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES)
+    return partial(by_seed, seeds, monkeypatch)
 
 
 def settle(sim: Simulation, seconds: float = 30) -> None:
@@ -49,8 +45,7 @@ def settle(sim: Simulation, seconds: float = 30) -> None:
 def test_the_cap_holds_whoever_leaves_and_whoever_is_killed(simulations: Callable[[int], Iterator[Simulation]]) -> None:
     for sim in simulations(4):
         sim.clients(sim.world.now + 30, LIMIT)
-        for worker in sim.workers[:2]:
-            sim.world.after(sim.chance.uniform(1, 30), worker.kill)
+        kill_two(sim)
         settle(sim)
         assert (sim.most_flying <= LIMIT, sim.redis.most <= LIMIT) == (True, True)
         assert set(sim.redis.effective_releases.values()) <= {1}
@@ -69,9 +64,7 @@ def test_the_cap_holds_where_event_loops_stand_still(simulations: Callable[[int]
     """Requests that run on without their slot are said to be so, and are the only ones that the count misses."""
     for sim in simulations(3):
         sim.clients(sim.world.now + 40, LIMIT)
-        for worker in sim.workers:
-            seconds = sim.chance.uniform(0.1, 3 * LEASE)
-            sim.world.after(sim.chance.uniform(1, 30), lambda w=worker, s=seconds: w.stand_still(s))  # type: ignore[misc]
+        have_loops_stand_still(sim, 3 * LEASE, within=30)
         settle(sim, 60)
         assert sim.redis.most <= LIMIT
 
@@ -79,11 +72,9 @@ def test_the_cap_holds_where_event_loops_stand_still(simulations: Callable[[int]
 def test_nothing_is_lost_when_messages_are(simulations: Callable[[int], Iterator[Simulation]]) -> None:
     """An acquire that was repeated may arrive after the release, and take the slot again: it is given back again."""
     for sim in simulations(3):
-        sim.network.lost = sim.chance.choice([10, 100, 300])
-        sim.network.latency = sim.chance.choice([0.001, 0.05, 0.3])
+        make_the_network_bad(sim)
         sim.clients(sim.world.now + 30, LIMIT)
-        sim.world.after(35, lambda s=sim: setattr(s.network, "lost", 0))  # type: ignore[misc]
-        sim.world.after(35, lambda s=sim: setattr(s.network, "latency", 0.002))  # type: ignore[misc]
+        mend_the_network(sim)
         settle(sim, 60)
         assert all(sim.redis.takes[lease] >= given for lease, given in sim.redis.effective_releases.items())
 
@@ -93,11 +84,7 @@ def test_after_an_outage_of_any_kind_the_count_is_right_within_a_beat(
 ) -> None:
     for sim in simulations(3):
         sim.clients(sim.world.now + 60, LIMIT)
-        begins = sim.world.now + sim.chance.uniform(2, 10)
-        ends = begins + sim.chance.choice([0.3, 2, 3 * LEASE])
-        sim.world.at(begins, lambda s=sim, e=ends: setattr(s.redis, "paused_until", e))  # type: ignore[misc]
-        if sim.chance.random() < 0.5:
-            sim.world.at(ends, sim.redis.flush)
+        ends = have_redis_away(sim)
         sim.world.run_until(ends + SETTINGS.heartbeat_seconds + SETTINGS.redis_timeout + 0.5)
         asking = {lease for worker in sim.workers for lease in worker.ledger._renewals.asking}
         missing = sim.held() - asking - set(sim.redis.live(KEY))
