@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import nullcontext
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from litellm_cancel_guard.host.grafting import NotFoundError, has_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from litellm_cancel_guard.host.grafting import Touch
 
@@ -31,8 +29,19 @@ _READ, _RELEASED = "_get_reserved_tokens_from_kwargs", "_is_reservation_released
 _MARK_RELEASED = "_mark_reservation_released"
 _MARKS = (_READ, _RELEASED, _MARK_RELEASED)
 
-# One for each request, kept by the lock that LiteLLM has for its slot: what a request reserved takes no reference.
-_turns: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
+
+class _Turn:
+    """Whose turn it is to settle a request, of so many callbacks that have come."""
+
+    __slots__ = ("callbacks", "lock")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.callbacks = 0
+
+
+# By the identity of a request's book while somebody settles it: up to 1.110 it takes no weak reference.
+_turns: dict[int, _Turn] = {}
 
 
 def keeps_reservations(limiter: Any) -> bool:
@@ -68,7 +77,7 @@ def _one_at_a_time(reserved_now: Callable[[], Any], *, succeeds: bool) -> Callab
         book = reserved_now()
         if not any(getattr(book, name, 0) for name in _RESERVED):
             return await original(*args, **kwargs)
-        async with _turn(book):
+        async with _turn_for(book):
             if succeeds and book.reservation_released:
                 _forget(book)
             answer = await original(*args, **kwargs)
@@ -79,9 +88,17 @@ def _one_at_a_time(reserved_now: Callable[[], Any], *, succeeds: bool) -> Callab
     return settle
 
 
-def _turn(book: Any) -> AbstractAsyncContextManager[Any]:
-    lock = getattr(book, "parallel_slot_release_lock", None)
-    return nullcontext() if lock is None else _turns.setdefault(lock, asyncio.Lock())
+@asynccontextmanager
+async def _turn_for(book: Any) -> AsyncIterator[None]:
+    turn = _turns.setdefault(id(book), _Turn())
+    turn.callbacks += 1
+    try:
+        async with turn.lock:
+            yield
+    finally:
+        turn.callbacks -= 1
+        if not turn.callbacks:
+            del _turns[id(book)]
 
 
 def _is_about(book: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -99,16 +116,18 @@ def _forget(book: Any) -> None:
 
 
 def _by_marks(limiter: Any, touch: Touch) -> None:
-    """Where the book is kept in the request's metadata (1.86 - 1.94), have the success event read it and write it."""
+    """Where the book is kept in the request's metadata (1.86 - 1.94), have whoever reads it mark it, all in one step.
+
+    LiteLLM marks it when Redis has answered, and after a success not at all.
+    """
     released, mark = getattr(limiter, _RELEASED), getattr(limiter, _MARK_RELEASED)
 
-    def still_reserved(original: Any, *args: Any, **kwargs: Any) -> Any:
-        return 0 if released(*args, **kwargs) else original(*args, **kwargs)
+    def taken(original: Any, *args: Any, **kwargs: Any) -> Any:
+        if released(*args, **kwargs):
+            return 0
+        reserved = original(*args, **kwargs)
+        if reserved:
+            mark(kwargs.get("kwargs") or (args[0] if args else None))
+        return reserved
 
-    async def log_success(original: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = await original(*args, **kwargs)
-        mark(kwargs.get("kwargs") or (args[0] if args else None))
-        return answer
-
-    touch.replace(limiter, _READ, still_reserved)
-    touch.replace(limiter, _SUCCEEDED, log_success)
+    touch.replace(limiter, _READ, taken)
