@@ -45,12 +45,26 @@ class Difference:
     guarded: Any
     allowed: str | None = None
 
+    @property
+    def counts_tokens(self) -> bool:
+        return self.channel == "redis" and self.where.endswith(":tokens")
+
+    @property
+    def more(self) -> int:
+        """By how much more the guarded one has counted."""
+        return counted(self.guarded) - counted(self.bare)
+
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "case": str(self.case)}
 
     def __str__(self) -> str:
         place = f"{self.case} {self.channel} {self.where}".rstrip()
         return f"{place}\n    bare:    {_shown(self.bare)}\n    guarded: {_shown(self.guarded)}"
+
+
+def counted(entry: Any) -> int:
+    """What a counter in Redis says; 0 where there is none."""
+    return int(entry["value"]) if entry else 0
 
 
 def _shown(value: Any) -> str:
@@ -62,16 +76,24 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """What the two proxies did with one case."""
+    """What the two proxies did with one case.
+
+    Attributes:
+        more: by how much more tokens the guarded one has counted, in each scope that they have not counted alike.
+    """
 
     case: Case
     bare: Seen
     guarded: Seen
+    more: dict[str, int]
 
     @classmethod
-    def of(cls, case: Case | None, bare: Side, guarded: Side) -> Any:
+    def of(cls, case: Case | None, bare: Side, guarded: Side, found: list[Difference]) -> Any:
         """Nothing for what belongs to no case."""
-        return None if case is None else cls(case, bare.seen[case], guarded.seen[case])
+        if case is None:
+            return None
+        more = {one.where: one.more for one in found if one.case == case and one.counts_tokens}
+        return cls(case, bare.seen[case], guarded.seen[case], more)
 
 
 def differences(bare: Side, guarded: Side) -> list[Difference]:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tests.difference.compare import counted
 from tests.harness.provider.script import word
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _BROKEN_OFF, _SERVER_ERROR = 503, 500
 # Of a stream, and not of an answer that is an error.
 _FRAMING = {"cache-control", "content-length", "content-type", "transfer-encoding", "x-accel-buffering"}
 _DATA = re.compile(r"^data: (.*)$", re.MULTILINE)
+_COSTS = ("x-litellm-response-cost", "x-litellm-key-spend")
 # What LiteLLM counts of a chunk that came before a client was seen to have left.
 _CHUNK_TOKENS = 3
 
@@ -64,7 +66,7 @@ def last_event(difference: Difference, pair: Pair) -> bool:
     lost = any(word(index).strip() in bare for index in range(9))
     events = [json.loads(data) for data in _DATA.findall(guarded) if data != "[DONE]"]
     failed = bool(events) and all("error" in event or event.get("type") == "response.failed" for event in events)
-    return not lost and failed and _tells(guarded, pair)
+    return not lost and failed and (_tells(guarded, pair) or _repeats(bare, events))
 
 
 def told_as_failed(difference: Difference, pair: Pair) -> bool:
@@ -84,9 +86,9 @@ def told_as_failed(difference: Difference, pair: Pair) -> bool:
         return False
     billed = bare and any(event["event"] == "success" for event in bare)
     failed = guarded and guarded[-1]["event"] == "failure"
-    counted = [(event["total_tokens"], event["response_cost"]) for event in guarded]
-    same = counted == [(event["total_tokens"], event["response_cost"]) for event in bare]
-    nothing = not any(tokens for tokens, _ in counted)
+    usage = [(event["total_tokens"], event["response_cost"]) for event in guarded]
+    same = usage == [(event["total_tokens"], event["response_cost"]) for event in bare]
+    nothing = not any(tokens for tokens, _ in usage)
     answers = [
         [(event.get("prompt_tokens"), event.get("completion_tokens")) for event in events] for events in (bare, guarded)
     ]
@@ -96,7 +98,7 @@ def told_as_failed(difference: Difference, pair: Pair) -> bool:
 
 def not_billed(difference: Difference, pair: Pair) -> bool:
     """Bare LiteLLM took a failed stream for a whole one and counted its words; it counts none of those that failed."""
-    if not _counts_tokens(difference):
+    if not difference.counts_tokens:
         return False
     told = [
         [event for event in seen.told if event["event"] in ("success", "failure")] for seen in (pair.bare, pair.guarded)
@@ -104,20 +106,38 @@ def not_billed(difference: Difference, pair: Pair) -> bool:
     taken_for_whole = any(event["event"] == "success" for event in told[0])
     failed = any(event["event"] == "failure" for event in told[1])
     tokens = sum(event["total_tokens"] for event in told[0])
-    counted = _number(difference.bare) - _number(difference.guarded)
-    return bool(pair.case.act.fails) and taken_for_whole and failed and counted == tokens
+    return bool(pair.case.act.fails) and taken_for_whole and failed and -difference.more == tokens
 
 
 def refunded_twice(difference: Difference, pair: Pair) -> bool:
-    return _counts_tokens(difference) and _number(difference.bare) < 0 <= _number(difference.guarded)
+    return difference.counts_tokens and counted(difference.bare) < 0 <= counted(difference.guarded)
 
 
 def never_refunded(difference: Difference, pair: Pair) -> bool:
     """The guard reports the failure, and LiteLLM gives back what it had reserved; it has told nobody of any token."""
-    if not _counts_tokens(difference) or not pair.case.act.fails:
+    if not difference.counts_tokens or not pair.case.act.fails:
         return False
     nothing_told = not any(event.get("total_tokens") for seen in (pair.bare, pair.guarded) for event in seen.told)
-    return nothing_told and _number(difference.bare) > 0 == _number(difference.guarded)
+    return nothing_told and counted(difference.bare) > 0 == counted(difference.guarded)
+
+
+def reserved_twice(difference: Difference, pair: Pair) -> bool:
+    """Of a team's model as much more is counted as of the team, where that is judged by itself."""
+    of_the_team = pair.more.get("{team:team-ID}:tokens")
+    return (
+        difference.where.startswith("{model_per_team:") and difference.counts_tokens and difference.more == of_the_team
+    )
+
+
+def told_late(difference: Difference, pair: Pair) -> bool:
+    return pair.case.route.name == "pass_bedrock" and difference.where.startswith(_COSTS)
+
+
+def broken_off(difference: Difference, pair: Pair) -> bool:
+    """The same status, and an end where bare has none."""
+    (bare, cut), (guarded, whole) = difference.bare, difference.guarded
+    fails = pair.case.act.fails and pair.case.act.stream
+    return bool(fails) and bare == guarded and (cut, whole) == ("broken off", "whole")
 
 
 def one_chunk_more(difference: Difference, pair: Pair) -> bool:
@@ -127,10 +147,9 @@ def one_chunk_more(difference: Difference, pair: Pair) -> bool:
         sum(event.get("completion_tokens") or 0 for event in seen.told) for seen in (pair.bare, pair.guarded)
     )
     if difference.channel == "redis":
-        more = _number(difference.guarded) - _number(difference.bare)
-        return _counts_tokens(difference) and more == guarded - bare
-    counted = ("completion_tokens", "total_tokens", "response_cost")
-    rest = [_dropped(events, counted) for events in (difference.bare, difference.guarded)]
+        return difference.counts_tokens and difference.more == guarded - bare
+    usage = ("completion_tokens", "total_tokens", "response_cost")
+    rest = [_dropped(events, usage) for events in (difference.bare, difference.guarded)]
     return rest[0] == rest[1] and 0 < guarded - bare <= _CHUNK_TOKENS
 
 
@@ -166,6 +185,12 @@ def _tells(said: str, pair: Pair) -> bool:
     return f"scripted {status}" in said or any(words in said for words in CUT)
 
 
+def _repeats(bare: str, events: list[dict[str, Any]]) -> bool:
+    """Whether it is bare LiteLLM's own words, where the provider's never came to it."""
+    said = [error.get("message") for event in events if isinstance(error := event.get("error"), dict)]
+    return bool(said) and all(words and words in bare for words in said)
+
+
 def _error(body: str) -> dict[str, Any] | None:
     """The error that a whole body is."""
     try:
@@ -196,11 +221,3 @@ def _count(events: list[dict[str, Any]]) -> int:
 
 def _dropped(events: Iterable[str], names: tuple[str, ...]) -> list[dict[str, Any]]:
     return [{name: value for name, value in json.loads(event).items() if name not in names} for event in events]
-
-
-def _counts_tokens(difference: Difference) -> bool:
-    return difference.channel == "redis" and difference.where.endswith(":tokens")
-
-
-def _number(entry: Any) -> int:
-    return int(entry["value"]) if entry else 0

@@ -125,3 +125,40 @@ def test_litellm_may_count_of_a_failed_stream_what_came_without_its_prompt(count
     bare.seen[MID].told[-1] = success(6, prompt=3)
     guarded.seen[MID].told[-1] = {**success(counted), "event": "failure"}
     assert [(one.where, one.allowed) for one in judged(bare, guarded)] == [("log events", allowed)]
+
+
+def team_tokens(side: Side, team: int, model: int) -> None:
+    ident = next(iter(side.seen.values())).key.ident
+    for scope, value in ((f"team:team-{ident}", team), (f"model_per_team:team-{ident}:gpt", model)):
+        side.stored[f"{{{scope}}}:tokens"] = {"type": "string", "value": str(value), "lives": 3600}
+
+
+@pytest.mark.parametrize(("model", "allowed"), [(75, "reserved twice"), (74, None), (0, None)])
+def test_what_a_team_may_use_of_a_model_differs_by_as_much_as_what_it_may_use(model: int, allowed: str | None) -> None:
+    """LiteLLM reserves 72 twice of the one, and gives them back twice of both: the guard gives them back once."""
+    bare, guarded = side(0, WHOLE), side(1, WHOLE)
+    team_tokens(bare, team=-69, model=3)
+    team_tokens(guarded, team=3, model=model)
+    assert {one.where.split(":")[0][1:]: one.allowed for one in judged(bare, guarded)} == {
+        "team": "refunded twice",
+        "model_per_team": allowed,
+    }
+
+
+@pytest.mark.parametrize(("case", "allowed"), [(MID, "broken off"), (WHOLE, None), (LEFT, None)])
+def test_a_stream_that_fails_may_end_where_bare_litellm_breaks_it_off(case: Case, allowed: str | None) -> None:
+    bare, guarded = side(0, case), side(1, case)
+    bare.seen[case].end = "broken off"
+    assert [(one.channel, one.allowed) for one in judged(bare, guarded)] == [("status", allowed)]
+
+
+@pytest.mark.parametrize(("words", "allowed"), [("went wrong", "last event"), ("something else", None)])
+def test_the_error_may_say_in_litellms_words_what_the_provider_has_not_said(words: str, allowed: str | None) -> None:
+    def ends(seen: Seen, said: str) -> None:
+        event = {"error": {"message": said, "type": "server_error"}}
+        seen.body = seen.body.replace("data: [DONE]", f"data: {json.dumps(event)}")
+
+    bare, guarded = side(0, MID), side(1, MID)
+    ends(bare.seen[MID], "litellm.InternalServerError: InternalServerError: went wrong")
+    ends(guarded.seen[MID], words)
+    assert [(one.channel, one.allowed) for one in judged(bare, guarded)] == [("body", allowed)]
