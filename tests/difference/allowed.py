@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.difference import covers
-from tests.difference.compare import Difference, Pair, differences
+from tests.difference.compare import Difference, Pair, differences, team_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,8 +81,8 @@ ALLOWED = (
     Allowance(
         "reserved twice",
         ("redis",),
-        "LiteLLM (1.86 - 1.109) reserves twice of what a team may use of a model, and gives back once: both have that "
-        "much more than in other scopes, whatever they differ by there.",
+        "LiteLLM (1.86 - 1.109) reserves twice of what a team may use of a model, and gives back once in its log "
+        "events: both have as much more than of the team itself, or the guarded one has as much as of that.",
         covers.reserved_twice,
     ),
     Allowance(
@@ -135,8 +135,12 @@ ALLOWED = (
 
 def judged(bare: Side, guarded: Side) -> list[Difference]:
     """Every difference between two sides that have been played; of each that is allowed, the allowance's name."""
-    found = differences(bare, guarded)
-    return [replace(one, allowed=_allowance(one, Pair.of(one.case, bare, guarded, found))) for one in found]
+    teams = team_tokens(bare, guarded)
+
+    def allowance(found: Difference) -> str | None:
+        return _allowance(found, Pair.of(found.case, bare, guarded, teams.get(found.case, (0, 0))))
+
+    return [replace(found, allowed=allowance(found)) for found in differences(bare, guarded)]
 
 
 def never_used(found: Iterable[Difference]) -> list[str]:

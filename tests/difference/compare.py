@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Both sides write a key within a few seconds of each other, on a busy machine.
 _TTL_TOLERANCE = 30
 _WINDOW = ":window"
+_TEAM = "{team:team-ID}:tokens"
 # LiteLLM calls hooks in the request's task and log events in a worker of its own, behind it or before: which of them
 # are told first differs from one request to the next.
 SOURCES = {"hooks": ("pre_call", "success_hook", "failure_hook"), "log events": ("success", "failure")}
@@ -79,21 +80,18 @@ class Pair:
     """What the two proxies did with one case.
 
     Attributes:
-        more: by how much more tokens the guarded one has counted, in each scope that they have not counted alike.
+        team: the tokens that each has counted of the key's team.
     """
 
     case: Case
     bare: Seen
     guarded: Seen
-    more: dict[str, int]
+    team: tuple[int, int]
 
     @classmethod
-    def of(cls, case: Case | None, bare: Side, guarded: Side, found: list[Difference]) -> Any:
+    def of(cls, case: Case | None, bare: Side, guarded: Side, team: tuple[int, int]) -> Any:
         """Nothing for what belongs to no case."""
-        if case is None:
-            return None
-        more = {one.where: one.more for one in found if one.case == case and one.counts_tokens}
-        return cls(case, bare.seen[case], guarded.seen[case], more)
+        return None if case is None else cls(case, bare.seen[case], guarded.seen[case], team)
 
 
 def differences(bare: Side, guarded: Side) -> list[Difference]:
@@ -122,6 +120,13 @@ def _of_a_case(case: Case, bare: Seen, guarded: Seen) -> Iterator[Difference]:
             tuple(normal.event(event, seen.key) for event in seen.told if event["event"] in events) for seen in sides
         )
         yield from _unequal(case, "told", source, *told)
+
+
+def team_tokens(bare: Side, guarded: Side) -> dict[Case | None, tuple[int, int]]:
+    """What each has counted of the tokens of a team, by case."""
+    one, other = (_by_case(side) for side in (bare, guarded))
+    teams = {place for place in (*one, *other) if place[1] == _TEAM}
+    return {place[0]: (counted(one.get(place)), counted(other.get(place))) for place in teams}
 
 
 def _unequal(case: Case | None, channel: str, where: str, bare: Any, guarded: Any) -> Iterator[Difference]:

@@ -73,7 +73,8 @@ def told_as_failed(difference: Difference, pair: Pair) -> bool:
     """The same events with the same tokens and costs, but as those of a failure, with the provider's status.
 
     Of a failed stream LiteLLM counts nothing (1.80 - 1.83), or what came without its prompt (1.84 - 1.109,
-    litellm_core_utils/streaming_handler.py `_record_partial_usage_for_failure`).
+    litellm_core_utils/streaming_handler.py `_record_partial_usage_for_failure`). Where a fallback runs that bare does not
+    ask, each of the two has failed.
     """
     if not pair.case.act.provider_fails or not pair.case.act.stream:
         return False
@@ -92,6 +93,8 @@ def told_as_failed(difference: Difference, pair: Pair) -> bool:
     answers = [
         [(event.get("prompt_tokens"), event.get("completion_tokens")) for event in events] for events in (bare, guarded)
     ]
+    if pair.case.route.name == "fallback" and (pair.bare.asked, pair.guarded.asked) == (1, 2):
+        answers[0] *= len(guarded)
     without_prompt = answers[1] == [(0, words) for _, words in answers[0]]
     return bool(failed) and (same or nothing or without_prompt) and (bool(billed) or not bare or same)
 
@@ -122,11 +125,10 @@ def never_refunded(difference: Difference, pair: Pair) -> bool:
 
 
 def reserved_twice(difference: Difference, pair: Pair) -> bool:
-    """Of a team's model as much more is counted as of the team, where that is judged by itself."""
-    of_the_team = pair.more.get("{team:team-ID}:tokens")
-    return (
-        difference.where.startswith("{model_per_team:") and difference.counts_tokens and difference.more == of_the_team
-    )
+    """Of a team's model as much more is counted as of the team, where that is judged by itself, or as much."""
+    bare, guarded = pair.team
+    right = difference.more == guarded - bare or counted(difference.guarded) == guarded
+    return right and difference.counts_tokens and difference.where.startswith("{model_per_team:")
 
 
 def told_late(difference: Difference, pair: Pair) -> bool:
