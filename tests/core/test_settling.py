@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litellm_cancel_guard.host.limiter.reservations import settle_once
 from tests.terminal.loose import touch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RESERVED = 72
 
@@ -18,7 +22,7 @@ _stash: ContextVar[Any] = ContextVar("stash")
 
 
 def get_request_stash() -> Any:
-    """Where LiteLLM's limiter keeps a request's book from 1.95 on: beside the class."""
+    """Where LiteLLM's limiter keeps a request's book from 1.96 on: beside the class."""
     return _stash.get(None)
 
 
@@ -43,7 +47,7 @@ class Counter:
 
 
 class ByStash(Counter):
-    """1.95 - 1.110: looks whether another has given it back, waits for Redis, and says so then."""
+    """1.96 - 1.110: looks whether another has given it back, waits for Redis, and says so then."""
 
     async def async_post_call_failure_hook(self, _data: Any) -> None:
         book = get_request_stash()
@@ -58,10 +62,13 @@ class ByStash(Counter):
 
 
 class ByMarks(Counter):
-    """1.86 - 1.94: the same, in the request's metadata."""
+    """1.85 - 1.95: the same, in the request's metadata."""
+
+    def _stash_reservation_in_data(self, data: Any) -> None:
+        data["metadata"] = {"reserved": RESERVED}
 
     def _get_reserved_tokens_from_kwargs(self, kwargs: Any) -> int:
-        return int(kwargs["metadata"]["reserved"])
+        return int(kwargs["metadata"].get("reserved", 0))
 
     def _is_reservation_released(self, kwargs: Any) -> bool:
         return bool(kwargs["metadata"].get("released"))
@@ -90,27 +97,41 @@ def limiter(request: pytest.FixtureRequest) -> Any:
     return limiter
 
 
-@pytest.fixture(autouse=True)
-def data() -> dict[str, Any]:
+def reserved(limiter: Any) -> dict[str, Any]:
+    """What a request hands its callbacks, once the limiter has reserved for it."""
+    data: dict[str, Any] = {}
     _stash.set(Book())
-    return {"metadata": {"reserved": RESERVED}}
+    if isinstance(limiter, ByMarks):
+        limiter._stash_reservation_in_data(data=data)
+    return data
 
 
 @pytest.mark.parametrize("first", HOOKS)
 @pytest.mark.parametrize("second", HOOKS)
+@pytest.mark.parametrize("of_the_other", [lambda data: data, copy.deepcopy], ids=["the same data", "a copy of it"])
 async def test_of_two_callbacks_that_come_at_once_one_settles(
-    limiter: Any, data: dict[str, Any], first: str, second: str
+    limiter: Any, first: str, second: str, of_the_other: Callable[[Any], Any]
 ) -> None:
-    await asyncio.gather(getattr(limiter, first)(data), getattr(limiter, second)(data))
+    """On `/v1/messages` a log event and the failure hook share no metadata (1.88.6: 72 reserved, 8 used, -64)."""
+    data = reserved(limiter)
+    await asyncio.gather(getattr(limiter, first)(data), getattr(limiter, second)(of_the_other(data)))
     assert limiter.counted == 0
 
 
-@pytest.mark.parametrize("limiter", [ByStash], indirect=True)
-async def test_requests_that_end_at_once_are_settled_each_by_itself(limiter: Any, data: dict[str, Any]) -> None:
+async def test_requests_that_end_at_once_are_settled_each_by_itself(limiter: Any) -> None:
     async def one() -> None:
-        _stash.set(Book())
+        data = reserved(limiter)
         await asyncio.gather(*(getattr(limiter, hook)(data) for hook in HOOKS))
 
     limiter.counted = 10 * RESERVED
     await asyncio.gather(*(asyncio.create_task(one()) for _ in range(10)))
+    assert limiter.counted == 0
+
+
+@pytest.mark.parametrize("limiter", [ByMarks], indirect=True)
+async def test_what_a_guardrail_asks_a_model_settles_nothing(limiter: Any) -> None:
+    data = reserved(limiter)
+    await limiter.async_log_success_event({"metadata": {}})
+    assert limiter.counted == RESERVED
+    await limiter.async_log_success_event(data)
     assert limiter.counted == 0

@@ -2,8 +2,8 @@
 
 A stream that fails comes to two of them: its log event, and the failure hook, which LiteLLM calls on some routes and
 the guard on all. Each gives the reservation back: the failure event and the hook look whether the other has, wait for
-Redis, and say so only then (1.86 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
-a stream that failed in the middle, does not look at all (1.86 - 1.109). Given back twice, a key whose streams fail
+Redis, and say so only then (1.85 - 1.110); the success event, which `/v1/messages` and Gemini's native route send for
+a stream that failed in the middle, does not look at all (1.85 - 1.109). Given back twice, a key whose streams fail
 could use more than its `tpm_limit` (measured on 1.109.1: 72 reserved, 8 used, -64 counted).
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.grafting import NotFoundError, has_methods
@@ -28,6 +29,7 @@ _RESERVED = ("reserved_tokens", "itpm_reserved_tokens", "otpm_reserved_tokens")
 _READ, _RELEASED = "_get_reserved_tokens_from_kwargs", "_is_reservation_released"
 _MARK_RELEASED = "_mark_reservation_released"
 _MARKS = (_READ, _RELEASED, _MARK_RELEASED)
+_RESERVE = "_stash_reservation_in_data"
 
 
 class _Turn:
@@ -40,12 +42,23 @@ class _Turn:
         self.callbacks = 0
 
 
+class _Reserved:
+    """What one request has reserved, known to all that comes of it."""
+
+    __slots__ = ("settled",)
+
+    def __init__(self) -> None:
+        self.settled = False
+
+
+_reserved: ContextVar[_Reserved | None] = ContextVar("litellm_cancel_guard_reserved", default=None)
+
 # By the identity of a request's book while somebody settles it: up to 1.110 it takes no weak reference.
 _turns: dict[int, _Turn] = {}
 
 
 def keeps_reservations(limiter: Any) -> bool:
-    """Tell whether *limiter* keeps a book of what a request reserved; up to 1.83 it reserves nothing."""
+    """Tell whether *limiter* keeps a book of what a request reserved; up to 1.84 it reserves nothing."""
     return any(getattr(limiter, name, None) is not None for name in _MARKS) or _book_of(limiter) is not None
 
 
@@ -116,18 +129,28 @@ def _forget(book: Any) -> None:
 
 
 def _by_marks(limiter: Any, touch: Touch) -> None:
-    """Where the book is kept in the request's metadata (1.86 - 1.94), have whoever reads it mark it, all in one step.
+    """Where the book is kept in the request's metadata (1.85 - 1.95), have whoever reads it settle it, all in one step.
 
-    LiteLLM marks it when Redis has answered, and after a success not at all.
+    LiteLLM marks it when Redis has answered, after a success not at all, and on `/v1/messages` and for answers with
+    tools in a copy that the other callback does not see: the context is one and the same for both.
     """
     released, mark = getattr(limiter, _RELEASED), getattr(limiter, _MARK_RELEASED)
 
     def taken(original: Any, *args: Any, **kwargs: Any) -> Any:
-        if released(*args, **kwargs):
+        book = _reserved.get()
+        if released(*args, **kwargs) or (book is not None and book.settled):
             return 0
-        reserved = original(*args, **kwargs)
-        if reserved:
+        tokens = original(*args, **kwargs)
+        if tokens:
             mark(kwargs.get("kwargs") or (args[0] if args else None))
-        return reserved
+        if tokens and book is not None:
+            book.settled = True
+        return tokens
+
+    def reserve(original: Any, *args: Any, **kwargs: Any) -> Any:
+        _reserved.set(_Reserved())
+        return original(*args, **kwargs)
 
     touch.replace(limiter, _READ, taken)
+    if has_methods(limiter, _RESERVE):
+        touch.replace(limiter, _RESERVE, reserve)
