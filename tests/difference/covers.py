@@ -73,8 +73,8 @@ def told_as_failed(difference: Difference, pair: Pair) -> bool:
     """The same events with the same tokens and costs, but as those of a failure, with the provider's status.
 
     Of a failed stream LiteLLM counts nothing (1.80 - 1.83), or what came without its prompt (1.84 - 1.109,
-    litellm_core_utils/streaming_handler.py `_record_partial_usage_for_failure`). Where a fallback runs that bare does not
-    ask, each of the two has failed.
+    litellm_core_utils/streaming_handler.py `_record_partial_usage_for_failure`). Where a fallback runs that
+    bare does not ask, each of the two has failed.
     """
     if not pair.case.act.provider_fails or not pair.case.act.stream:
         return False
