@@ -111,6 +111,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> None:
         """Open a request for a key with a cap; its slot is acquired where LiteLLM's limiter decides."""
         try:
+            self._mounts.look()
             await self._worker.prepared(self)
             self._terminals.begin(str(call_type), getattr(user_api_key_dict, "request_route", None))
             if user_api_key_dict.max_parallel_requests is None:

@@ -9,7 +9,7 @@ from litellm_cancel_guard.host import mends
 from litellm_cancel_guard.host.background import follow
 from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.passthrough import close_abandoned_streams
-from litellm_cancel_guard.host.serving import forget_tasks, note_tasks
+from litellm_cancel_guard.host.serving import forget_tasks, is_noted, note_tasks
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.grafting import Board, Touch
     from litellm_cancel_guard.ledger.registry import Registry
+
+_NOTING = "tasks.noting"
 
 
 class Mounts:
@@ -35,24 +37,35 @@ class Mounts:
         self._mount_admin = mount_admin
         self._touches: list[Touch] = []
         self._administered = False
+        self._unbuilt: Any = None
 
     def put_in(self) -> None:
         """Be told of tasks, and add the admin routes, where this is a proxy; once."""
         app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
         if app is None or self._touches:
             return
-        self._step("tasks.noting", lambda touch: _note(app, touch))
+        self._step(_NOTING, lambda touch: self._note(app, touch))
         self._step("tasks.polled", self._follow)
         self._step("tasks.pass_through", close_abandoned_streams)
         self._step("admin.routes", lambda _: self._administer(app))
         mends.mend_entrance(self._board)
+
+    def look(self) -> None:
+        """See, at the first request of an application that was not built yet, whether it notes its requests."""
+        if self._unbuilt is None:
+            return
+        app, self._unbuilt = self._unbuilt, None
+        if is_noted(app):
+            self._board.note(_NOTING, State.IN_FORCE)
+        else:
+            self._board.note(_NOTING, State.STANDS_ASIDE, "the application was built in another way")
 
     def take_out(self) -> None:
         """Have LiteLLM's objects be what they were."""
         for touch in reversed(self._touches):
             touch.take_out()
             self._board.note(touch.graft.name, State.STANDS_ASIDE, "switched off by its settings")
-        self._touches = []
+        self._touches, self._unbuilt = [], None
         mends.take_out(self._board)
 
     def _step(self, name: str, put_in: Callable[[Touch], None]) -> None:
@@ -68,7 +81,8 @@ class Mounts:
             self._board.note(name, State.STANDS_ASIDE, type(fault).__name__)
         else:
             self._touches.append(touch)
-            self._board.note(name, State.IN_FORCE)
+            if self._unbuilt is None or name != _NOTING:
+                self._board.note(name, State.IN_FORCE)
 
     def _follow(self, touch: Touch) -> None:
         try:
@@ -82,7 +96,6 @@ class Mounts:
             self._administered = True
             self._mount_admin(app)
 
-
-def _note(app: Any, touch: Touch) -> None:
-    note_tasks(app)
-    touch.when_out(lambda: forget_tasks(app))
+    def _note(self, app: Any, touch: Touch) -> None:
+        self._unbuilt = None if note_tasks(app) else app
+        touch.when_out(lambda: forget_tasks(app))

@@ -173,8 +173,11 @@ class _Answer:
         return self._telling.send(message)
 
 
-def note_tasks(app: Any) -> None:
+def note_tasks(app: Any) -> bool:
     """Have *app*, a Starlette application, note what serves each request, once however often it is called.
+
+    Returns: whether it does from now on; one that has not been built yet may still be built in another way, see
+        `is_noted`.
 
     Raises:
         NotFoundError: what serves its requests is made, or kept, in another way: every request would fail of it.
@@ -185,12 +188,19 @@ def note_tasks(app: Any) -> None:
         if not callable(build) or inspect.iscoroutinefunction(build):
             raise NotFoundError("the application builds what serves its requests in another way")
         app.build_middleware_stack = lambda *args, **kwargs: Noted(build(*args, **kwargs))
-    elif not isinstance(stack, Noted):
+        return False
+    if not isinstance(stack, Noted):
         if not callable(stack):
             raise NotFoundError("what serves the application's requests can't be called")
         app.middleware_stack = noted = Noted(stack)
         if app.middleware_stack is not noted:
             raise NotFoundError("the application keeps what serves its requests elsewhere")
+    return True
+
+
+def is_noted(app: Any) -> bool:
+    """Tell of *app*, while it serves a request, whether that is noted."""
+    return _asked.get() is not None or isinstance(app.middleware_stack, Noted)
 
 
 def forget_tasks(app: Any) -> None:

@@ -62,6 +62,7 @@ async def play(stage: Stage, _mutant: Mutant, *, guarded: bool) -> dict[str, Any
     board, noted = Board(GRAFTS), list[bool]()
     stage.calls["noted"] = noted.append
     mounts = Mounts(board, Registry(), lambda _: None)
+    stage.calls["asked"] = mounts.look
     before = signal.getsignal(signal.SIGTERM)
     try:
         if "server" in stage.calls:
@@ -138,6 +139,11 @@ class _BuildsByProperty(_Builds):
         return super().build_middleware_stack
 
 
+class _BuildsByAnother(_Builds):
+    async def built(self) -> Any:
+        return super().build_middleware_stack()
+
+
 class _Kept(_Builds):
     """Has built it before anybody comes."""
 
@@ -183,6 +189,7 @@ _APPS: dict[tuple[str, str], type[Starlette]] = {
     (_BUILD, "async for sync"): _BuildsLater,
     (_BUILD, "an argument more"): _BuildsWithMore,
     (_BUILD, "a property"): _BuildsByProperty,
+    (_BUILD, "renamed"): _BuildsByAnother,
 }
 
 
@@ -190,6 +197,7 @@ def _serve(stage: Stage, made: type[Starlette]) -> None:
     from litellm.proxy import proxy_server
 
     async def home(_: Request) -> PlainTextResponse:
+        stage.calls["asked"]()
         stage.calls["noted"](serving._asked.get() is not None)
         return PlainTextResponse("home")
 
