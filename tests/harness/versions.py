@@ -110,6 +110,8 @@ _UNPUBLISHED = "pins companions (litellm-proxy-extras, litellm-enterprise, certi
 _COMPANIONS = ("litellm-proxy-extras<=0.4.110", "litellm-enterprise", "certifi>=2025")
 # From 1.110 `[proxy]` asks for a distribution that has no release; the proxy's code is in litellm's own wheel.
 _NO_PROXY_DISTRIBUTION = ("litellm-proxy; python_version < '3'",)
+_OLDER_FASTAPI = ("fastapi==0.136.3",)
+_FLAT_DEPENDANT = "imports fastapi.dependencies.utils.get_flat_dependant, gone since"
 
 VERSIONS = (
     Version("1.80.17"),
@@ -118,7 +120,7 @@ VERSIONS = (
     Version("1.90.7"),
     Version("1.93.2"),
     Version("1.94.3"),
-    Version("1.96.2", ("fastapi==0.136.3",), "imports fastapi.dependencies.utils.get_flat_dependant, gone since"),
+    Version("1.96.2", _OLDER_FASTAPI, _FLAT_DEPENDANT),
     Version("1.103.11", ("litellm-proxy-extras<=0.4.110", "certifi>=2025"), _UNPUBLISHED),
     Version("1.108.7"),
     Version("1.108.14", _COMPANIONS, _UNPUBLISHED),
@@ -127,6 +129,8 @@ VERSIONS = (
     Version("1.110.0", (*_COMPANIONS, *_NO_PROXY_DISTRIBUTION), _UNPUBLISHED),
     Version("1.110.2", (*_COMPANIONS, *_NO_PROXY_DISTRIBUTION), _UNPUBLISHED),
 )
+# Of those that are played once only (`python -m tests.latest`), what installs without telling what it lacks.
+_OTHERS = (Version("1.95.1", _OLDER_FASTAPI, _FLAT_DEPENDANT),)
 
 
 def installed() -> Version | None:
@@ -137,7 +141,7 @@ def installed() -> Version | None:
 
 def named(number: str) -> Version:
     """The version of that number; what one that is not listed needs is asked of its failing installation."""
-    return next((version for version in VERSIONS if version.number == number), Version(number))
+    return next((version for version in (*VERSIONS, *_OTHERS) if version.number == number), Version(number))
 
 
 def newest_on_the_index(within: str = "") -> str:
