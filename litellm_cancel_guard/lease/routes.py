@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NESTED_ROUTE = "call_mcp_tool"
 _OF_TOOLS = (NESTED_ROUTE, "list_mcp_tools")
 
-# No stream or success hook is called on these (1.80 - 1.109; images: 1.80): their slot comes back with the end of the
+# No stream or success hook is called on these (1.80 - 1.110; images: 1.80): their slot comes back with the end of the
 # request task, of a WebSocket that of its session.
 UNHOOKED_ROUTES = frozenset(
     {
@@ -22,6 +22,7 @@ UNHOOKED_ROUTES = frozenset(
         *("moderation", "aspeech", "transcription", "rerank", "image_generation", "alist_fine_tuning_jobs"),
         *("acreate_file", "afile_content", "afile_delete", "afile_list", "afile_retrieve"),
         *("acreate_realtime_client_secret", "acreate_realtime_transcription_session", "arealtime_calls"),
+        *("acreate_realtime_translation_client_secret", "arealtime_translation_calls"),
     }
 )
 
