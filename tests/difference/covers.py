@@ -126,9 +126,10 @@ def never_refunded(difference: Difference, pair: Pair) -> bool:
 
 def reserved_twice(difference: Difference, pair: Pair) -> bool:
     """Of a team's model as much more is counted as of the team, where that is judged by itself, or as much."""
+    if not (difference.counts_tokens and difference.where.startswith("{model_per_team:")):
+        return False
     bare, guarded = pair.team
-    right = difference.more == guarded - bare or counted(difference.guarded) == guarded
-    return right and difference.counts_tokens and difference.where.startswith("{model_per_team:")
+    return difference.more == guarded - bare or counted(difference.guarded) == guarded
 
 
 def told_late(difference: Difference, pair: Pair) -> bool:

@@ -162,3 +162,11 @@ def test_the_error_may_say_in_litellms_words_what_the_provider_has_not_said(word
     ends(bare.seen[MID], "litellm.InternalServerError: InternalServerError: went wrong")
     ends(guarded.seen[MID], words)
     assert [(one.channel, one.allowed) for one in judged(bare, guarded)] == [("body", allowed)]
+
+
+@pytest.mark.parametrize(("case", "allowed"), [(NAMED["chat-whole-cap"], "no window"), (WHOLE, None)])
+def test_the_window_in_which_older_litellms_count_slots_may_be_missing(case: Case, allowed: str | None) -> None:
+    bare, guarded = side(0, case), side(1, case)
+    window = f"{{api_key:{bare.seen[case].key.key.name}}}:window"
+    bare.stored[window] = {"type": "string", "value": "1796000000", "lives": 60}
+    assert [(one.where, one.allowed) for one in judged(bare, guarded)] == [("{api_key:KEY}:window", allowed)]
