@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from contextvars import ContextVar
+import uuid
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,9 @@ def limiter(request: pytest.FixtureRequest) -> Any:
     return limiter
 
 
-def reserved(limiter: Any) -> dict[str, Any]:
+def reserved(limiter: Any, call: str | None = None) -> dict[str, Any]:
     """What a request hands its callbacks, once the limiter has reserved for it."""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {"litellm_call_id": uuid.uuid4().hex if call is None else call}
     _stash.set(Book())
     if isinstance(limiter, ByMarks):
         limiter._stash_reservation_in_data(data=data)
@@ -134,4 +135,25 @@ async def test_what_a_guardrail_asks_a_model_settles_nothing(limiter: Any) -> No
     await limiter.async_log_success_event({"metadata": {}})
     assert limiter.counted == RESERVED
     await limiter.async_log_success_event(data)
+    assert limiter.counted == 0
+
+
+@pytest.mark.parametrize("limiter", [ByMarks], indirect=True)
+async def test_a_failure_that_is_logged_outside_of_the_requests_context_is_given_back_once(limiter: Any) -> None:
+    """A failed stream of /v1/responses is logged in a thread (1.88.6, /v1/messages to OpenAI: 72 reserved, -72)."""
+    data = reserved(limiter)
+    logs = limiter.async_log_failure_event(copy.deepcopy(data))
+    await Context().run(asyncio.get_running_loop().create_task, logs)
+    await limiter.async_post_call_failure_hook(data)
+    assert limiter.counted == 0
+
+
+@pytest.mark.parametrize("limiter", [ByMarks], indirect=True)
+async def test_an_id_that_two_requests_have_settles_neither_for_the_other(limiter: Any) -> None:
+    """A client may choose it."""
+    limiter.counted = 2 * RESERVED
+    made = [Context() for _ in range(2)]
+    datas = [context.run(reserved, limiter, "the client's own") for context in made]
+    for data in datas:
+        await Context().run(asyncio.get_running_loop().create_task, limiter.async_log_failure_event(data))
     assert limiter.counted == 0

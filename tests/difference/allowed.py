@@ -88,8 +88,8 @@ ALLOWED = (
     Allowance(
         "told late",
         ("headers",),
-        "Bare LiteLLM, too, has the cost of a pass-through answer in its headers only where its logging was faster "
-        "(1.98.1, 1.101.6: one key's answer had it, the other's not).",
+        "Bare LiteLLM, too, has the cost of a Bedrock pass-through or a native Gemini answer in its headers only where "
+        "its logging was faster (1.88.6, 1.98.1, 1.101.6: one key's answer had it, the other's not).",
         covers.told_late,
     ),
     Allowance(

@@ -133,7 +133,7 @@ def reserved_twice(difference: Difference, pair: Pair) -> bool:
 
 
 def told_late(difference: Difference, pair: Pair) -> bool:
-    return pair.case.route.name == "pass_bedrock" and difference.where.startswith(_COSTS)
+    return pair.case.route.name in ("pass_bedrock", "genai") and difference.where.startswith(_COSTS)
 
 
 def broken_off(difference: Difference, pair: Pair) -> bool:

@@ -14,6 +14,7 @@ import sys
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from litellm_cancel_guard.host.grafting import NotFoundError, has_methods
 
@@ -45,13 +46,16 @@ class _Turn:
 class _Reserved:
     """What one request has reserved, known to all that comes of it."""
 
-    __slots__ = ("settled",)
+    __slots__ = ("__weakref__", "settled")
 
     def __init__(self) -> None:
         self.settled = False
 
 
 _reserved: ContextVar[_Reserved | None] = ContextVar("litellm_cancel_guard_reserved", default=None)
+# By LiteLLM's id of the request, while its context lives: of /v1/responses it logs a failure in a thread without one
+# (1.85 - 1.95, responses/streaming_iterator.py).
+_reserved_by: WeakValueDictionary[str, _Reserved] = WeakValueDictionary()
 
 # By the identity of a request's book while somebody settles it: up to 1.110 it takes no weak reference.
 _turns: dict[int, _Turn] = {}
@@ -116,9 +120,8 @@ async def _turn_for(book: Any) -> AsyncIterator[None]:
 
 def _is_about(book: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Tell whether an event is the request's own: a call that a guardrail makes of a model has an id of its own."""
-    told = kwargs.get("kwargs") or (args[0] if args else None)
-    call = told.get("litellm_call_id") if isinstance(told, dict) else None
-    return call is None or book.owner_litellm_call_id in (None, call)
+    call = _call_of(kwargs.get("kwargs") or (args[0] if args else None))
+    return not call or book.owner_litellm_call_id in (None, call)
 
 
 def _forget(book: Any) -> None:
@@ -132,25 +135,38 @@ def _by_marks(limiter: Any, touch: Touch) -> None:
     """Where the book is kept in the request's metadata (1.85 - 1.95), have whoever reads it settle it, all in one step.
 
     LiteLLM marks it when Redis has answered, after a success not at all, and on `/v1/messages` and for answers with
-    tools in a copy that the other callback does not see: the context is one and the same for both.
+    tools in a copy that the other callback does not see: they have the context in common, or the request's id.
     """
     released, mark = getattr(limiter, _RELEASED), getattr(limiter, _MARK_RELEASED)
 
     def taken(original: Any, *args: Any, **kwargs: Any) -> Any:
-        book = _reserved.get()
+        told = kwargs.get("kwargs") or (args[0] if args else None)
+        book = _reserved.get() or _reserved_by.get(_call_of(told))
         if released(*args, **kwargs) or (book is not None and book.settled):
             return 0
         tokens = original(*args, **kwargs)
         if tokens:
-            mark(kwargs.get("kwargs") or (args[0] if args else None))
+            mark(told)
         if tokens and book is not None:
             book.settled = True
         return tokens
 
     def reserve(original: Any, *args: Any, **kwargs: Any) -> Any:
-        _reserved.set(_Reserved())
+        _note(_Reserved(), _call_of(kwargs.get("data") or (args[0] if args else None)))
         return original(*args, **kwargs)
 
     touch.replace(limiter, _READ, taken)
     if has_methods(limiter, _RESERVE):
         touch.replace(limiter, _RESERVE, reserve)
+
+
+def _note(book: _Reserved, call: str) -> None:
+    _reserved.set(book)
+    # A client may choose the id: where two have the same, it tells neither.
+    if _reserved_by.pop(call, None) is None and call:
+        _reserved_by[call] = book
+
+
+def _call_of(told: Any) -> str:
+    call = told.get("litellm_call_id") if isinstance(told, dict) else None
+    return call if isinstance(call, str) else ""
