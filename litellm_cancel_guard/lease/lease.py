@@ -19,6 +19,7 @@ class Ending(str, Enum):
     TASK_ENDED = "task_ended"
     LAPSED = "lapsed"
     KILLED = "killed"
+    DRAINED = "drained"
 
 
 @dataclass(frozen=True, slots=True)
