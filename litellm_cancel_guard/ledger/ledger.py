@@ -126,7 +126,8 @@ class Ledger:
                     break
             return admission
         finally:
-            request.waited = time.monotonic() - asked_at
+            if waiter.place:
+                request.has_waited(time.monotonic() - asked_at)
             self.line.quit(waiter)
             if watching is not None:
                 watching.cancel()

@@ -106,6 +106,7 @@ async def test_it_is_admitted_when_a_slot_comes_free(ledger: Ledger, late: LateG
 
     assert (await task).admitted
     assert second.lease is not None
+    assert (first.waited, second.waited > 0) == (0, True)
     await ledger.end(second, Ending.COMPLETED)
     await assert_at_rest(ledger, late)
 
