@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.lease.lease import Ending, Lease, Parting
+from litellm_cancel_guard.lease.lease import Ending, Lease, Parting, Turn
 from litellm_cancel_guard.ledger.observer import Observed, Observer, Observers
 from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.long_lines import LongLines
 from litellm_cancel_guard.operator.shut_out import ShutOut
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Protocol
@@ -338,6 +339,40 @@ class TestLeaks:
             registry.end(admitted(registry), Ending.CLIENT_LEFT)
         assert lines == 10
         assert "gave back 15 more such slots" in caplog.text
+
+
+class TestLongLines:
+    """One line for a key whose line is longer than half of what it may be."""
+
+    def told(self, gauges: list[str], waiting: list[int], most: int = 8, every: float = 0.0) -> int:
+        """How many lines there are when so many wait for each of *gauges*, one count after the other."""
+        now = [0.0]
+        lines = LongLines(lambda: now[0])
+        for count in waiting:
+            for gauge in gauges:
+                request = Request("acompletion")
+                request.gauge, request.limit, request.turn = gauge, 4, Turn(most)
+                lines.waits(request, count)
+            now[0] += every
+        return len(lines._told)
+
+    def test_it_names_the_key_as_its_hash_begins_how_many_wait_and_how_many_may(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.told([GAUGE], [5])
+        assert "key abababab is long: 5 requests wait for its 4 slots; once 8 do (max_waiting)" in caplog.text
+        assert (caplog.records[0].levelno, "ab" * 5 in caplog.text) == (logging.WARNING, False)
+
+    def test_half_of_it_is_not_long(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.told([GAUGE], [1, 2, 3, 4])
+        assert caplog.text == ""
+
+    def test_each_key_has_one_in_ten_minutes(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.told([GAUGE, "api_key:other"], [5] * 11, every=60.0)
+        assert len(caplog.records) == 4
+
+    def test_it_remembers_no_more_keys_than_ten_thousand(self) -> None:
+        assert self.told([f"api_key:{number}" for number in range(10_100)], [5]) == 10_000
 
 
 async def scraped(http: httpx.AsyncClient, proxy: Proxy) -> dict[str, float]:
