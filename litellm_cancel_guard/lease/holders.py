@@ -18,6 +18,8 @@ MOST_SLOTS = 500
 # Of more refusals the last are kept, each with so many of those who stood in its way.
 MOST_REFUSALS, MOST_IN_THE_WAY = 100, 32
 REFUSALS_KEPT_SECONDS = 900.0
+# Enough to tell the agents of a key apart.
+AGENT_DIGITS = 8
 # A client may choose its call id and its model's name.
 _LONGEST = 128
 
@@ -30,7 +32,7 @@ class Holder:
         model: as the client has named it.
         call_id: LiteLLM's, as in the header ``x-litellm-call-id``.
         path: as the client has asked.
-        agent: a hash of what a client calls the agent that asks, with a key that only its worker has; empty for none.
+        agent: a hash of what a client calls the agent that asks, with a key that only its proxy has; empty for none.
         quiet: seconds for which no byte of a stream had come from its provider, to a beat; None where there is none.
         detail: what `holders_detail` asks for, by its names.
     """
