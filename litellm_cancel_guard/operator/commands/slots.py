@@ -232,10 +232,10 @@ def _status_table(counts: list[Count]) -> Table:
 
 
 def _in_line(count: Count) -> str:
-    """Return how many wait, since when the one that is next, and for which agent."""
+    """Return how many wait, for how long the one that is next, and of which agent it is."""
     if not count.line.waiting:
         return "-"
-    since = "" if count.line.first_for is None else f", next {_ago(count.line.first_for)}"
+    since = "" if count.line.first_for is None else f", the first for {_seconds(count.line.first_for)}"
     turn = turn_of(count.line)
     return f"{count.line.waiting}{since}{'' if turn is None else f', agent {turn}'}"
 
