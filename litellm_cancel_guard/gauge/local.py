@@ -58,7 +58,12 @@ class LocalGauge:
         held, line, place = self._held.get(lease.gauge, set()), self._lines.get(lease.gauge, _Line()), ""
         if lease.turn is not None:
             line.limit = limit
-            if lease.id in line.waiting or len(line.waiting) < lease.turn.most:
+            if lease.id not in line.waiting and len(line.waiting) >= lease.turn.most:
+                # By a cap that was raised, there may be room for all who waited and this one.
+                self._hand(lease.gauge)
+                held = self._held.get(lease.gauge, held)
+            free = not line.waiting and len(held) + 1 <= limit
+            if lease.id in line.waiting or len(line.waiting) < lease.turn.most or free:
                 place = line.waiting.park(lease.id, lease.turn.of)
                 self._lines[lease.gauge] = line
             self._hand(lease.gauge, own=lease.id)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.lease.records import Record, Seen
 
 _NAME, _COUNTED = Keys().worker(""), Keys().counted("")
+# What else a worker has beside its record has the record's key in its own. A namespace may have braces, too.
+_BESIDE = (Keys().holding("").partition("{")[0], Keys().orders("").partition("{")[0])
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
@@ -179,8 +181,8 @@ async def records_by_prefix(client: Any, wanted: Callable[[str], bool]) -> list[
         async for raw in client.scan_iter(match=f"*{_NAME}*", count=1000):
             key = text_of(raw)
             prefix = key.partition(_NAME)[0]
-            # What else a worker has beside its record has the record's key in its own.
-            if "{" not in prefix and wanted(prefix) and (seen := await record_at(client, key)) is not None:
+            beside = any(name in prefix for name in _BESIDE)
+            if not beside and wanted(prefix) and (seen := await record_at(client, key)) is not None:
                 found.append((prefix, seen))
     except Exception as exc:
         raise GaugeUnavailableError(f"{type(exc).__name__}: {str(exc)[-200:]}") from exc

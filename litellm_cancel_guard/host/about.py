@@ -37,11 +37,16 @@ def about(data: Any, key: Any, wanted: Sequence[str]) -> About:
 
 def _detail(name: str, data: Any, key: Any) -> str:
     if name == "address":
-        return _address(data)
+        return _address(data, key)
     return next((told for attribute in _OF_A_KEY[name] if (told := shortened(getattr(key, attribute, None)))), "")
 
 
-def _address(data: Any) -> str:
-    """Return the address as LiteLLM has it: of the header, where ``use_x_forwarded_for`` says so (1.80 - 1.110)."""
+def _address(data: Any, key: Any) -> str:
+    """Return the address as LiteLLM has it: of the header, where ``use_x_forwarded_for`` says so (1.80 - 1.110).
+
+    LiteLLM notes it in one of the two dicts, beside its object of the key, and the other is the client's, which may
+    name any address (proxy/litellm_pre_call_utils.py `_get_metadata_variable_name`: by the route).
+    """
     told = (data.get(name) for name in ("metadata", "litellm_metadata"))
-    return next((shortened(one.get("requester_ip_address")) for one in told if isinstance(one, dict)), "")
+    own = (one for one in told if isinstance(one, dict) and type(one.get("user_api_key_auth")) is type(key))
+    return next((shortened(one.get("requester_ip_address")) for one in own), "")

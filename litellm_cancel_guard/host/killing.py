@@ -15,6 +15,7 @@ from litellm_cancel_guard.aio.completion import begin
 from litellm_cancel_guard.aio.inside import task_inside
 from litellm_cancel_guard.lease.keyname import shown
 from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.ledger.registry import NEVER
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import plain_error, whole_error
 from litellm_cancel_guard.terminal.failure import Failure
@@ -52,8 +53,12 @@ class Killing:
         self._registry = registry
         self._end_soon = end_soon
 
-    def kill(self, slot: str, by: str) -> bool:
-        """End the request that holds *slot*, as *by* has asked; return whether one holds it here."""
+    def kill(self, slot: str, by: str) -> bool | None:
+        """End the request that holds *slot*, as *by* has asked.
+
+        Returns:
+            Whether one holds it here; None where one does that can't be ended yet.
+        """
         request = self._registry.holder(slot)
         if request is None:
             return False
@@ -66,25 +71,30 @@ class Killing:
                 time.monotonic() - request.opened_at,
                 "".join(filter(str.isprintable, by))[:_LONGEST_NAME],
             )
-            self._end(request)
+            if not self._end(request):
+                request.killed_at = NEVER
+                return None
         return True
 
-    def _end(self, request: Request) -> None:
+    def _end(self, request: Request) -> bool:
         if request.closer is not None:
             task = None if request.stream is None else task_inside(request.stream())
             request.closer.stop(KILLED, task)
             if task is None:
                 # Its client reads slowly or not at all: it is told when it asks for more, and the slot does not wait.
                 begin(self._close, request, request.closer)
-            return
+            return True
         served = None if request.served is None else request.served.task()
         tasks = [served] if served is not None and not served.done() else self._registry.tasks_of(request)
+        if not tasks:
+            # LiteLLM works on behind an answer that its client polls for, and its provider has not begun one.
+            log.warning("cancel_guard: what serves that request is not known, and goes on")
+            return False
         if request.asked is not None:
             request.asked.end(request.route)
         for task in tasks:
             task.cancel()
-        if not tasks:
-            log.warning("cancel_guard: what serves that request is not known, and goes on; see `release`")
+        return True
 
     async def _close(self, request: Request, closer: Closer) -> None:
         await closer.close()

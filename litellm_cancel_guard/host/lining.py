@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.ledger.registry import Request
 
 _BLOCK = "cancel_guard"
-# Whoever may edit keys could otherwise fill the log.
-_MOST_COMPLAINTS = 100
+# Whoever may edit keys could otherwise fill the log, or this worker's memory with what was said.
+_MOST_COMPLAINTS, _MOST_LETTERS = 100, 300
 _said: set[str] = set()
 
 
@@ -34,7 +34,7 @@ def _of_key(metadata: Any) -> dict[str, Any]:
     try:
         return sound_line(block)
     except SettingsError as error:
-        if (text := str(error)) not in _said and len(_said) < _MOST_COMPLAINTS:
+        if (text := str(error)[:_MOST_LETTERS]) not in _said and len(_said) < _MOST_COMPLAINTS:
             _said.add(text)
             log.warning("cancel_guard: metadata of a key: %s. The settings hold for it", text)
         return {}

@@ -74,6 +74,9 @@ class Wire:
 
     async def left(self) -> bool:
         """Wait until the client is gone; cancelled, ask the server no more. False if it still has to say more."""
+        # A server with a queue (hypercorn) says so once, and never again to who asks when LiteLLM has heard it.
+        if self.served.gone_at is not None:
+            return True
         coming = self._coming
         if coming is None:
             coming = self._coming = asyncio.ensure_future(self._receive())

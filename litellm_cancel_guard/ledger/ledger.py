@@ -58,7 +58,7 @@ class Ledger:
         self.gauge = gauge
         self.settings = settings
         self.outage = Outage(settings.on_redis_error, gauge.node)
-        self.line = Line(gauge, self.outage)
+        self.line = Line(gauge, settings, self.outage)
         self._releases = Releases(registry, gauge, settings, self.outage)
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
         self._turnover = Turnover()
@@ -81,7 +81,8 @@ class Ledger:
             return Admission(admitted=True, in_flight=self.registry.held(gauge))
         try:
             ask = partial(self._acquire, request, limit=limit, follow_up=follow_up)
-            if request.turn is None:
+            # Under a cap of 0 no turn ever comes; and one request, asked again for a fallback, waits no longer in all.
+            if request.turn is None or limit < 1 or request.waited >= request.patience:
                 admission = await self._soon(request, gauge, ask)
             else:
                 admission = await self._in_turn(request, Lease.new(gauge, request.route, request.turn), ask)
@@ -113,6 +114,7 @@ class Ledger:
     async def _in_turn(self, request: Request, lease: Lease, ask: Ask) -> Admission:
         """Ask for a slot, and wait in line until there is one, the time is up, or nobody waits for it any more."""
         waiter, asked_at = self.line.join(lease), time.monotonic()
+        until = asked_at + request.patience - request.waited
         watching: Work[None] | None = None
         # As of one that is cancelled, and of all that is not said below.
         parting = Parting.LEFT
@@ -122,7 +124,7 @@ class Ledger:
                     self.registry.observer.waits(request, admission.waiting)
                 self.line.parked(waiter, admission.place)
                 watching = watching or begin(waiter.watch, request)
-                if not await waiter.awoken(asked_at + request.patience):
+                if not await waiter.awoken(until):
                     parting = Parting.TIMED_OUT
                     break
                 if waiter.gone:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard.aio.completion import Mark
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.lease import Parting
+from litellm_cancel_guard.ledger.outage import insisted
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.lease.lease import Admission, Lease
     from litellm_cancel_guard.ledger.outage import Outage
     from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.settings import Settings
 
 # How often those who wait are looked after, in seconds. A place in Redis outlives five such looks.
 LOOK_SECONDS = 1.0
@@ -68,8 +70,9 @@ def parting_of(request: Request, answer: Admission) -> Parting:
 class Line:
     """One per ledger. A waiter is known here before Redis is asked: he may be handed a slot before that is answered."""
 
-    def __init__(self, gauge: Gauge, outage: Outage) -> None:
+    def __init__(self, gauge: Gauge, settings: Settings, outage: Outage) -> None:
         self._gauge = gauge
+        self._settings = settings
         self._outage = outage
         self._waiters: dict[str, dict[str, Waiter]] = {}
         self._by_id: dict[str, Waiter] = {}
@@ -122,7 +125,9 @@ class Line:
         awoken = set(waiting)
         if waiting and not self._outage.of(gauge):
             try:
-                awoken = await self._gauge.look(gauge, list(waiting))
+                # One connection that was closed must not end the wait of all: in an outage each is answered without a
+                # count of the others' slots, and more would run than the cap allows.
+                awoken = await insisted(self._settings.redis_timeout, self._gauge.look, gauge, list(waiting))
             except GaugeUnavailableError as error:
                 self._outage.begin(gauge, error)
             except GaugeCorruptError:

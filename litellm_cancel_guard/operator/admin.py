@@ -47,8 +47,8 @@ class Surveying(Protocol):
     def attach_once(self, guard: Any) -> None:
         """Find LiteLLM's limiter and read the settings, unless that was done."""
 
-    def kill(self, slot: str, by: str) -> bool:
-        """End the request of *slot* as *by* asks; return whether it is held in this worker."""
+    def kill(self, slot: str, by: str) -> bool | None:
+        """End the request of *slot* as *by* asks; return whether this worker holds it; None: it can't be ended yet."""
 
 
 class Shown(BaseModel):

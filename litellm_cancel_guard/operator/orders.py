@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.lease.keyname import key_of
-from litellm_cancel_guard.operator.overview import AmbiguousError, NotHeldError, all_counts, place_of
+from litellm_cancel_guard.operator.overview import all_counts, id_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,34 +41,34 @@ async def find(survey: Surveyed, slot: str) -> tuple[Count, Slot]:
 
     Raises:
         NotHeldError: there is none such.
-        AmbiguousError: there is more than one.
+        AmbiguousError: it may be more than one; see `id_of`.
     """
-    held = [(count, one) for count in await all_counts(survey) for one in count.slots if one.id.startswith(slot)]
-    found = [pair for pair in held if pair[1].id == slot] or held
-    if len(found) > 1:
-        raise AmbiguousError(f"{len(found)} slots begin with {slot}: give more of it.")
-    if not found:
-        raise NotHeldError("No such slot is held.")
-    return found[0]
+    held = {one.id: (count, one) for count in await all_counts(survey) for one in count.slots}
+    return held[id_of(list(held), slot)]
 
 
-async def kill(survey: Surveyed, slot: str, by: str, here: Callable[[str, str], bool]) -> Ordered:
+async def kill(survey: Surveyed, slot: str, by: str, here: Callable[[str, str], bool | None]) -> Ordered:
     """Have the request of *slot*, an id or how it begins, ended by its worker, as *by* asks.
 
     Args:
         survey: where the slots are.
         slot: whose request.
         by: who asks, for the log of its worker; no key.
-        here: ends it in this process, and tells whether it was held here.
+        here: ends it in this process, and tells whether it was held here; None: it was, and can't be ended yet.
 
     Raises:
         NotHeldError: there is none such.
         AmbiguousError: there is more than one.
-        NotKillableError: its worker can't be told.
+        NotKillableError: its worker can't be told, or can't end it yet.
     """
     count, found = await find(survey, slot)
     name = key_of(count.place.gauge)
-    if here(found.id, by):
+    ended = here(found.id, by)
+    if ended is None:
+        raise NotKillableError(
+            "It can't be ended yet: its client polls for it, and its provider has not begun. Ask again."
+        )
+    if ended:
         return Ordered(name, found.id, place_of(found), 0.0)
     _demand_killable(found)
     return Ordered(name, found.id, place_of(found), await survey.order(count.place, found, by))

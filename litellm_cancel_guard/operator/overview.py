@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from litellm_cancel_guard.lease import slotname
 from litellm_cancel_guard.lease.holders import AGENT_DIGITS, Holding
 from litellm_cancel_guard.lease.keyname import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from litellm_cancel_guard.gauge.line import Waits
     from litellm_cancel_guard.gauge.survey import Count, Place, Slot
     from litellm_cancel_guard.lease.holders import Holder
@@ -122,15 +125,38 @@ def chosen(count: Count, slot: str | None) -> list[str]:
 
     Raises:
         NotHeldError: there is none such.
-        AmbiguousError: there is more than one.
+        AmbiguousError: it may be more than one; see `id_of`.
     """
     ids = [held.id for held in count.slots]
-    found = ids if slot is None else [slot] if slot in ids else [name for name in ids if name.startswith(slot)]
-    if slot is not None and len(found) > 1:
-        raise AmbiguousError(f"{len(found)} slots begin with {slot}: give more of it.")
+    if slot is not None:
+        return [id_of(ids, slot)]
+    if not ids:
+        raise NotHeldError("No such slot is held.")
+    return ids
+
+
+def id_of(ids: Sequence[str], slot: str) -> str:
+    """Return the one of *ids* that is or begins with *slot*.
+
+    Raises:
+        NotHeldError: there is none such.
+        AmbiguousError: there is more than one, or *slot* may mean another by the time that it is looked for.
+    """
+    found = [slot] if slot in ids else [name for name in ids if name.startswith(slot)]
     if not found:
         raise NotHeldError("No such slot is held.")
-    return found
+    if len(found) > 1:
+        raise AmbiguousError(f"{len(found)} slots begin with {slot}: give more of it.")
+    # All slots of a worker begin with its name: of a request that has ended meanwhile, the only one left is another's.
+    if slot != found[0] and len(slot) <= _length_of_worker(found[0]):
+        raise AmbiguousError(f"{slot!r} names no slot, but all of a worker: give more of it.")
+    return found[0]
+
+
+def _length_of_worker(slot: str) -> int:
+    """Return how many characters of a slot's id say nothing of the slot itself."""
+    said = slotname.read(slot)
+    return 0 if said is None else len(said.worker) + 1
 
 
 def refuse_running(count: Count, ids: list[str]) -> None:

@@ -68,7 +68,10 @@ class Pulling:
 
     def rest(self) -> AsyncIterator[Any] | None:
         """Return what is left as the stream itself has it; None where a silence ends it, or a pull is under way."""
-        return None if self._idle or self._pending is not None else self._chunks
+        if self._idle or self._pending is not None:
+            return None
+        # Read on by another `async for`, it is asked for its `__aiter__`, which a callback's own may not have.
+        return self._chunks if hasattr(type(self._chunks), "__aiter__") else None
 
     async def _watched(self) -> Any:
         if self._pending is not None:

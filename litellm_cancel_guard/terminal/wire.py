@@ -8,6 +8,7 @@ stream its first chunk and its last. What is kept does not grow with the stream.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from litellm_cancel_guard.terminal.ends import ENDS, failure_by
@@ -24,6 +25,8 @@ _CHOICES = 1024
 _BEGUN, _FRAME = "data:", b"data: {"
 _OBJECT = ("{", "[")
 _OTHER_FIELDS = (":", "id:", "retry:")
+# An end that is written so is not found among chunks that are not parsed: a whole answer would be taken for a cut one.
+_ODD_END = re.compile(r'(?:eason|done)"(?!: ?\S)')
 
 
 class Wire:
@@ -38,7 +41,7 @@ class Wire:
     """
 
     __slots__ = (
-        *("_asked", "_begun", "_event", "_held", "_lines", "_open", "_over", "_reads", "_silent", "_simple"),
+        *("_asked", "_begun", "_event", "_held", "_lines", "_odd", "_open", "_over", "_reads", "_silent", "_simple"),
         *("done", "failure", "lost", "reasons", "speaks", "told"),
     )
 
@@ -52,7 +55,7 @@ class Wire:
         self._begun: set[int] = set()
         self._event = ""
         self._held = ""
-        self._simple = False
+        self._simple = self._odd = False
         # A line of megabytes comes in hundreds of reads: bytes would be copied anew with each.
         self._open = bytearray()
         self._reads, self._lines = shape_of_bytes(), shape_of_lines()
@@ -89,8 +92,8 @@ class Wire:
         if self.done or (self._simple and self._lines.fits(line)):
             return
         self._take(line.strip().removeprefix("\ufeff"), line)
-        # One choice speaks, in a protocol that is read here, and all so far was read.
-        self._simple = self.speaks and self._asked == 1 and not self._held and not self._event
+        # One choice speaks, in a protocol that is read here and as it is usually written, and all so far was read.
+        self._simple = self.speaks and self._asked == 1 and not (self._held or self._event or self._odd)
 
     def _take(self, said: str, line: str) -> None:
         if said.startswith("data:"):
@@ -159,6 +162,7 @@ class Wire:
         if parsed is None:
             self._go_on(said)
             return
+        self._odd = self._odd or _ODD_END.search(said) is not None
         self._lose()
         if event == "error" and isinstance(parsed, dict) and not parsed.get("error"):
             parsed = {"error": parsed}

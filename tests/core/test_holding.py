@@ -51,9 +51,15 @@ def test_of_a_request_only_what_is_asked_for_is_kept_and_all_of_it_is_short_and_
     assert held_by(about(data, Key(), ())) == Holder("gpt", "c" * 128, "/v1/chat/completions")
     detailed = held_by(about(data, Key(), ("alias", "team", "user", "end_user", "address")))
     assert detailed.detail == {"alias": "ci", "team": "team-7", "end_user": "[31mred" + "x" * 120}
-    address = held_by(about({"litellm_metadata": {"requester_ip_address": "10.0.0.1"}}, Key(), ("address",)))
-    assert address.detail == {"address": "10.0.0.1"}
     assert held_by(about(None, None, ("alias", "address"))) == Holder()
+
+
+@pytest.mark.parametrize(("own", "clients"), [("metadata", "litellm_metadata"), ("litellm_metadata", "metadata")])
+def test_an_address_is_what_litellm_says_and_not_what_a_client_names(own: str, clients: str) -> None:
+    named = {"requester_ip_address": "6.6.6.6", "user_api_key_auth": {"token": "hash"}}
+    noted = {"requester_ip_address": "10.0.0.1", "user_api_key_auth": Key()}
+    assert held_by(about({own: noted, clients: named}, Key(), ("address",))).detail == {"address": "10.0.0.1"}
+    assert held_by(about({clients: named}, Key(), ("address",))).detail == {}
 
 
 def test_of_many_slots_some_are_told_and_the_rest_is_counted() -> None:
@@ -105,6 +111,12 @@ def test_refusals_are_kept_for_a_while_and_not_without_a_call_id(monkeypatch: py
 )
 def test_what_can_not_be_read_says_nothing(text: Any) -> None:
     assert holders.read(text) == Holding()
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_no_json_has_is_none(number: str) -> None:
+    """The admin routes would answer 500 for all slots of all keys."""
+    assert holders.read(f'{{"holders": {{"a": {{"quiet": {number}}}}}}}') == Holding({"a": Holder()})
 
 
 def test_what_a_newer_guard_says_more_is_left_out() -> None:

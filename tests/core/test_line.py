@@ -33,6 +33,8 @@ class LateGauge(LocalGauge):
         super().__init__()
         self.away = False
         self.deaf = False
+        self.looks = 0
+        self.lost_looks = 0
         self.hold_answers: asyncio.Event | None = None
 
     async def _turn(self) -> None:
@@ -54,6 +56,10 @@ class LateGauge(LocalGauge):
 
     async def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
         await self._turn()
+        self.looks += 1
+        if self.lost_looks:
+            self.lost_looks -= 1
+            raise GaugeUnavailableError("a connection was closed")
         return await super().look(gauge, ids)
 
     def hear(self, told: Callable[[str], object]) -> None:
@@ -286,6 +292,45 @@ async def test_without_a_turn_it_is_refused_as_ever_though_others_wait(ledger: L
     await ledger.end(first, Ending.COMPLETED)
     assert (await task).admitted
     await ledger.end(second, Ending.COMPLETED)
+    await assert_at_rest(ledger, late)
+
+
+async def test_a_connection_that_is_closed_during_a_look_answers_nobody_who_waits(
+    ledger: Ledger, late: LateGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for an outage, it would have each worker let as many pass as the cap says, whatever the others hold."""
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    other = Ledger(Registry(), late, Settings())
+    first, second = request(), request()
+    await other.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    looks = late.looks
+    late.lost_looks = 2
+    while late.looks < looks + 4 and not task.done():  # noqa: ASYNC110 - the event is a number of looks
+        await asyncio.sleep(0.01)
+
+    assert (ledger.outage.on, task.done()) == (False, False)
+    await other.end(first, Ending.COMPLETED)
+    assert (await asyncio.wait_for(task, 5)).admitted
+    await ledger.end(second, Ending.COMPLETED)
+    await quiet(other)
+    await assert_at_rest(ledger, late)
+
+
+async def test_one_that_is_asked_again_for_a_fallback_waits_no_longer_in_all(ledger: Ledger, late: LateGauge) -> None:
+    first, second = request(), request(patience=0.05)
+    await ledger.admit(first, KEY, 1)
+    assert not (await ledger.admit(second, KEY, 1)).admitted
+    waited = second.waited
+
+    assert not (await asyncio.wait_for(ledger.admit(second, KEY, 1), 5)).admitted
+    assert (second.waited, late._lines, ledger.line.waiting(KEY)) == (waited, {}, [])
+    await ledger.end(first, Ending.COMPLETED)
+    await assert_at_rest(ledger, late)
+
+
+async def test_under_a_cap_of_nought_nobody_waits_for_a_turn_that_never_comes(ledger: Ledger, late: LateGauge) -> None:
+    assert not (await asyncio.wait_for(ledger.admit(request(), KEY, 0), 5)).admitted
     await assert_at_rest(ledger, late)
 
 

@@ -224,6 +224,15 @@ async def test_what_is_no_goodbye_is_kept_for_who_reads_next(wire: Wire, server:
     assert [(await wire.receive())["body"] for _ in range(2)] == [b"0", b"1"]
 
 
+async def test_who_looks_when_the_goodbye_was_read_by_another_is_told_though_it_is_said_once(
+    wire: Wire, server: Server
+) -> None:
+    server.said.put_nowait({"type": "http.disconnect"})
+    await wire.receive()
+
+    assert await asyncio.wait_for(wire.left(), 1)
+
+
 async def test_who_looks_no_more_takes_no_message_along(wire: Wire, server: Server) -> None:
     gone = asyncio.ensure_future(wire.left())
     await turns()

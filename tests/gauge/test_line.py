@@ -100,6 +100,23 @@ async def test_no_more_wait_than_may(gauge: Gauge) -> None:
     assert (await gauge.acquire(waiter("e", most=0), 1)).place == ""
 
 
+async def test_who_finds_the_line_full_and_room_for_all_in_it_is_admitted_with_them(gauge: Gauge) -> None:
+    await fill(gauge, "a")
+    [first] = await park(gauge, waiter("b", most=1))
+
+    assert (await gauge.acquire(waiter("c", most=1), 3)).admitted
+    assert await gauge.look(GAUGE, [first.id]) == {first.id}
+    assert await gauge.count(GAUGE) == 3
+
+
+async def test_who_finds_the_line_full_and_room_for_those_in_it_waits_in_their_place(gauge: Gauge) -> None:
+    await fill(gauge, "a")
+    [first] = await park(gauge, waiter("b", most=1))
+    [second] = await park(gauge, waiter("c", most=1), limit=2)
+
+    assert await gauge.look(GAUGE, [first.id, second.id]) == {first.id}
+
+
 async def test_where_nobody_may_wait_nothing_is_kept(gauge: Gauge) -> None:
     [holder] = await fill(gauge, "a")
     assert (await gauge.acquire(waiter("b", most=0), 1)).place == ""
@@ -244,6 +261,19 @@ async def test_waiters_of_a_dead_worker_vanish(store: Store, layout: str) -> Non
     assert await gauge.look(GAUGE, [alive.id]) == {alive.id}
 
 
+async def test_none_of_a_dead_workers_hundreds_of_waiters_is_handed_a_slot(store: Store, layout: str) -> None:
+    """One script drops some of them; to each of the others the slot would be lost for as long as a claim lasts."""
+    gauge = store.gauge(layout)
+    [holder] = await fill(gauge, "a")
+    dead = await park(gauge, *(waiter(f"dead{n}", most=999) for n in range(200)))
+    [alive] = await park(gauge, waiter("b", TWO, most=999))
+    for lease in dead:
+        await store.witness.zincrby(WAITS, -5, lease.id)
+    await gauge.release(holder)
+
+    assert [name for name, _ in await gauge.slots(GAUGE)] == [alive.id]
+
+
 async def test_a_look_hands_over_what_came_free_without_the_line(store: Store, layout: str) -> None:
     gauge = store.gauge(layout)
     plain = Lease(GAUGE, "without a line")
@@ -282,3 +312,4 @@ async def test_a_key_of_another_type_is_named_and_nothing_is_taken(real: Store, 
     with pytest.raises(GaugeCorruptError, match=key.replace("{", r"\{").replace("}", r"\}")):
         await gauge.acquire(waiter("b"), 1)
     assert await gauge.count(GAUGE) == 1
+    assert await real.eternal_keys() == []

@@ -29,7 +29,7 @@ def named(prefix: str) -> Callable[[str], str]:
     return (lambda key: f"{prefix}{key}") if prefix else raw
 
 
-@pytest.fixture(params=["", "prod:"], ids=["no namespace", "a namespace"])
+@pytest.fixture(params=["", "prod:", "{prod}:"], ids=["no namespace", "a namespace", "a namespace with a hash tag"])
 def prefix(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

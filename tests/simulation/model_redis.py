@@ -77,8 +77,11 @@ class ModelRedis:
             return self.acquire(lease, 2**31)
         line.limit = limit
         self.drop_lapsed(line)
-        place = ""
-        if lease.id in line.waiting or turn.place or len(line.waiting) < turn.most:
+        place, known = "", lease.id in line.waiting or turn.place
+        if not known and len(line.waiting) >= turn.most:
+            self.hand(line, lease.gauge)
+        free = not line.waiting and len(self.live(lease.gauge)) < limit
+        if known or len(line.waiting) < turn.most or free:
             place = line.waiting.park(lease.id, turn.of, turn.place)
             line.homes[lease.id] = lease, home
             line.lapses[lease.id] = self.world.now + PLACE_SECONDS

@@ -43,7 +43,8 @@ async def read(*said: Any) -> list[Any]:
         for line in said:
             yield line if isinstance(line, str) else f"data: {json.dumps(line)}"
 
-    holder = Wrapper(custom_llm_provider="gemini")
+    # LiteLLM gives every chunk of Gemini's a finish_reason of `stop`.
+    holder = Wrapper(custom_llm_provider="gemini", received_finish_reason="stop")
     stream = Iterator(streaming_response=lines(), sync_stream=False, logging_obj=MagicMock(optional_params={}))
     source = watched(stream, holder, tell_truncation=True)
     return [chunk async for chunk in source if chunk is not None]

@@ -168,3 +168,23 @@ async def test_behind_its_first_content_a_chat_stream_is_read_without_a_layer_of
     watched = Reader(Protocol.CHAT, idle_timeout=5.0)
     assert await watched.read(Provider(*passed)) == passed
     assert watched.outcome.rest is None
+
+
+async def test_what_can_only_be_read_on_is_read_to_its_end() -> None:
+    """A callback's stream whose iterator has a `__anext__` alone: LiteLLM reads it, and so does the guard."""
+    chunks = whole(Protocol.CHAT)
+
+    class Left:
+        def __init__(self) -> None:
+            self._provider = Provider(*chunks).__aiter__()
+
+        async def __anext__(self) -> Any:
+            return await self._provider.__anext__()
+
+    class Stream:
+        def __aiter__(self) -> Any:
+            return Left()
+
+    reader = Reader(Protocol.CHAT)
+    assert await reader.read(Stream()) == chunks
+    assert (reader.log[-1], reader.told) == (Ending.COMPLETED, [])

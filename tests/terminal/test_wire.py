@@ -100,6 +100,22 @@ def test_an_end_is_seen_behind_any_number_of_chunks_that_are_alike(padded: bool)
         assert wire.verdict(tell_truncation=True) is not None
 
 
+@pytest.mark.parametrize("colon", [" : ", " :", ":  ", ":\t"])
+def test_an_end_is_seen_however_its_server_writes_a_colon(colon: str) -> None:
+    def written(data: bytes) -> bytes:
+        return data.replace(b'"finish_reason": ', b'"finish_reason"' + colon.encode())
+
+    words = [written(said(f"word{number}")) for number in range(3)]
+    for told, whole in (("stop", True), ("abort", False)):
+        body = [*words, written(ended(told)), DONE]
+        assert (judged(body) is None) == whole
+        assert (judged([b"".join(body)]) is None) == whole
+        wire = Wire()
+        for read in body:
+            wire.line(read.decode().strip())
+        assert (wire.verdict(tell_truncation=True) is None) == whole
+
+
 def test_what_is_kept_does_not_grow_with_the_stream() -> None:
     wire = Wire()
     for _ in range(1000):

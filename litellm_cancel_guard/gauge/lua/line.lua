@@ -15,7 +15,7 @@
 -- a worker without the line gives it back; then a look by a worker that has waiters hands it over.
 -- Who is handed a slot holds it for one claim. Not claimed, it lapses; and who comes late has his old place again.
 local places, line, ring, waits = KEYS[#KEYS - 3], KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
-local MOST_AT_ONCE = 64
+local MOST_AT_ONCE, MOST_PASSED = 64, 512
 
 local function first_of(class)
   return redis.call('ZRANGEBYLEX', line, '[' .. class .. ':', '(' .. class .. ';', 'LIMIT', 0, 1)[1]
@@ -61,7 +61,7 @@ local function park(id, class, place, keep)
   return place
 end
 
--- The next in line leaves it; nil where nobody waits.
+-- The next in line leaves it: his id, nil where nobody waits, and whether his worker looks after him no more.
 local function next_waiter()
   while true do
     local class = redis.call('ZRANGE', ring, 0, 0)[1]
@@ -73,8 +73,9 @@ local function next_waiter()
       redis.call('ZADD', ring, last_turn() + 1, class)
       local id = string.sub(first, 36)
       redis.call('ZREM', line, first) -- also where the hash knows nothing of it
+      local lapses = tonumber(redis.call('ZSCORE', waits, id) or now + 1)
       leave(id)
-      return id
+      return id, lapses <= now
     end
   end
 end
@@ -90,12 +91,15 @@ end
 
 -- Hand what is free to those who are next, and tell their workers, each on a channel of its own; not `own`, who asks.
 local function hand(claim, channel, own)
-  local limit, handed = tonumber(redis.call('HGET', places, 'limit') or 0), 0
-  while handed < MOST_AT_ONCE and room(limit) do
-    local id = next_waiter()
+  local limit, handed, passed = tonumber(redis.call('HGET', places, 'limit') or 0), 0, 0
+  while handed < MOST_AT_ONCE and passed < MOST_PASSED and room(limit) do
+    local id, is_dead = next_waiter()
     if not id then break end
+    -- Of a killed worker's hundreds, a script drops a few, and each of the others would keep the slot for a claim.
     -- One whose acquire was asked for twice may hold a slot by now: his lease must not become a claim.
-    if not redis.call('ZSCORE', slots, id) then
+    if is_dead or redis.call('ZSCORE', slots, id) then
+      passed = passed + 1
+    else
       take(id, claim)
       handed = handed + 1
       -- A user who may publish nothing has his waiters look for themselves.

@@ -28,11 +28,19 @@ if not redis.call('ZSCORE', slots, id) then
     return { 1, finish(), lapsed }
   end
   local at = redis.call('HGET', places, id)
+  -- Of another type, either would fail this script when it has written the other two, which then lived for ever.
+  redis.call('ZCARD', line)
+  redis.call('ZCARD', ring)
   redis.call('HSET', places, 'limit', ARGV[3])
   if not at and ARGV[7] == '' and waiting >= tonumber(ARGV[5]) then
     keep_keys() -- Redis may have dropped this one of the four for want of memory, and it was made anew
     hand(tonumber(ARGV[8]), ARGV[10], id)
-    return { 0, finish(), lapsed, redis.call('ZRANGE', slots, 0, 63) }
+    -- What came free without a release, or by a cap that was raised, may be enough for all who waited and this one.
+    waiting = redis.call('ZCARD', waits)
+    if waiting >= tonumber(ARGV[5]) and not (waiting == 0 and room(limit)) then
+      return { 0, finish(), lapsed, redis.call('ZRANGE', slots, 0, 63) }
+    end
+    redis.call('HSET', places, 'limit', ARGV[3])
   end
   local class, place = ARGV[6], ARGV[7]
   if at then class, place = string.sub(at, 1, 16), string.sub(at, 18) end

@@ -85,8 +85,13 @@ def _mend_parser(iterator: Any, touch: Touch) -> None:
     touch.replace(iterator, "chunk_parser", chunk_parser, _says_more)
 
 
-def _says_more(_parser: Any, chunk: Any, *_: Any, **__: Any) -> bool:
-    """Tell whether *chunk* is more than the next words of an answer."""
+def _says_more(parser: Any, chunk: Any, *_: Any, **__: Any) -> bool:
+    """Tell whether *chunk* is the first of its stream, or more than the next words of an answer.
+
+    Without the first, nobody would note that the answer has not ended, and LiteLLM's `stop` would be believed.
+    """
+    if not hasattr(parser, "guard_finished"):
+        return True
     return not isinstance(chunk, dict) or "candidates" not in chunk or _says_the_end(chunk)
 
 
