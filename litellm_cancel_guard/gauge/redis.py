@@ -181,9 +181,19 @@ class RedisGauge:
             GaugeUnavailableError: Redis could not be asked.
             GaugeCorruptError: the key holds another type.
         """
-        found = await self._runner.run(lambda layout: layout.listing(gauge))
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [(text_of(name), milliseconds / 1000) for name, milliseconds in pairs]
+        return _slots_in(await self._runner.run(lambda layout: layout.listing(gauge)))
+
+    async def listed(self, gauge: str, *, lined: bool) -> tuple[list[tuple[str, float]], line.Waits]:
+        """Return the same, and who waits for one, all of one moment; nobody where it is not *lined*.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+            GaugeCorruptError: a key of them holds another type.
+        """
+        if not lined:
+            return await self.slots(gauge), line.NOBODY
+        found, waiting, *first = await self._runner.run(partial(line.listing, gauge=gauge))
+        return _slots_in(found), line.Waits(waiting, *map(text_of, first))
 
     async def forget(self, gauge: str) -> None:
         """Delete all keys of *gauge*, whatever is held: a made-up one, to be left without a trace.
@@ -245,3 +255,8 @@ class RedisGauge:
 
     def _holding(self, layout: Layout, wanted: Wanted) -> Call:
         return layout.acquire(*wanted, self._lease_seconds)
+
+
+def _slots_in(found: Any) -> list[tuple[str, float]]:
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [(text_of(name), milliseconds / 1000) for name, milliseconds in pairs]

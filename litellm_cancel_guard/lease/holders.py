@@ -19,6 +19,8 @@ MOST_SLOTS = 500
 # Of more refusals the last are kept, each with so many of those who stood in its way.
 MOST_REFUSALS, MOST_IN_THE_WAY = 100, 32
 REFUSALS_KEPT_SECONDS = 900.0
+# Enough to tell the agents of a key apart.
+AGENT_DIGITS = 8
 # A client may choose its call id and its model's name.
 _LONGEST = 128
 

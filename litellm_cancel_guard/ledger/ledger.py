@@ -16,9 +16,9 @@ from litellm_cancel_guard.aio.completion import Mark, begin, begin_now, reached
 from litellm_cancel_guard.aio.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.keyname import without_key
-from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease
+from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease, Parting
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
-from litellm_cancel_guard.ledger.line import Line
+from litellm_cancel_guard.ledger.line import Line, parting_of
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
 from litellm_cancel_guard.ledger.renewals import Renewals
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.aio.completion import Work
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.lease.lease import FollowUp
+    from litellm_cancel_guard.ledger.line import Waiter
     from litellm_cancel_guard.ledger.registry import Registry, Request
     from litellm_cancel_guard.settings import Settings
 
@@ -115,26 +116,42 @@ class Ledger:
         waiter, asked_at = self.line.join(lease), time.monotonic()
         until = asked_at + request.patience - request.waited
         watching: Work[None] | None = None
+        # As of one that is cancelled, and of all that is not said below.
+        parting = Parting.LEFT
         try:
             while (admission := await ask(waiter.lease)).place:
+                if not waiter.place:
+                    self.registry.observer.waits(request, admission.waiting)
                 self.line.parked(waiter, admission.place)
                 watching = watching or begin(waiter.watch, request)
                 if not await waiter.awoken(until):
+                    parting = Parting.TIMED_OUT
                     break
                 if waiter.gone:
                     self.end_soon(request, Ending.CLIENT_LEFT)
                 # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
                 if request.ending is not None:
                     break
+            else:
+                parting = parting_of(request, admission)
             return admission
+        except CountUnknownError:
+            parting = Parting.REDIS_AWAY
+            raise
         finally:
-            request.waited += time.monotonic() - asked_at
+            self._note_wait(request, waiter, parting, time.monotonic() - asked_at)
             self.line.quit(waiter)
             if watching is not None:
                 watching.cancel()
             # Of one that holds a slot, or is said to, its own ending gives it back.
             if waiter.place and request.lease is None:
                 self._releases.begin(lease)
+
+    def _note_wait(self, request: Request, waiter: Waiter, parting: Parting, seconds: float) -> None:
+        if waiter.place:
+            request.has_waited(seconds)
+        if waiter.place or parting is Parting.FULL:
+            self.registry.observer.waits_no_more(request, parting, seconds)
 
     def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
         self.registry.refusals.note(request.about, gauge, request.limit, refused)
@@ -270,8 +287,9 @@ class Ledger:
         if choice == "closed":
             raise CountUnknownError(lease.gauge, self._turnover.unknown(lease.gauge, request.caller))
         if not admitted:
-            return Admission(admitted=False, in_flight=held - 1, holders=self.registry.ids(lease.gauge))
-        return Admission(admitted=True, in_flight=held)
+            holders = self.registry.ids(lease.gauge)
+            return Admission(admitted=False, in_flight=held - 1, holders=holders, counted=False)
+        return Admission(admitted=True, in_flight=held, counted=False)
 
     def _complain(self, gauge: str, error: Any) -> None:
         if gauge not in self._corrupt:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.aio.completion import Mark
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease.lease import Parting
 from litellm_cancel_guard.ledger.outage import insisted
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
-    from litellm_cancel_guard.lease.lease import Lease
+    from litellm_cancel_guard.lease.lease import Admission, Lease
     from litellm_cancel_guard.ledger.outage import Outage
     from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.settings import Settings
@@ -55,6 +56,15 @@ class Waiter:
         if request.served is not None and await request.served.left():
             self.gone = True
             self.wake()
+
+
+def parting_of(request: Request, answer: Admission) -> Parting:
+    """Return how the wait of *request* ended with this *answer*, which gives it no place."""
+    if request.ending is not None:
+        return Parting.LEFT
+    if not answer.counted:
+        return Parting.REDIS_AWAY
+    return Parting.SERVED if answer.admitted else Parting.FULL
 
 
 class Line:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from litellm_cancel_guard.lease.graft import Status
+    from litellm_cancel_guard.lease.lease import Parting, Turn
 
 
 class Observed(Protocol):
@@ -22,6 +23,7 @@ class Observed(Protocol):
     limit: int
     held_since: float | None
     ending: Ending | None
+    turn: Turn | None
 
 
 class Observer:
@@ -32,6 +34,12 @@ class Observer:
 
     def refused(self, request: Observed) -> None:
         """*request* got no slot."""
+
+    def waits(self, request: Observed, waiting: int) -> None:
+        """*request* waits in line from now on; with it, so many wait for a slot of its key."""
+
+    def waits_no_more(self, request: Observed, parting: Parting, waited: float) -> None:
+        """*request*, which has waited so long, is out of the line; one that found it full was never in it."""
 
     def gave_back(self, request: Observed, held_for: float) -> None:
         """*request* has ended, or its slot has lapsed under it: see its ending."""
@@ -84,6 +92,12 @@ class Observers(Observer):
 
     def refused(self, request: Observed) -> None:  # noqa: D102 - as in Observer
         self._tell(lambda observer: observer.refused(request))
+
+    def waits(self, request: Observed, waiting: int) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.waits(request, waiting))
+
+    def waits_no_more(self, request: Observed, parting: Parting, waited: float) -> None:  # noqa: D102 - as in Observer
+        self._tell(lambda observer: observer.waits_no_more(request, parting, waited))
 
     def ended(self, request: Observed) -> None:
         """Tell what the ending of *request*, which is told once, means for its slot."""

@@ -54,7 +54,7 @@ class Request:
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
         turn: how it waits where its key is full; None where it is refused at once.
         patience: how long it waits at most, in seconds.
-        waited: how long it has waited, in seconds.
+        waited: how long it has waited in line, in seconds; 0 if it never did.
         stream: the guarded stream of it, weakly; None where there is none.
         killed_at: when an operator has had it ended, in seconds on the monotonic clock; long ago if never.
     """
@@ -89,6 +89,12 @@ class Request:
     def may_wait(self, turn: Turn | None, seconds: float) -> None:
         """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
         self.turn, self.patience = turn, seconds
+
+    def has_waited(self, seconds: float) -> None:
+        """Note that it has waited in line for so many *seconds*, perhaps once more: for a fallback it asks again."""
+        self.waited += seconds
+        if self.asked is not None:
+            self.asked.waited += seconds
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.local import LocalGauge
-from litellm_cancel_guard.lease.lease import CountUnknownError, Ending, Turn
+from litellm_cancel_guard.lease.lease import CountUnknownError, Ending, Parting, Turn
 from litellm_cancel_guard.ledger import line
 from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import KEY, quiet
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
+    from litellm_cancel_guard.ledger.observer import Observed
 
 
 class LateGauge(LocalGauge):
@@ -112,6 +115,7 @@ async def test_it_is_admitted_when_a_slot_comes_free(ledger: Ledger, late: LateG
 
     assert (await task).admitted
     assert second.lease is not None
+    assert (first.waited, second.waited > 0) == (0, True)
     await ledger.end(second, Ending.COMPLETED)
     await assert_at_rest(ledger, late)
 
@@ -328,3 +332,93 @@ async def test_one_that_is_asked_again_for_a_fallback_waits_no_longer_in_all(led
 async def test_under_a_cap_of_nought_nobody_waits_for_a_turn_that_never_comes(ledger: Ledger, late: LateGauge) -> None:
     assert not (await asyncio.wait_for(ledger.admit(request(), KEY, 0), 5)).admitted
     await assert_at_rest(ledger, late)
+
+
+class Told(Observer):
+    """What an observer hears of the line."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+        self.parted: list[Parting] = []
+        self.seconds: list[float] = []
+
+    def waits(self, request: Observed, waiting: int) -> None:
+        self.waiting.append(waiting)
+
+    def waits_no_more(self, request: Observed, parting: Parting, waited: float) -> None:
+        self.parted.append(parting)
+        self.seconds.append(waited)
+
+
+@pytest.fixture
+def told(ledger: Ledger) -> Told:
+    told = Told()
+    ledger.registry.observer.add(told)
+    return told
+
+
+async def test_who_is_admitted_at_once_is_told_of_as_nobody_who_waits(ledger: Ledger, told: Told) -> None:
+    one = request()
+    await ledger.admit(one, KEY, 1)
+    await ledger.end(one, Ending.COMPLETED)
+    assert (told.waiting, told.parted) == ([], [])
+
+
+async def test_observers_are_told_how_many_wait_and_who_was_served_or_found_the_line_full(
+    ledger: Ledger, told: Told
+) -> None:
+    first, second, third, fourth = request(), request(), request(), request(most=2)
+    await ledger.admit(first, KEY, 1)
+    tasks = [await waiting(ledger, one, count) for count, one in enumerate((second, third), 1)]
+    assert not (await ledger.admit(fourth, KEY, 1)).admitted
+    assert (told.waiting, told.parted) == ([1, 2], [Parting.FULL])
+    for one, task in zip((first, second), tasks, strict=True):
+        await ledger.end(one, Ending.COMPLETED)
+        assert (await task).admitted
+    assert (told.waiting, told.parted) == ([1, 2], [Parting.FULL, Parting.SERVED, Parting.SERVED])
+
+
+async def test_one_whose_time_is_up_is_told_of_with_the_time_that_it_waited(ledger: Ledger, told: Told) -> None:
+    await ledger.admit(request(), KEY, 1)
+    await ledger.admit(request(patience=0.05), KEY, 1)
+    assert (told.parted, told.seconds[0] >= 0.05) == ([Parting.TIMED_OUT], True)
+
+
+@pytest.mark.parametrize("how", ["its client hangs up", "its task is cancelled", "it ends otherwise"])
+async def test_one_that_leaves_is_told_of_once(
+    ledger: Ledger, told: Told, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    first, second, client = request(), request(), Client()
+    second.served = client  # type: ignore[assignment]
+    await ledger.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    if how == "its client hangs up":
+        client.leaves.set()
+    elif how == "its task is cancelled":
+        task.cancel()
+    else:
+        ledger.end_soon(second, Ending.TASK_ENDED)
+        await ledger.end(first, Ending.COMPLETED)
+    await asyncio.wait([task], timeout=5)
+    assert (told.waiting, told.parted) == ([1], [Parting.LEFT])
+
+
+@pytest.mark.parametrize("choice", ["local", "open", "closed"])
+async def test_one_whose_redis_goes_is_told_of_as_such_and_one_that_comes_then_not_at_all(
+    late: LateGauge, monkeypatch: pytest.MonkeyPatch, choice: Any
+) -> None:
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    ledger = Ledger(Registry(), late, Settings(redis_timeout=5, on_redis_error=choice))
+    told = Told()
+    ledger.registry.observer.add(told)
+    await ledger.admit(request(), KEY, 1)
+    tasks = [await waiting(ledger, request(), count) for count in (1, 2)]
+    late.away = True
+    await asyncio.wait(tasks, timeout=5)
+    assert told.parted == [Parting.REDIS_AWAY] * 2
+    with contextlib.suppress(CountUnknownError):
+        await ledger.admit(request(), KEY, 1)
+    assert (told.waiting, told.parted) == ([1, 2], [Parting.REDIS_AWAY] * 2)
+    for task in tasks:
+        task.exception()
