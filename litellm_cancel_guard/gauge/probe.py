@@ -89,6 +89,9 @@ async def _waited(client: Any, gauge: RedisGauge, layout: Layout) -> tuple[str, 
         if is_refusal(error.__cause__):
             await _tidy(client, gauge, layout, holder, waiter)
         return str(error), ""
+    if why := gauge.unlined.why(_NOBODYS):
+        await _tidy(client, gauge, layout, holder, waiter)
+        return why, ""
     return "", untold
 
 

@@ -18,7 +18,7 @@ from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.keyname import without_key
 from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease, Parting
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
-from litellm_cancel_guard.ledger.line import Line, parting_of
+from litellm_cancel_guard.ledger.line import Line
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
 from litellm_cancel_guard.ledger.renewals import Renewals
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.aio.completion import Work
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.lease.lease import FollowUp
-    from litellm_cancel_guard.ledger.line import Waiter
     from litellm_cancel_guard.ledger.registry import Registry, Request
     from litellm_cancel_guard.settings import Settings
 
@@ -113,8 +112,8 @@ class Ledger:
 
     async def _in_turn(self, request: Request, lease: Lease, ask: Ask) -> Admission:
         """Ask for a slot, and wait in line until there is one, the time is up, or nobody waits for it any more."""
-        waiter, asked_at = self.line.join(lease), time.monotonic()
-        until = asked_at + request.patience - request.waited
+        waiter = self.line.join(lease)
+        until = waiter.since + request.patience - request.waited
         watching: Work[None] | None = None
         # As of one that is cancelled, and of all that is not said below.
         parting = Parting.LEFT
@@ -133,27 +132,24 @@ class Ledger:
                 if request.ending is not None:
                     break
             else:
-                parting = parting_of(request, admission)
+                parting = waiter.parting_at(request, admission)
             return admission
         except CountUnknownError:
             parting = Parting.REDIS_AWAY
             raise
         finally:
-            self._note_wait(request, waiter, parting, time.monotonic() - asked_at)
             self.line.quit(waiter)
             if watching is not None:
                 watching.cancel()
             # Of one that holds a slot, or is said to, its own ending gives it back.
             if waiter.place and request.lease is None:
                 self._releases.begin(lease)
-
-    def _note_wait(self, request: Request, waiter: Waiter, parting: Parting, seconds: float) -> None:
-        if waiter.place:
-            request.has_waited(seconds)
-        if waiter.place or parting is Parting.FULL:
-            self.registry.observer.waits_no_more(request, parting, seconds)
+            waiter.part(request, parting, self.registry.observer)
 
     def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
+        # Who has left comes back no more: counted as one that is told to, he had others sent to the end of a queue.
+        if request.ending is not None:
+            return replace(refused, retry_after=1)
         self.registry.refusals.note(request.about, gauge, request.limit, refused)
         retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight)
         return replace(refused, retry_after=retry_after)

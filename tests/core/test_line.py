@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,7 @@ class LateGauge(LocalGauge):
         super().__init__()
         self.away = False
         self.deaf = False
+        self.lined = True
         self.looks = 0
         self.lost_looks = 0
         self.hold_answers: asyncio.Event | None = None
@@ -44,7 +46,7 @@ class LateGauge(LocalGauge):
 
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         await self._turn()
-        answer = await super().acquire(lease, limit, follow_up)
+        answer = await super().acquire(lease if self.lined else replace(lease, turn=None), limit, follow_up)
         await asyncio.sleep(0)
         if self.hold_answers is not None:
             await self.hold_answers.wait()
@@ -178,6 +180,23 @@ async def test_it_leaves_with_its_client_and_takes_no_slot(ledger: Ledger, late:
     assert second.ending is Ending.CLIENT_LEFT
     await quiet(ledger)
     assert late._lines == {}
+    await ledger.end(first, Ending.COMPLETED)
+    await assert_at_rest(ledger, late)
+
+
+async def test_one_that_leaves_is_nobody_who_was_refused_and_is_told_to_come_back(
+    ledger: Ledger, late: LateGauge
+) -> None:
+    first, second, client = request(), request(), Client()
+    second.served, second.about = client, ("m", "its call id", "/", {})  # type: ignore[assignment]
+    await ledger.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    client.leaves.set()
+
+    answer = await asyncio.wait_for(task, 0.5)
+    assert (answer.admitted, answer.retry_after) == (False, 1)
+    assert ledger.registry.refusals.kept() == ()
+    assert ledger._turnover._of(KEY).refused == {}
     await ledger.end(first, Ending.COMPLETED)
     await assert_at_rest(ledger, late)
 
@@ -422,3 +441,16 @@ async def test_one_whose_redis_goes_is_told_of_as_such_and_one_that_comes_then_n
     assert (told.waiting, told.parted) == ([1, 2], [Parting.REDIS_AWAY] * 2)
     for task in tasks:
         task.exception()
+
+
+async def test_one_whose_line_is_kept_no_more_has_waited_and_is_refused(
+    ledger: Ledger, late: LateGauge, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told of as one that found the line full, it would be counted as waiting for ever."""
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    await ledger.admit(request(), KEY, 1)
+    task = await waiting(ledger, request())
+    late.lined = False
+    late._lines.clear()
+    assert not (await asyncio.wait_for(task, 5)).admitted
+    assert (told.waiting, told.parted) == ([1], [Parting.REDIS_AWAY])

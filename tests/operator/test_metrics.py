@@ -288,6 +288,17 @@ def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture
     assert "a metric or a log line was lost" in caplog.text
 
 
+def test_an_observer_is_told_of_nothing_that_it_makes_nothing_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each that is added for the line costs every request something where nobody waits."""
+    asked: list[str] = []
+    monkeypatch.setattr(Observer, "acquired", lambda *_: asked.append("acquired"))
+    monkeypatch.setattr(Observer, "gave_back", lambda *_: asked.append("gave_back"))
+    registry = Registry()
+    registry.observer.add(LongLines())
+    registry.end(admitted(registry), Ending.COMPLETED)
+    assert (asked, registry.observer.empty) == ([], False)
+
+
 class TestLeaks:
     """One line for each slot whose request neither finished nor failed."""
 

@@ -39,7 +39,7 @@ def _impatient(seconds: float) -> str:
 
 def _of_redis(settings: Settings, found: Examined, *, on: bool) -> Iterator[Finding]:
     if found.unlined:
-        outcome = "each request that should is an outage to its worker" if on else "the metadata of no key may say so"
+        outcome = "none does, whatever max_wait_seconds says" if on else "the metadata of no key may say so"
         text = f"Redis does not let requests wait, and {outcome}: {found.unlined}; {_RIGHTS}."
         yield Finding("line", not on, text, warning=not on)
     elif found.untold and on:
