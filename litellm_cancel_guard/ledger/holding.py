@@ -37,4 +37,5 @@ class Holdings:
             self._grew[slot] = (received, now if received != before else since)
             quiet = round(now - self._grew[slot][1], 1)
         agent = f"{request.caller:016x}"[:AGENT_DIGITS] if request.caller else ""
-        return Holder(shortened(model), shortened(call_id), shortened(path), agent, quiet, detail)
+        waited = round(request.waited, 1)
+        return Holder(shortened(model), shortened(call_id), shortened(path), agent, quiet, detail, waited)

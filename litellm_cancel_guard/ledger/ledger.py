@@ -151,7 +151,9 @@ class Ledger:
         if request.ending is not None:
             return replace(refused, retry_after=1)
         self.registry.refusals.note(request.about, gauge, request.limit, refused)
-        retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight)
+        # Without a line, the ids say how old the slots are.
+        own = None if request.turn is None else self.registry.ages(gauge)
+        retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight, own)
         return replace(refused, retry_after=retry_after)
 
     async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:

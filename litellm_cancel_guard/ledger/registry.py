@@ -186,6 +186,11 @@ class Registry:
         """Return the id of each slot of *gauge* that this worker holds."""
         return tuple(lease.id for lease in self._held.get(gauge, ()))
 
+    def ages(self, gauge: str) -> dict[str, float]:
+        """Return for how many seconds each slot of *gauge* has been held here, by its id."""
+        now, held = time.monotonic(), self._held.get(gauge, {})
+        return {lease.id: now - one.held_since for lease, one in held.items() if one.held_since is not None}
+
     def holder(self, slot: str) -> Request | None:
         """Return the request that holds the slot of that id here; None where none does."""
         return next((request for lease, request in self.leases() if lease.id == slot), None)

@@ -114,9 +114,16 @@ async def with_holders(survey: Surveyed, counts: list[Count]) -> list[Count]:
     return [_with_holders(count, said) for count in counts]
 
 
+def _held_by(slot: Slot, holder: Holder | None) -> Slot:
+    """Return *slot* with its *holder*, and since when he has it: the id of one that waited says when it came."""
+    if holder is None or slot.age is None:
+        return replace(slot, holder=holder)
+    return replace(slot, holder=holder, age=max(0.0, slot.age - holder.waited))
+
+
 def _with_holders(count: Count, said: dict[tuple[str, str], Holding]) -> Count:
     of = {slot.worker: said.get((count.place.prefix, slot.worker or ""), Holding()) for slot in count.slots}
-    slots = [replace(slot, holder=of[slot.worker].holders.get(slot.id)) for slot in count.slots]
+    slots = [_held_by(slot, of[slot.worker].holders.get(slot.id)) for slot in count.slots]
     return replace(count, slots=slots, left_out=sum(holding.left_out for holding in of.values()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.local import LocalGauge
 from litellm_cancel_guard.lease.lease import CountUnknownError, Ending, Parting, Turn
 from litellm_cancel_guard.ledger import line
+from litellm_cancel_guard.ledger.holding import Holdings
 from litellm_cancel_guard.ledger.ledger import Ledger
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.ledger.registry import Registry, Request
@@ -454,3 +456,23 @@ async def test_one_whose_line_is_kept_no_more_has_waited_and_is_refused(
     late._lines.clear()
     assert not (await asyncio.wait_for(task, 5)).admitted
     assert (told.waiting, told.parted) == ([1], [Parting.REDIS_AWAY])
+
+
+async def test_a_slot_that_was_waited_for_is_as_old_as_it_is_held(ledger: Ledger, late: LateGauge) -> None:
+    first, second = request(), request()
+    await ledger.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    await asyncio.sleep(0.1)
+    await ledger.end(first, Ending.COMPLETED)
+    assert (await task).admitted
+    assert second.lease is not None
+    assert ledger.registry.ages(KEY)[second.lease.id] < 0.1 <= second.waited
+    [holder] = Holdings(ledger.registry).now().holders.values()  # type: ignore[union-attr]
+    assert holder.waited >= 0.1
+
+    # As if all that hold slots had waited for a hundred seconds.
+    ledger._turnover._wall = lambda: time.time() + 100
+    answer = await ledger.admit(request(patience=0.05), KEY, 1)
+    assert (answer.admitted, answer.retry_after) == (False, 1)
+    await ledger.end(second, Ending.COMPLETED)
+    await assert_at_rest(ledger, late)

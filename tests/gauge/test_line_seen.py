@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,10 @@ from litellm_cancel_guard.gauge import GaugeCorruptError, line
 from litellm_cancel_guard.gauge.local import LocalGauge
 from litellm_cancel_guard.gauge.local_survey import LocalSurvey
 from litellm_cancel_guard.gauge.survey import Count, Survey
+from litellm_cancel_guard.lease.holders import Holder, Holding
 from litellm_cancel_guard.lease.lease import Lease, Turn
 from litellm_cancel_guard.lease.records import Record
-from litellm_cancel_guard.operator.overview import described
+from litellm_cancel_guard.operator.overview import all_counts, described, detailed, with_holders
 from tests.gauge.stores import GAUGE, Store
 
 if TYPE_CHECKING:
@@ -115,3 +117,15 @@ async def test_without_redis_a_worker_shows_its_own_line() -> None:
     assert said(await survey.count(place)) == (1, second.id, None)
     await gauge.release(second)
     assert said(await survey.count(place)) == (0, "", None)
+
+
+@pytest.mark.parametrize(("waited", "age"), [(0.0, 60.0), (50.0, 10.0), (90.0, 0.0)])
+async def test_a_slot_that_was_waited_for_is_shown_as_old_as_it_is_held(waited: float, age: float) -> None:
+    gauge, since = LocalGauge(), int((time.time() - 60) * 1000)
+    slot = f"{'ab' * 6}.{since:x}.1.acompletion"
+    await gauge.acquire(Lease(GAUGE, slot), 1)
+    said = Holding({slot: Holder("gpt", waited=waited)})
+    survey = LocalSurvey(gauge, lambda: Record("ab" * 6, "h", 1, "0", "1", 10.0, 30.0), lambda: said)
+    [count] = await with_holders(survey, await all_counts(survey))
+    assert count.slots[0].age == pytest.approx(age, abs=5)
+    assert detailed(count)["oldest_seconds"] == pytest.approx(age, abs=5)
