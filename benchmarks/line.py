@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from benchmarks.figures import Figure, at_least, at_most, one, percentile
+from benchmarks.line_watch import Watch
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import Script
 from tests.harness.routes import ROUTES
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 NAME = "line"
 CAP, CLIENTS, ANSWER_SECONDS = 4, 20, 0.2
-_LOOK_SECONDS = 0.005
 
 
 @dataclass
@@ -39,6 +38,7 @@ class _Run:
     refusals: int = 0
     waited: list[float] = field(default_factory=list)
     held: float = 0.0
+    handed: list[float] = field(default_factory=list)
     commands: float = 0.0
 
     @property
@@ -89,6 +89,21 @@ def _figures(version: str, obeying: _Run, polling: _Run, line: _Run, free: _Run)
             "ratio",
             per_answer[0] / per_answer[1],
             target=at_most(0.5),
+        ),
+        of(
+            "from a release to the next admission, p50",
+            "ms",
+            1000 * percentile(line.handed, 50),
+            target=at_most(5),
+            bare=1000 * percentile(polling.handed, 50),
+        ),
+        of(
+            "from a release to the next admission, p99, over clients that poll",
+            "ratio",
+            percentile(line.handed, 99) / percentile(polling.handed, 99),
+            target=at_most(0.1),
+            bare=1000 * percentile(polling.handed, 99),
+            guarded=1000 * percentile(line.handed, 99),
         ),
         of(
             "an answer's time in line and in work, p99",
@@ -143,37 +158,13 @@ class _Crowd:
 
 
 def _measured(stage: Stage, crowd: _Crowd) -> _Run:
-    looks = _Looks(stage, crowd.key, crowd.seconds)
-    before = _commands(stage)
-    looks.start()
+    watch, before = Watch(stage.redis.client, crowd.key), _commands(stage)
+    watch.start()
     found = asyncio.run(crowd.ask())
-    looks.join()
-    return replace(found, held=looks.held, commands=_commands(stage) - before - looks.count)
+    seen, commands = watch.stop(), _commands(stage) - before
+    return replace(found, held=seen.held(), handed=seen.hand_overs(CAP), commands=commands)
 
 
 def _commands(stage: Stage) -> int:
     store: Any = stage.redis.client
     return sum(each["calls"] for each in store.info("commandstats").values())
-
-
-class _Looks(threading.Thread):
-    """Looks, all the while but for the first second, how many slots Redis holds."""
-
-    def __init__(self, stage: Stage, key: Key, seconds: float) -> None:
-        super().__init__(daemon=True)
-        self._store: Any = stage.redis.client
-        self._name = f"{{api_key:{key.name}}}:max_parallel_requests"
-        self._seconds = seconds
-        self.count = 0
-        self.held = 0.0
-
-    def run(self) -> None:
-        time.sleep(1)
-        until, seen = time.monotonic() + self._seconds - 1.5, 0
-        while time.monotonic() < until:
-            kind = self._store.type(self._name)
-            seen += int(self._store.zcard(self._name) if kind == "zset" else self._store.get(self._name) or 0)
-            self.count += 1
-            time.sleep(_LOOK_SECONDS)
-        self.held = seen / max(1, self.count)
-        self.count *= 2
