@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,13 @@ class Turnover:
         counts: when the number of slots held changed, and to what.
         released: when each slot was given back, in order.
         admitted: when the worker of each request was told that it holds one, in order.
+        commands: what was sent to Redis, by its name; what scripts call is not among it.
     """
 
     counts: list[tuple[float, int]] = field(default_factory=list)
     released: list[float] = field(default_factory=list)
     admitted: list[float] = field(default_factory=list)
+    commands: Counter[str] = field(default_factory=Counter)
 
     def held(self) -> float:
         """Return how many slots were held over time, from a second after the first was until the last admission."""
@@ -77,6 +80,7 @@ class Watch(threading.Thread):
                     asked, at = words, said["time"]
                     if words[-1] == _OVER:
                         return
+                    self.found.commands[words[0].upper()] += 1
                 elif words[0].upper() in ("ZADD", "ZREM") and words[1] in self._slots:
                     self._note(words[0].upper(), words[-1], asked, at)
 
