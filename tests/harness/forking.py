@@ -108,7 +108,7 @@ class Seedling:
 class Seedbed:
     """The seedlings of a session, by Python and environment; above so many, those that are idle are ended."""
 
-    AT_ONCE = 3
+    AT_ONCE = 5
 
     def __init__(self) -> None:
         self._growing: OrderedDict[tuple[Any, ...], Seedling] = OrderedDict()
