@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _SECONDS, _UNTOLD_SECONDS = 10.0, 600.0
 _MOST = 512
 # A user without the right, up to Redis 7.0 and from 7.2 on (src/script.c, src/acl.c), and a server without the command.
-_FORBIDDEN = re.compile("can't run this command|no permissions|^NOPERM|unknown (redis )?command", re.IGNORECASE)
+_FORBIDDEN = re.compile(
+    "can't run this command|can't access at least one of the keys|no permissions|^NOPERM|unknown (redis )?command",
+    re.IGNORECASE,
+)
 
 
 class Unlined:

@@ -377,11 +377,22 @@ async def test_where_it_is_the_slots_that_are_of_another_type_they_are_named(rea
     assert gauge.unlined.why(GAUGE) == ""
 
 
+# What a user may do, and with which keys.
+COMMANDLESS = ["+@all", "-hset"], ["*"]
+KEYLESS = ["+@all"], ["*:max_parallel_requests", "*:slots", "*:mirror", "*:window", "*:requests", "*:tokens"]
+
+
+@pytest.mark.parametrize("rights", [COMMANDLESS, KEYLESS])
 async def test_a_user_who_may_not_keep_a_line_holds_slots_without_one(
-    gauge_redis: RedisServer, real: Store, layout: str, caplog: pytest.LogCaptureFixture
+    gauge_redis: RedisServer,
+    real: Store,
+    layout: str,
+    caplog: pytest.LogCaptureFixture,
+    rights: tuple[list[str], list[str]],
 ) -> None:
     """Taken for away, Redis would have each worker count for itself."""
-    gauge_redis.client.acl_setuser("unlined", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-hset"])
+    commands, keys = rights
+    gauge_redis.client.acl_setuser("unlined", enabled=True, reset=True, nopass=True, keys=keys, commands=commands)
     client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, username="unlined", password="any")
     gauge = Store(client, real.witness).gauge(layout)
     holder = Lease(GAUGE, "a", Turn(9))
