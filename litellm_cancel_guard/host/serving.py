@@ -103,14 +103,16 @@ class Asked:
         caller: who asks, by its headers; see `callers`.
         refused: a refusal of the guard's, which LiteLLM is about to answer with.
         ended: LiteLLM's call type and what its client is told, where it was ended before its time.
+        waited: how long it has waited in line for slots, in seconds; 0 if it never did.
     """
 
-    __slots__ = ("caller", "ended", "refused")
+    __slots__ = ("caller", "ended", "refused", "waited")
 
     def __init__(self, scope: Any) -> None:
         self.caller = caller_in(scope.get("headers") or ())
         self.refused: Refused | None = None
         self.ended: tuple[str, Failure] | None = None
+        self.waited = 0.0
 
     def end(self, route: str, failure: Failure) -> None:
         """Note that it is ended before its time: whatever LiteLLM makes of that, its client is told *failure*."""

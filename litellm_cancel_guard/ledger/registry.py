@@ -53,7 +53,7 @@ class Request:
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
         turn: how it waits where its key is full; None where it is refused at once.
         patience: how long it waits at most, in seconds.
-        waited: how long it has waited, in seconds.
+        waited: how long it has waited in line, in seconds; 0 if it never did.
         stream: the guarded stream of it, weakly; None where there is none.
         to_end_as: what its end is to be called, where somebody else has had it ended.
         told_at: when that was asked for last, in seconds on the monotonic clock; long ago if never.
@@ -91,6 +91,12 @@ class Request:
     def may_wait(self, turn: Turn | None, seconds: float) -> None:
         """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
         self.turn, self.patience = turn, seconds
+
+    def has_waited(self, seconds: float) -> None:
+        """Note that it has waited in line for so many *seconds*, perhaps once more: for a fallback it asks again."""
+        self.waited += seconds
+        if self.asked is not None:
+            self.asked.waited += seconds
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"
@@ -181,6 +187,11 @@ class Registry:
     def ids(self, gauge: str) -> tuple[str, ...]:
         """Return the id of each slot of *gauge* that this worker holds."""
         return tuple(lease.id for lease in self._held.get(gauge, ()))
+
+    def ages(self, gauge: str) -> dict[str, float]:
+        """Return for how many seconds each slot of *gauge* has been held here, by its id."""
+        now, held = time.monotonic(), self._held.get(gauge, {})
+        return {lease.id: now - one.held_since for lease, one in held.items() if one.held_since is not None}
 
     def holder(self, slot: str) -> Request | None:
         """Return the request that holds the slot of that id here; None where none does."""

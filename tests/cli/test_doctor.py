@@ -155,6 +155,59 @@ def test_a_redis_that_is_away_or_forbids_scripts_is_told(tmp_path: Path, redis_s
     assert "secret" not in text
 
 
+LINED = {"callback_settings": {"cancel_guard": {"max_wait_seconds": 30}}}
+
+
+def url_of(redis_server: RedisServer, name: str, *commands: str, channels: tuple[str, ...] = ("*",)) -> str:
+    """Return how a user of that name asks, who may do all but *commands*."""
+    redis_server.client.acl_setuser(
+        name,
+        enabled=True,
+        passwords=["+secret"],
+        keys=["*"],
+        channels=list(channels),
+        commands=["+@all", *(f"-{command}" for command in commands)],
+    )
+    return f"redis://{name}:secret@{LOOPBACK}:{redis_server.port}"
+
+
+def test_a_line_that_works_is_said_and_one_that_is_off_is_not(tmp_path: Path, redis_server: RedisServer) -> None:
+    assert "line" not in examined("--config", config(tmp_path, redis_server), code=0)
+    found = examined("--config", config(tmp_path, redis_server, **LINED), code=0)
+    assert found["line"] == (True, "100 requests of a key wait for up to 30 s each.")
+    assert "max_wait_seconds" not in found
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(45, False), (46, True)])
+def test_a_wait_that_outlasts_what_stands_in_front_is_a_warning(
+    tmp_path: Path, redis_server: RedisServer, seconds: int, warned: bool
+) -> None:
+    path = config(tmp_path, redis_server, callback_settings={"cancel_guard": {"max_wait_seconds": seconds}})
+    done = guard("doctor", "--patience", "0", "--config", path)
+    assert (done.returncode, "! max_wait_seconds: 46 is more than 45" in done.stdout) == (0, warned)
+    assert ("504" in done.stdout) == warned
+
+
+def test_a_redis_that_lets_nobody_wait_is_a_fault_where_the_line_is_on_and_else_a_warning(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    url = url_of(redis_server, "unlined", "hset")
+    ok, text = examined("--config", config(tmp_path, redis_server, **LINED), "--redis", url, code=1)["line"]
+    assert not ok
+    assert "commands on hashes and sorted sets" in text
+    assert "secret" not in text
+    done = guard("doctor", "--patience", "0", "--config", config(tmp_path, redis_server), "--redis", url)
+    assert (done.returncode, "! line: Redis does not let requests wait" in done.stdout) == (0, True)
+
+
+def test_a_redis_that_tells_nobody_of_his_slot_is_a_warning(tmp_path: Path, redis_server: RedisServer) -> None:
+    path, url = config(tmp_path, redis_server, **LINED), url_of(redis_server, "untold", channels=())
+    ok, text = examined("--config", path, "--redis", url, code=0)["line"]
+    assert ok
+    assert "needs PUBLISH, SUBSCRIBE and the channels cancel_guard:handed:*" in text
+    assert "line" not in examined("--config", config(tmp_path, redis_server), "--redis", url, code=0)
+
+
 def test_a_proxy_without_redis_is_not_wrong(tmp_path: Path) -> None:
     ok, text = examined("--config", config(tmp_path), code=0)["Redis"]
     assert ok
