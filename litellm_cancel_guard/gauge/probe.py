@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _NOBODYS = "api_key:cancel-guard-doctor"
 _LEASE_SECONDS = 1.0
 _TOLD_WITHIN_SECONDS = 1.0
+# What servers that speak as Redis does call themselves in INFO.
+_OTHERS = {"valkey_version": "Valkey", "dragonfly_version": "Dragonfly"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Examined:
     """What a probe found.
 
     Attributes:
-        version: the server's, or ``unknown`` where it does not say.
+        version: the Redis version that the server gives, or ``unknown`` where it gives none.
+        product: its own name and version, where it is another one that speaks as Redis does.
         fault: why the guard could not work there; empty if it could.
         unlined: why no request could wait in line there; empty if one could.
         untold: why no worker would be told of a slot that is handed over; empty if it would be.
@@ -46,6 +49,7 @@ class Examined:
     unlined: str = ""
     untold: str = ""
     channel: str = ""
+    product: str = ""
 
 
 def examine(target: Target, *, counting: bool, timeout_seconds: float) -> Examined:
@@ -66,7 +70,8 @@ async def _examine(target: Target, counting: bool, timeout_seconds: float) -> Ex
         await gauge.acquire(lease, 1)
         await gauge.renew([lease])
         await gauge.release(lease)
-        return Examined(await _version(client), "", *await _waited(client, gauge, layout), layout.channel_of())
+        version, product = await _version(client)
+        return Examined(version, "", *await _waited(client, gauge, layout), layout.channel_of(), product)
     except (GaugeUnavailableError, GaugeCorruptError) as error:
         if is_refusal(error.__cause__):
             await _tidy(client, gauge, layout, lease)
@@ -138,11 +143,12 @@ async def _heard(pubsub: Any) -> str:
     return f"no message came within {_TOLD_WITHIN_SECONDS:g} s"
 
 
-async def _version(client: Any) -> str:
+async def _version(client: Any) -> tuple[str, str]:
     try:
         said = await client.info("server")
     except Exception:
         # A managed Redis may forbid INFO; the scripts have run, which is what counts.
-        return "unknown"
+        return "unknown", ""
     one = said if "redis_version" in said else next(iter(said.values()), {})
-    return str(one.get("redis_version", "unknown"))
+    others = (f"{name} {one[said]}" for said, name in _OTHERS.items() if said in one)
+    return str(one.get("redis_version", "unknown")), next(others, "")

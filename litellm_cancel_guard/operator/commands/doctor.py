@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from litellm_cancel_guard.host import proven, setup_files
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED
 from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.operator.commands import grafts, running
+from litellm_cancel_guard.operator.commands.around import about_packages, about_pings, numbers
 from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.in_force import settings_of
 from litellm_cancel_guard.operator.commands.lined import about_line
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = """\b
 Exit codes:
-  0  nothing has to be done
+  0  nothing has to be done; a warning (!) says what to look at
   1  something has to be done; it is printed
   2  the config can't be read
 """
 _LIMITER = "litellm/proxy/hooks/parallel_request_limiter_v3.py"
-_SLOW_TIKTOKEN = (0, 12)
 _OLDEST_REDIS = (5, 0)
 
 
@@ -101,14 +100,7 @@ def _litellm() -> Iterator[Finding]:
         return
     yield _proven(litellm.version)
     yield _limiter()
-    tiktoken = _release_of("tiktoken")
-    if tiktoken[:2] == _SLOW_TIKTOKEN:
-        yield Finding(
-            "tiktoken",
-            False,
-            "0.12 counts a long run of letters in quadratic time, and its worker serves nobody meanwhile (LiteLLM 1.83 "
-            "pins it): upgrade LiteLLM, or set on_loop_stall: exit.",
-        )
+    yield from about_packages()
 
 
 def _proven(version: str) -> Finding:
@@ -153,6 +145,7 @@ def _config(config: Path) -> Iterator[Finding]:
         lines = reading.corrected().replace("\n", "\n    ")
         yield Finding("config", False, f"{config} does not name the guard as it must. Write:\n    {lines}")
     yield _loading(config)
+    yield from about_pings(setup_files.load_mapping(config))
 
 
 def _loading(config: Path) -> Finding:
@@ -190,7 +183,8 @@ def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None
         target = target_of(url, setup_files.load_mapping(config) if config else None, os.environ)
     except NoRedisError as error:
         # Not wrong by itself: one worker needs no Redis.
-        return Finding("Redis", config is not None, str(error)), None, None
+        alone = "" if config is None else "; with several workers a key could fill its cap once in each"
+        return Finding("Redis", config is not None, f"{error}{alone}", warning=config is not None), None, None
     except (setup_files.SetupError, ValueError) as error:
         return Finding("Redis", False, str(error)), None, None
     found = examine(target, counting=_counts(), timeout_seconds=TIMEOUT_SECONDS)
@@ -200,21 +194,11 @@ def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None
 def _told(target: Target, found: Examined) -> Finding:
     if found.fault:
         return Finding("Redis", False, f"{target} (from {target.source}): {found.fault}")
-    if () < _numbers(found.version) < _OLDEST_REDIS:
+    if not found.product and () < numbers(found.version) < _OLDEST_REDIS:
         return Finding("Redis", False, f"{target} is {found.version}; scripts that ask the clock need 5.0: upgrade.")
-    return Finding("Redis", True, f"{target} (from {target.source}), version {found.version}, all rights needed.")
+    what = found.product or f"version {found.version}"
+    return Finding("Redis", True, f"{target} (from {target.source}), {what}, all rights needed.")
 
 
 def _counts() -> bool:
     return setup_files.LiteLLM.installed().needs_shim
-
-
-def _release_of(package: str) -> tuple[int, ...]:
-    try:
-        return _numbers(metadata.version(package))
-    except metadata.PackageNotFoundError:
-        return ()
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
