@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-import litellm_cancel_guard
 from litellm_cancel_guard.demo import children
 from litellm_cancel_guard.host import setup_files
 
@@ -178,7 +177,7 @@ def _environment(around: Surroundings, *, guarded: bool) -> dict[str, str]:
 
 def _copy_of_the_guard(folder: Path) -> Path:
     # The folder that holds the installed guard holds this Python's LiteLLM too, which would come before the venv's own.
-    package = Path(litellm_cancel_guard.__file__).parent
+    package = Path(setup_files.__file__).parents[1]
     shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     described = folder / "litellm_cancel_guard-0.dist-info"
     described.mkdir()
