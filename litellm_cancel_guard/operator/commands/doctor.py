@@ -51,7 +51,7 @@ _OLDEST_REDIS = (5, 0)
     "--patience",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    default=20.0,
+    default=60.0,
     show_default=True,
     help="How long LiteLLM may take to be loaded, to try the guard on it; 0: it is not tried.",
 )
