@@ -122,7 +122,7 @@ def _figures(version: str, runs: _Runs) -> list[Figure]:
             bare=free.rate,
         ),
         of(
-            "commands sent to Redis per answer over clients that poll",
+            "Redis commands per answer over clients that poll",
             "ratio",
             sent[0] / sent[1],
             target=at_most(0.5),
