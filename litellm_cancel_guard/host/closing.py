@@ -102,6 +102,11 @@ class Closer:
         if self.open:
             begin(self.close)
 
+    def close_unread(self) -> None:
+        """Close, behind a whole answer, what LiteLLM has not read to its end, and nobody will (up to 1.98 at least)."""
+        if self.open and not any(map(self.spares, self._parts)):
+            begin(self.close)
+
     async def close(self, *wrappers: Any, client_left: bool = False) -> None:
         """Close *wrappers*, the stream and what lies under it, within a second; raises nothing but a cancellation.
 
