@@ -39,7 +39,7 @@ async def guarded(
     closer = Closer(response)
     follow(closer)
     event: str | None = None
-    chunks = response if outcome is None else outcome.chunks(response)
+    chunks = response if outcome is None else outcome.chunks(response, closer.arrived)
     try:
         try:
             try:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DONE = b"data: [DONE]\n\n"
+COMMENT = b": keep-alive\n\n"
 HALF, REST = "half an", " answer"
 
 
@@ -163,7 +164,7 @@ def _whole() -> Iterator[Kind]:
     yield Kind("stays shut", open_ended, whole=True)
     yield Kind("breaks behind the end", open_ended, whole=True, breaks=True)
     yield Kind("stays open behind usage", open_ended + usage, whole=True, stays=True)
-    yield Kind("stays open, commented", open_ended, whole=True, stays=True, pulse=b": keep-alive\n\n")
+    yield Kind("stays open, commented", open_ended, whole=True, stays=True, pulse=COMMENT)
     yield Kind("stays open, two choices", two.removesuffix(DONE), whole=True, n=2, stays=True)
 
 
@@ -256,6 +257,16 @@ def _of_anthropic() -> Iterator[Kind]:
     yield Kind("speaks of errors", begun + _text(speaks) + _closing(), whole=True)
 
 
+# Nothing of these ends by itself: only `idle_timeout` and `ping_timeout` end them.
+ENDLESS_OPENAI = (
+    Kind("silent for ever", BEGUN, stays=True),
+    Kind("pinged for ever", BEGUN, stays=True, pulse=COMMENT),
+)
+_BEGUN_BY_ANTHROPIC = _START + _BLOCK + _text(HALF)
+ENDLESS_ANTHROPIC = (
+    Kind("silent for ever", _BEGUN_BY_ANTHROPIC, stays=True),
+    Kind("pinged for ever", _BEGUN_BY_ANTHROPIC, stays=True, pulse=_event("ping")),
+)
 OPENAI = (*_reasons(), *_in_band(), *_cuts(), *_whole())
 OLLAMA = tuple(_of_ollama())
 ANTHROPIC = tuple(_of_anthropic())

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from tests.failures.kinds import ANTHROPIC, OLLAMA, OPENAI, Kind
+from tests.failures.kinds import ANTHROPIC, ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OLLAMA, OPENAI, Kind
 from tests.harness.process import LOOPBACK, free_port
 
 UNPLAYED = "no such kind in this protocol"
@@ -20,10 +20,10 @@ _PULSE_SECONDS = 0.2
 _OPEN = web.AppKey("open", dict[int, str])
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 _PROTOCOLS = {
-    "/chat/completions": (OPENAI, "text/event-stream"),
+    "/chat/completions": ((*OPENAI, *ENDLESS_OPENAI), "text/event-stream"),
     "/api/chat": (OLLAMA, "application/x-ndjson"),
     "/api/generate": (OLLAMA, "application/x-ndjson"),
-    "/messages": (ANTHROPIC, "text/event-stream"),
+    "/messages": ((*ANTHROPIC, *ENDLESS_ANTHROPIC), "text/event-stream"),
 }
 
 
@@ -110,7 +110,8 @@ async def _keep_open(request: web.Request, response: web.StreamResponse, pulse: 
     try:
         while request.transport is not None and not request.transport.is_closing():
             await asyncio.sleep(_PULSE_SECONDS)
-            with suppress(ConnectionError):
-                await (response.write(pulse) if pulse else response.drain())
+            if pulse:
+                with suppress(ConnectionError):
+                    await response.write(pulse)
     finally:
         request.app[_OPEN].pop(id(request), None)

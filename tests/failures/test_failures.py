@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from tests.failures.kinds import OPENAI
-from tests.failures.play import Cell, cells, counted, play, settings
+from tests.failures.kinds import ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OPENAI
+from tests.failures.play import ROUTES, Cell, cells, counted, play, settings
 from tests.failures.provider import Sending
 from tests.harness.keys import fresh_key
 from tests.harness.witness import settled
@@ -104,6 +105,26 @@ async def test_what_such_an_answer_has_cost_is_counted_and_its_slot_is_free(
     pairs = list(zip(counts[::2], counts[1::2], strict=True))
     assert await settled(lambda: sum(one() != other() for one, other in pairs), 0) == 0, asked
     assert all(count() for count in counts)
+
+
+@pytest.mark.thorough
+async def test_a_silence_and_pings_for_ever_end_each_after_a_time_of_its_own(
+    proxies: Proxies, setup: Setup, sending: Sending
+) -> None:
+    block = yaml.safe_dump({"callback_settings": {"cancel_guard": {"idle_timeout": 1, "ping_timeout": 2}}})
+    proxy = proxies.shared(dataclasses.replace(setup, settings=settings(sending.url) + block))
+    asked = [
+        Cell(route, provider, kind)
+        for providers, kinds in ((("openai", "hosted_vllm"), ENDLESS_OPENAI), (("anthropic",), ENDLESS_ANTHROPIC))
+        for provider in providers
+        for route in ROUTES
+        for kind in kinds
+    ]
+    words = {"silent for ever": "silent for 1 seconds", "pinged for ever": "nothing but pings for 2 seconds"}
+    seen = await play(proxy.url, fresh_key(cap=100).secret, asked)
+    wrong = [f"{cell}: {one}" for cell, one in zip(asked, seen, strict=True) if words[cell.kind.name] not in one.error]
+    assert not wrong, "\n".join(wrong)
+    assert await settled(lambda: len(sending.open), 0) == 0, sending.open
 
 
 async def judge(proxy: Proxy, asked: list[Cell]) -> None:

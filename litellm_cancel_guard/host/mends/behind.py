@@ -50,19 +50,19 @@ def _streams(*_: Any, **kwargs: Any) -> bool:
     return bool(kwargs.get("stream"))
 
 
-def _have_it_end(response: Any) -> None:
+def _have_it_end(answer: Any) -> None:
     import httpx
 
-    if not isinstance(response, httpx.Response) or response.is_stream_consumed or response.is_closed:
+    if not isinstance(answer, httpx.Response) or answer.is_stream_consumed or answer.is_closed:
         return
-    over = over_at(response.request.url.path)
-    if over is not None and isinstance(response.stream, httpx.AsyncByteStream) and not _asks_for_several(response):
-        response.stream = _reads()(response.stream, over)
+    over = over_at(answer.request.url.path)
+    if over is not None and isinstance(answer.stream, httpx.AsyncByteStream) and not _asks_for_several(answer):
+        answer.stream = _reads()(answer.stream, over)
 
 
-def _asks_for_several(response: Any) -> bool:
+def _asks_for_several(answer: Any) -> bool:
     """Tell whether Google is asked for more than one answer: each has an end of its own."""
-    return b'"candidateCount"' in getattr(response.request, "content", b'"candidateCount"')
+    return b'"candidateCount"' in getattr(answer.request, "_content", b'"candidateCount"')
 
 
 class _Patience:
