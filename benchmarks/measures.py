@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import attach, chunks, growth, hang_up, killed, leases, pair, throughput, traffic
+from benchmarks import attach, chunks, growth, hang_up, killed, leases, line, pair, throughput, traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.harness.versions import Version
 
 PER_VERSION: dict[str, Callable[[Stage, Version, Plan], list[Figure]]] = {
-    module.NAME: module.measure for module in (throughput, traffic, hang_up, killed, attach)
+    module.NAME: module.measure for module in (throughput, traffic, hang_up, killed, attach, line)
 }
 IN_PROCESS: dict[str, Callable[[Stage, Plan], Results]] = {
     module.NAME: module.measure for module in (chunks, pair, leases, growth)

@@ -10,7 +10,7 @@ from weakref import ref
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from litellm_cancel_guard.host.closing import leave_to_others, spare_for_the_bill
+from litellm_cancel_guard.host.closing import leave_to_others
 from litellm_cancel_guard.host.configured import Configured
 from litellm_cancel_guard.host.lining import line_up
 from litellm_cancel_guard.host.mounts import Mounts
@@ -158,5 +158,8 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
             request.stream = ref(stream)
             return stream
         if outcome is not None or (self._worker.enclosed and self._worker.settings.enabled):
-            return guarded(response, _holds_nothing, None, outcome, spare_for_the_bill)
+            uncounted = self._worker.draining.follow()
+            stream = guarded(response, _holds_nothing, None, outcome, uncounted)
+            uncounted.stream = ref(stream)
+            return stream
         return response  # type: ignore[no-any-return]

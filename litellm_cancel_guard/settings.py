@@ -68,6 +68,13 @@ class Settings(BaseModel):
         description="How long a stream may bring nothing but the provider's pings and comments before it ends as a "
         "failed one; 0: for ever.",
     )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86400,
+        description="How long after SIGTERM what is still open is answered 503, to be asked again, instead of being "
+        "cut by the server; 0: two seconds before it cuts, where it says when. Never later than that.",
+    )
     loop_stall_seconds: float = Field(
         default=30.0,
         ge=0,

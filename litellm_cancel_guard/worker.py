@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.host import limiter as host
 from litellm_cancel_guard.host.about import about
 from litellm_cancel_guard.host.configured import config_path
+from litellm_cancel_guard.host.draining import Draining
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.host.killing import Killing
@@ -60,7 +61,9 @@ class Worker:
         self._configured = configured
         self.registry = Registry(self._task_ended)
         self.board = Board(GRAFTS, told=self._stands, takes_out=self._take_out, who=self._who)
-        self.kill = Killing(self.registry, lambda *ended: self.ledger and self.ledger.end_soon(*ended)).kill
+        killing = Killing(self.registry, lambda *ended: self.ledger and self.ledger.end_soon(*ended))
+        self.draining = Draining(killing.drain, lambda: self.settings.drain_seconds)
+        self.kill = killing.kill
         self.presence = Presence(self.registry, self.board, lambda: self.settings, self.kill)
         self.standing = Standing(self.board, self.registry)
         self.settings: Any = InForce(Settings())
@@ -130,7 +133,7 @@ class Worker:
         """Return what acquires a slot for *request*, or refuses; *follow_up* as in the ledger."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
-            act_last(self._give_back, self.board)
+            self._act_last()
         return ledger.admit(request, gauge, limit, follow_up)
 
     async def end(self, request: Request, ending: Ending) -> None:
@@ -154,6 +157,9 @@ class Worker:
         if self.ledger is None or self._heartbeat is None:
             raise RuntimeError("the guard is not attached to a limiter")
         return self.ledger, self._heartbeat
+
+    def _act_last(self) -> None:
+        act_last(self._give_back, self.board, self.draining.before_the_cut)
 
     async def _give_back(self) -> None:
         if self.ledger is not None:
@@ -224,8 +230,7 @@ class Worker:
             (self.standing.switch_on if settings.enabled else self.standing.switch_off)()
         except NotFoundError as reason:
             self._hold_back(reason)
-        retime = getattr(self.ledger.gauge, "retime", None)
-        if retime is not None:
+        if (retime := getattr(self.ledger.gauge, "retime", None)) is not None:
             retime(lease_seconds=settings.lease_seconds, timeout_seconds=settings.redis_timeout)
         self.ledger.outage.choose(settings.on_redis_error)
         self._heartbeat.hurry()
@@ -266,18 +271,15 @@ class Worker:
             self.ledger, self._heartbeat = before
             self._hold_back(reason)
             return
-        act_last(self._give_back, self.board)
+        self._act_last()
         log.info("cancel_guard %s: %s", guard_version(), host.describe(recognised, self.settings))
 
     def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
         touches = host.attach(recognised, self, self._covers, self.board)
         ordering = self.board.touch("stream.enclosing")
         self.enclosed = host.put_in_order(guard, self.outer, recognised.limiter, self.board, ordering)
-        ordering.when_out(self._open_up)
+        ordering.when_out(lambda: setattr(self, "enclosed", False))
         return [*touches, ordering]
-
-    def _open_up(self) -> None:
-        self.enclosed = False
 
     def _hold_back(self, reason: Exception) -> None:
         self.standing.stand_aside(State.STANDS_ASIDE, str(reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from litellm_cancel_guard.demo.children import DemoError
-from litellm_cancel_guard.demo.proxy import MODEL, Proxy, ask
+from litellm_cancel_guard.demo.proxy import CUT, MODEL, Proxy, ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _REFUSED = 429
 _SETTLED_SECONDS = 0.5
 _PATIENCE_SECONDS = 0.5
+_WORD = '"word "'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,21 @@ class Turn:
     refused: bool
     held: int | None
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a client was told of an answer whose provider broke off.
+
+    Attributes:
+        words: how many it has read.
+        error: what it read of an error; None where it was told of none.
+        ended: whether it was told that the answer is whole.
+    """
+
+    words: int
+    error: str | None
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,18 @@ class Client:
         await asyncio.wait([asking])
         return Turn("asked, left before the first chunk", refused=False, held=held, left=await self._settled())
 
+    async def read_what_is_cut(self) -> Cut:
+        """Read an answer to its end whose provider breaks off in the middle of it."""
+        text, body = "", ask(CUT, stream=True)
+        who = {"Authorization": f"Bearer {self.proxy.fresh_key}"}
+        try:
+            async with self.http.stream("POST", "/v1/messages", json=body, headers=who) as response:
+                async for piece in response.aiter_text():
+                    text += piece
+        except httpx.TransportError as error:
+            return Cut(text.count(_WORD), f"the connection breaks: {error}", ended=False)
+        return Cut(text.count(_WORD), _error_in(text), ended="message_stop" in text)
+
     async def slots(self) -> int:
         """Return the slots in flight as Redis has them, whatever type this LiteLLM keeps them in."""
         if await self.redis.type(self.proxy.gauge) == b"zset":
@@ -103,6 +132,14 @@ class Client:
             await asyncio.sleep(0.02)
             left = await self.slots()
         return left
+
+
+def _error_in(text: str) -> str | None:
+    for line in text.splitlines():
+        if line.startswith(("data:", "{")) and '"error"' in line:
+            said = json.loads(line.removeprefix("data:"))
+            return str(said["error"].get("message", said["error"]))
+    return None
 
 
 @asynccontextmanager

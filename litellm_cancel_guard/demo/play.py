@@ -15,7 +15,7 @@ from litellm_cancel_guard.demo.screen import Outcome, Screen
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from litellm_cancel_guard.demo.patterns import Client, Turn
+    from litellm_cancel_guard.demo.patterns import Client, Cut, Turn
     from litellm_cancel_guard.demo.proxy import Proxy, Surroundings
 
     Pattern = Callable[[Client], Awaitable[Turn]]
@@ -79,11 +79,12 @@ async def _play(options: Options, screen: Screen) -> int:
             if rows[0][1].balanced:
                 screen.say(verdict.nothing_leaked(litellm))
                 rows.append(("leavers refused", *await patterns.leavers()))
+            cuts = await patterns.cuts()
         screen.table(rows)
-        screen.say(verdict.summary(litellm, *rows[-1][1:]))
+        screen.say(verdict.summary(litellm, *rows[-1][1:], *cuts))
         if options.serve:
             await _serve(guarded, around, screen)
-    return 0 if all(row[2].balanced for row in rows) else 1
+    return 0 if all(row[2].balanced for row in rows) and cuts[1].error else 1
 
 
 class _Patterns:
@@ -99,6 +100,21 @@ class _Patterns:
     async def leavers(self) -> tuple[Outcome, Outcome]:
         what = "pass-through route /anthropic/v1/messages, the client leaves before the first chunk"
         return await self._both(what, _LEAVERS, lambda client: client.leave_before_the_first_chunk())
+
+    async def cuts(self) -> tuple[Cut, Cut]:
+        """Have each proxy's provider break off in the middle of a streamed answer."""
+        self._screen.title("A stream whose provider breaks off after four words, on /v1/messages")
+        bare, guarded = [await self._cut(proxy, which) for proxy, which in self._proxies]
+        return bare, guarded
+
+    async def _cut(self, proxy: Proxy, which: str) -> Cut:
+        from litellm_cancel_guard.demo.patterns import client_of
+        from litellm_cancel_guard.demo.verdict import told
+
+        async with client_of(proxy, self._around.redis_url) as client:
+            cut = await client.read_what_is_cut()
+        self._screen.say(f"  {which + ':':<19} {told(cut)}")
+        return cut
 
     async def _both(self, what: str, number: int, pattern: Pattern) -> tuple[Outcome, Outcome]:
         bare, guarded = [await self._one(f"{which}: {what}", proxy, number, pattern) for proxy, which in self._proxies]

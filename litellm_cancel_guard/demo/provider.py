@@ -1,7 +1,8 @@
 """A provider that speaks Anthropic's Messages protocol slowly, run as `python provider.py PORT`.
 
 A streamed answer takes half a minute, a plain one a fifth of a second. The model `silent` sends the head of a stream
-and then nothing, which is what a client sees that leaves before the first chunk.
+and then nothing, which is what a client sees that leaves before the first chunk; `claude-cut` breaks off after a few
+words.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 _CHUNK_SECONDS = 0.05
 _PLAIN_SECONDS = 0.2
 _STREAM_CHUNKS = 600
+_CHUNKS_UNTIL_CUT = 4
 _SILENCE_SECONDS = 30.0
 _USAGE = {"input_tokens": 1, "output_tokens": 1}
 
@@ -48,11 +50,14 @@ async def _answer_stream(asked: dict[str, Any], reader: asyncio.StreamReader, wr
         return
     _send_event(writer, "message_start", message=_message(asked, content=[], stop_reason=None))
     _send_event(writer, "content_block_start", index=0, content_block={"type": "text", "text": ""})
-    for _ in range(_STREAM_CHUNKS):
+    cut = asked.get("model") == "claude-cut"
+    for _ in range(_CHUNKS_UNTIL_CUT if cut else _STREAM_CHUNKS):
         _send_event(writer, "content_block_delta", index=0, delta={"type": "text_delta", "text": "word "})
         await writer.drain()
         if await _left_within(_CHUNK_SECONDS, reader):
             return
+    if cut:
+        return
     _send_event(writer, "content_block_stop", index=0)
     _send_event(writer, "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage=_USAGE)
     _send_event(writer, "message_stop")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CAP = 4
 MODEL = "claude-demo"
+CUT = "claude-cut"
 WINDOW_SECONDS = 3600
 _STARTUP_SECONDS = 120.0
 _AUTH = f"""\
@@ -68,21 +69,23 @@ class Proxy:
         url: its base address.
         key: capped at `CAP`; each proxy has another, so that their gauges don't mix.
         child: the process.
+        fresh_key: another, for what a key that is full would not be asked.
     """
 
     url: str
     child: children.Child
     key: str = field(default_factory=lambda: f"sk-demo-{secrets.token_hex(8)}")
+    fresh_key: str = field(default_factory=lambda: f"sk-demo-{secrets.token_hex(8)}")
 
     @property
-    def key_hash(self) -> str:
-        """The key as LiteLLM writes it."""
-        return hashlib.sha256(self.key.encode()).hexdigest()
+    def key_hashes(self) -> tuple[str, str]:
+        """Both keys as LiteLLM writes them."""
+        return _hash_of(self.key), _hash_of(self.fresh_key)
 
     @property
     def gauge(self) -> str:
         """The Redis key under which LiteLLM counts this key's requests in flight."""
-        return f"{{api_key:{self.key_hash}}}:max_parallel_requests"
+        return f"{{api_key:{self.key_hashes[0]}}}:max_parallel_requests"
 
     async def ready(self) -> None:
         """Wait until the proxy answers."""
@@ -105,6 +108,10 @@ class Proxy:
             f"curl -N {self.url}/v1/messages -H 'Authorization: Bearer {self.key}' "
             f"-H 'Content-Type: application/json' -d '{body}'"
         )
+
+
+def _hash_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def ask(model: str, *, stream: bool) -> dict[str, Any]:
@@ -134,9 +141,11 @@ def started(around: Surroundings, *, guarded: bool) -> Iterator[Proxy]:
 
 
 def _write_config(folder: Path, around: Surroundings, *, guarded: bool) -> None:
-    model = {"model": f"anthropic/{MODEL}", "api_base": around.provider_url, "api_key": "unused"}
+    at = {"api_base": around.provider_url, "api_key": "unused"}
     config = {
-        "model_list": [{"model_name": MODEL, "litellm_params": model}],
+        "model_list": [
+            {"model_name": name, "litellm_params": {"model": f"anthropic/{name}", **at}} for name in (MODEL, CUT)
+        ],
         "litellm_settings": {
             "cache": True,
             "cache_params": {"type": "redis", "supported_call_types": []},
@@ -168,7 +177,7 @@ def _environment(around: Surroundings, *, guarded: bool) -> dict[str, str]:
 
 def _copy_of_the_guard(folder: Path) -> Path:
     # The folder that holds the installed guard holds this Python's LiteLLM too, which would come before the venv's own.
-    package = Path(setup_files.__file__).parent
+    package = Path(setup_files.__file__).parents[1]
     shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     described = folder / "litellm_cancel_guard-0.dist-info"
     described.mkdir()

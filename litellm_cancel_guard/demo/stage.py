@@ -43,8 +43,8 @@ def forget(redis_url: str, proxies: Sequence[Proxy]) -> None:
     import redis
 
     with suppress(redis.RedisError, OSError), redis.Redis.from_url(redis_url, socket_timeout=2) as client:
-        for proxy in proxies:
-            left = list(client.scan_iter(f"*{proxy.key_hash}*", count=1000))
+        for key_hash in [key_hash for proxy in proxies for key_hash in proxy.key_hashes]:
+            left = list(client.scan_iter(f"*{key_hash}*", count=1000))
             if left:
                 client.delete(*left)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard.demo.proxy import CAP, WINDOW_SECONDS
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.demo.patterns import Cut
     from litellm_cancel_guard.demo.screen import Outcome
     from litellm_cancel_guard.host.setup_files import LiteLLM
 
@@ -24,9 +25,26 @@ def nothing_leaked(litellm: LiteLLM) -> str:
     )
 
 
-def summary(litellm: LiteLLM, bare: Outcome, guarded: Outcome) -> str:
-    """Return the closing lines for the last pattern played."""
-    return "\n".join([_of_bare(f"LiteLLM {litellm.version} alone", bare), _of_guarded(guarded), "", _FOOTNOTE])
+def told(cut: Cut) -> str:
+    """Return what a client was told of an answer that was cut."""
+    if cut.error is not None:
+        return f"{cut.words} words, then an error: {cut.error}"
+    return f"{cut.words} words, then {'the end of a whole answer' if cut.ended else 'nothing'}, and no error"
+
+
+def summary(litellm: LiteLLM, bare: Outcome, guarded: Outcome, bare_cut: Cut, guarded_cut: Cut) -> str:
+    """Return the closing lines for the last pattern played, and for the answer that was cut."""
+    alone = f"LiteLLM {litellm.version} alone"
+    slots = [_of_bare(alone, bare), _of_guarded(guarded)]
+    return "\n".join([*slots, _of_cuts(alone, bare_cut, guarded_cut), "", _FOOTNOTE])
+
+
+def _of_cuts(alone: str, bare: Cut, guarded: Cut) -> str:
+    if not guarded.error:
+        return "With the guard the client is not told that its answer was cut: a fault."
+    if bare.error:
+        return f"{alone} and the guard both tell the client that its answer was cut."
+    return f"{alone} does not tell the client that its answer was cut; the guard does."
 
 
 def _of_bare(who: str, bare: Outcome) -> str:

@@ -48,7 +48,7 @@ class Call:
     """One run of a script.
 
     Attributes:
-        kinds: what keys beside those of the layout must hold.
+        kinds: what keys beside those of the layout must hold; it goes before what the layout says.
     """
 
     script: Script

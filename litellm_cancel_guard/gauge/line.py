@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge.layout import Call, KeyKind
-from litellm_cancel_guard.gauge.scripts import load_lined
+from litellm_cancel_guard.gauge.scripts import load, load_lined
+from litellm_cancel_guard.lease import slotname
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,30 @@ MOST_IDS = 500
 _KINDS = (KeyKind("hash"), KeyKind("zset"), KeyKind("zset"), KeyKind("zset"))
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Who waits for a slot of one gauge.
+
+    Attributes:
+        waiting: how many.
+        first: the id of who is next; empty where nobody is.
+        of: the class that it is of.
+    """
+
+    waiting: int = 0
+    first: str = ""
+    of: str = ""
+
+    @property
+    def first_for(self) -> float | None:
+        """Seconds since the first asked, by the clocks of its worker and of this machine; None where none is known."""
+        said = slotname.read(self.first)
+        return None if said is None else max(0.0, time.time() - said.since)
+
+
+NOBODY = Waits()
+
+
 def acquire(layout: Layout, lease: Lease, turn: Turn, limit: int, lease_seconds: float) -> Call:
     """Return the call that takes a slot or waits; it answers as *line_acquire.lua* says."""
     waits = (turn.most, turn.of, turn.place, CLAIM_SECONDS, PLACE_SECONDS, layout.channel_of())
@@ -39,6 +66,13 @@ def release(layout: Layout, lease: Lease) -> Call:
 def look(layout: Layout, gauge: str, ids: Sequence[str]) -> Call:
     """Return the call that keeps the places of *ids*; it answers ``[lapsed, positions of those not in line]``."""
     return _call("look", layout, gauge, CLAIM_SECONDS, layout.channel_of(), PLACE_SECONDS, *ids)
+
+
+def listing(layout: Layout, gauge: str) -> Call:
+    """Return the call that answers as *list_lined.lua* says, and changes nothing."""
+    _, *keys = layout.line_of(gauge)
+    kinds = tuple(zip(keys, _KINDS[1:], strict=True))
+    return Call(load("list_lined"), (layout.keys_of(gauge)[0], *keys), (layout.horizon_seconds,), kinds)
 
 
 def _call(step: str, layout: Layout, gauge: str, *args: str | float) -> Call:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.gauge.line import NOBODY
 from litellm_cancel_guard.gauge.waiting import Waiting
 from litellm_cancel_guard.lease.lease import Admission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from litellm_cancel_guard.gauge.line import Waits
     from litellm_cancel_guard.lease.lease import FollowUp, Lease
 
 
@@ -117,6 +119,10 @@ class LocalGauge:
     def held(self) -> dict[str, list[str]]:
         """Return the ids of the slots held, by gauge."""
         return {gauge: sorted(ids) for gauge, ids in self._held.items()}
+
+    def line(self, gauge: str) -> Waits:
+        """Return who waits for a slot of *gauge*."""
+        return self._lines[gauge].waiting.seen() if gauge in self._lines else NOBODY
 
     def node(self, gauge: str) -> str:  # noqa: ARG002 - as in Gauge
         """Return the one place there is."""

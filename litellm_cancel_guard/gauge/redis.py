@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.aio.deadline import Deadline
-from litellm_cancel_guard.gauge import GaugeUnavailableError, line
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError, line
 from litellm_cancel_guard.gauge.batches import batches, chunks, pipelines
 from litellm_cancel_guard.gauge.hearing import Hearing
 from litellm_cancel_guard.gauge.layout import Layout, followed
@@ -18,6 +18,7 @@ from litellm_cancel_guard.gauge.sending import (
     text_of,
     what_of,
 )
+from litellm_cancel_guard.gauge.unlined import Unlined, is_refused
 from litellm_cancel_guard.lease.keyname import without_key
 from litellm_cancel_guard.lease.lease import Admission, Lease
 from litellm_cancel_guard.lease.records import Aside
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.batches import Share, Wanted
     from litellm_cancel_guard.gauge.layout import Call
     from litellm_cancel_guard.gauge.sending import Command
-    from litellm_cancel_guard.lease.lease import FollowUp
+    from litellm_cancel_guard.lease.lease import FollowUp, Turn
 
 # What an acquire answers first where it waits in line; see `line_acquire.lua`.
 _WAITS = 2
@@ -49,6 +50,9 @@ class RedisGauge:
         lease_seconds: how long a slot is held without renewal.
         timeout_seconds: how long any one call may take, connecting included.
         aside: what goes along with its calls.
+
+    Attributes:
+        unlined: where nobody can wait in line.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class RedisGauge:
         self._layout = layout
         self._lease_seconds = lease_seconds
         self._runner = Runner(client_factory, layout, timeout_seconds)
+        self.unlined = Unlined(self._runner)
         self._hearing = Hearing(client_factory, layout.channel_of)
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
@@ -75,14 +80,18 @@ class RedisGauge:
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Hold a slot for *lease* if fewer than *limit* are held, and run *follow_up* in the same call then."""
 
-        def call_of(layout: Layout) -> Call:
-            if lease.turn is None:
+        def call_of(layout: Layout, turn: Turn | None = None) -> Call:
+            if turn is None:
                 call = layout.acquire(lease, limit, self._lease_seconds)
             else:
-                call = line.acquire(layout, lease, lease.turn, limit, self._lease_seconds)
+                call = line.acquire(layout, lease, turn, limit, self._lease_seconds)
             return call if follow_up is None else followed(call, follow_up)
 
-        admitted, in_flight, lapsed, *more = await self._runner.run(call_of)
+        if lease.turn is None:
+            answer = await self._runner.run(call_of)
+        else:
+            answer = await self.unlined.run(lease.gauge, partial(call_of, turn=lease.turn), call_of)
+        admitted, in_flight, lapsed, *more = answer
         self._tell(lapsed)
         if admitted == _WAITS:
             place, waiting = more
@@ -93,8 +102,11 @@ class RedisGauge:
 
     async def release(self, lease: Lease) -> int:
         """Give the slot of *lease* back, if it is held; return the slots still held."""
-        release = Layout.release if lease.turn is None else line.release
-        in_flight, lapsed = await self._runner.run(lambda layout: release(layout, lease))
+        plain = partial(Layout.release, lease=lease)
+        if lease.turn is None:
+            in_flight, lapsed = await self._runner.run(plain)
+        else:
+            in_flight, lapsed = await self.unlined.run(lease.gauge, partial(line.release, lease=lease), plain)
         self._tell(lapsed)
         return int(in_flight)
 
@@ -106,7 +118,13 @@ class RedisGauge:
         """Keep the places of *ids* in line, and hand over what is free; return those of them that are not in line."""
         gone: set[str] = set()
         for some in chunks(list(ids), line.MOST_IDS):
-            lapsed, *positions = await self._runner.run(partial(line.look, gauge=gauge, ids=some))
+            try:
+                lapsed, *positions = await self._runner.run(partial(line.look, gauge=gauge, ids=some))
+            except (GaugeUnavailableError, GaugeCorruptError) as error:
+                if not is_refused(error):
+                    raise
+                # Each asks anew, and is told whether it is the line alone that Redis refuses.
+                return set(ids)
             self._tell(lapsed)
             gone.update(some[position - 1] for position in positions)
         return gone
@@ -181,9 +199,19 @@ class RedisGauge:
             GaugeUnavailableError: Redis could not be asked.
             GaugeCorruptError: the key holds another type.
         """
-        found = await self._runner.run(lambda layout: layout.listing(gauge))
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [(text_of(name), milliseconds / 1000) for name, milliseconds in pairs]
+        return _slots_in(await self._runner.run(lambda layout: layout.listing(gauge)))
+
+    async def listed(self, gauge: str, *, lined: bool) -> tuple[list[tuple[str, float]], line.Waits]:
+        """Return the same, and who waits for one, all of one moment; nobody where it is not *lined*.
+
+        Raises:
+            GaugeUnavailableError: Redis could not be asked.
+            GaugeCorruptError: a key of them holds another type.
+        """
+        if not lined:
+            return await self.slots(gauge), line.NOBODY
+        found, waiting, *first = await self._runner.run(partial(line.listing, gauge=gauge))
+        return _slots_in(found), line.Waits(waiting, *map(text_of, first))
 
     async def forget(self, gauge: str) -> None:
         """Delete all keys of *gauge*, whatever is held: a made-up one, to be left without a trace.
@@ -245,3 +273,8 @@ class RedisGauge:
 
     def _holding(self, layout: Layout, wanted: Wanted) -> Call:
         return layout.acquire(*wanted, self._lease_seconds)
+
+
+def _slots_in(found: Any) -> list[tuple[str, float]]:
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [(text_of(name), milliseconds / 1000) for name, milliseconds in pairs]

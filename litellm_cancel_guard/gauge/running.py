@@ -168,7 +168,9 @@ class Runner:
 
     async def _diagnosis(self, exc: Exception, call: Call) -> str:
         client = self._client()
-        for key, kind in (*zip(call.keys, self._layout.kinds, strict=False), *call.kinds):
+        # A call that leaves some of the layout's keys out says of its others what they are.
+        kinds = dict(zip(call.keys, self._layout.kinds, strict=False)) | dict(call.kinds)
+        for key, kind in kinds.items():
             if kind.content and f"{key} holds no {kind.content}" in str(exc):
                 return f"Redis key {key} holds no {kind.content}. {NOT_OURS}"
             found = text_of(await client.type(key))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 # What every script of a layout starts with, and what each that does the same starts with, beside its own file.
-_PRELUDES = {"counted": "counted_mirror", "acquire": "holders"}
+_PRELUDES = {"counted": "counted_mirror", "acquire": "holders", "list": "listed"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,13 @@ def is_unknown_script(answer: object) -> bool:
     return isinstance(answer, NoScriptError)
 
 
+def is_refusal(answer: object) -> bool:
+    """Tell whether the server has answered, with an error."""
+    from redis.exceptions import ResponseError
+
+    return isinstance(answer, ResponseError)
+
+
 def wants_text(answer: object) -> bool:
     """Tell whether the server would rather have the text of a script than its SHA."""
     if not isinstance(answer, Exception):

@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
+from litellm_cancel_guard.gauge.line import NOBODY
 from litellm_cancel_guard.gauge.notice import all_records, holding_at, hours, order, record_at, records_by_prefix
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.gauge.sending import text_of, what_of
 from litellm_cancel_guard.lease import records, slotname
-from litellm_cancel_guard.lease.holders import Holding
 from litellm_cancel_guard.lease.keyname import key_of
 from litellm_cancel_guard.lease.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litellm_cancel_guard.gauge.local import LocalGauge
+    from litellm_cancel_guard.gauge.line import Waits
     from litellm_cancel_guard.lease.counters import Hour
-    from litellm_cancel_guard.lease.holders import Holder, Refusal
-    from litellm_cancel_guard.lease.records import Record, Seen
+    from litellm_cancel_guard.lease.holders import Holder, Holding, Refusal
+    from litellm_cancel_guard.lease.records import Seen
     from litellm_cancel_guard.lease.slotname import SlotName
 
-_OURS = re.compile(r"^(?P<prefix>.*)\{(?P<gauge>api_key:.+)\}:(?P<what>max_parallel_requests|cancel_guard:slots)$")
+_WAITS = "cancel_guard:waits"
+_WHAT = rf"max_parallel_requests|cancel_guard:slots|{_WAITS}"
+_OURS = re.compile(rf"^(?P<prefix>.*)\{{(?P<gauge>api_key:.+)\}}:(?P<what>{_WHAT})$")
 
 _BEATS_AN_ORDER_STANDS = 3
 
@@ -40,11 +42,13 @@ class Place:
         gauge: ``api_key:<hash>``.
         prefix: LiteLLM's namespace with its colon, or nothing.
         counting: whether a LiteLLM of 1.80 to 1.93 counts there.
+        lined: whether there are keys of a line before it.
     """
 
     gauge: str
     prefix: str
     counting: bool
+    lined: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,14 @@ class Count:
         slots: the first to lapse first.
         number: what LiteLLM reads as the number in flight.
         left_out: how many slots more the workers of these hold than they say the holders of.
+        line: who waits for one of them.
     """
 
     place: Place
     slots: list[Slot] = field(default_factory=list)
     number: int = 0
     left_out: int = 0
+    line: Waits = NOBODY
 
     @property
     def limit(self) -> int | None:
@@ -101,45 +107,6 @@ class Count:
     def differs(self) -> bool:
         """Whether LiteLLM's number is another than that of the slots that live."""
         return self.number != len(self.slots)
-
-
-class LocalSurvey:
-    """The slots of this process alone, where LiteLLM runs without Redis."""
-
-    scope = "this worker"
-
-    def __init__(self, gauge: LocalGauge, record: Callable[[], Record], holding: Callable[[], Holding | None]) -> None:
-        self._gauge = gauge
-        self._record = record
-        self._holding = holding
-
-    async def places(self) -> list[Place]:
-        """Return the keys that hold slots here."""
-        return [Place(gauge, "", counting=False) for gauge in sorted(self._gauge.held())]
-
-    async def count(self, place: Place) -> Count:
-        """Return the slots of *place*, none of which lapses."""
-        seen = records.Seen(self._record(), 0.0)
-        slots = [
-            _slot(slot_id, None, slotname.read(slot_id), seen) for slot_id in self._gauge.held().get(place.gauge, ())
-        ]
-        return Count(place, slots, len(slots))
-
-    async def holding(self, worker: str, place: Place) -> Holding:  # noqa: ARG002 - as in Survey
-        """Return what this one says."""
-        return self._holding() or Holding()
-
-    async def workers(self) -> list[Seen]:
-        """Return this one."""
-        return [records.Seen(self._record(), 0.0)]
-
-    async def release(self, place: Place, slot: str) -> int:
-        """Give one slot back; return how many are left."""
-        return await self._gauge.release(Lease(place.gauge, slot))
-
-    async def order(self, place: Place, slot: Slot, by: str) -> float:  # noqa: ARG002 - as in Survey
-        """Raise GaugeUnavailableError: this worker is asked without Redis, and no other can be."""
-        raise GaugeUnavailableError("without Redis no other worker can be told")
 
 
 class Survey:
@@ -160,18 +127,22 @@ class Survey:
             GaugeUnavailableError: Redis could not be asked.
         """
         found: dict[tuple[str, str], bool] = {}
+        lined: set[tuple[str, str]] = set()
         try:
             async for raw in self._client.scan_iter(match="*{api_key:*}:*", count=1000):
                 match = _OURS.match(text_of(raw))
                 if match is None or not self._is_ours(match["prefix"]):
                     continue
                 where = match["gauge"], match["prefix"]
+                if match["what"] == _WAITS:
+                    lined.add(where)
+                    continue
                 # At rest the counting layout may keep its number alone: LiteLLM writes it as text.
                 counting = match["what"] != "max_parallel_requests" or await self._type(raw) == "string"
                 found[where] = found.get(where, False) or counting
         except Exception as exc:
             raise GaugeUnavailableError(what_of(exc)) from exc
-        return sorted(Place(gauge, prefix, counting) for (gauge, prefix), counting in found.items())
+        return sorted(Place(*where, counting, lined=where in lined) for where, counting in found.items())
 
     async def workers(self) -> list[Seen]:
         """Return what the workers say of themselves.
@@ -206,15 +177,15 @@ class Survey:
         return max(found, key=lambda one: one[0].at, default=None)
 
     async def count(self, place: Place) -> Count:
-        """Return the slots of *place* and LiteLLM's number, changing neither.
+        """Return the slots of *place*, who waits for one, and LiteLLM's number, changing nothing.
 
         Raises:
             GaugeUnavailableError: Redis could not be asked.
             GaugeCorruptError: a key of them holds another type.
         """
-        held = await self._gauge(place).slots(place.gauge)
+        held, line = await self._gauge(place).listed(place.gauge, lined=place.lined)
         slots = [await self._slot(place, slot_id, left) for slot_id, left in held]
-        return Count(place, slots, await self._number(place))
+        return Count(place, slots, await self._number(place), line=line)
 
     async def release(self, place: Place, slot: str) -> int:
         """Give one slot back; return how many are left. One whose request runs is taken again at the next beat."""
@@ -244,7 +215,7 @@ class Survey:
     async def _slot(self, place: Place, slot_id: str, lapses_in: float) -> Slot:
         said = slotname.read(slot_id)
         seen = None if said is None else await self._seen_of(Keys(self._named(place)).worker(said.worker))
-        return _slot(slot_id, lapses_in, said, seen)
+        return slot_named(slot_id, lapses_in, said, seen)
 
     async def _seen_of(self, key: str) -> Seen | None:
         if key not in self._seen:
@@ -286,7 +257,8 @@ class Survey:
         return lambda key: place.prefix + key
 
 
-def _slot(slot_id: str, lapses_in: float | None, said: SlotName | None, seen: Seen | None) -> Slot:
+def slot_named(slot_id: str, lapses_in: float | None, said: SlotName | None, seen: Seen | None) -> Slot:
+    """Return the slot of that id, which says so much of it; *seen* is its worker's record."""
     if said is None:
         return Slot(slot_id, lapses_in)
     return Slot(slot_id, lapses_in, max(0.0, time.time() - said.since), said.route, said.worker, seen)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import insort
 
+from litellm_cancel_guard.gauge.line import NOBODY, Waits
+
 
 class Waiting:
     """Ids of waiters by class: first come first served within a class, and the classes in turn."""
@@ -39,6 +41,11 @@ class Waiting:
             others.remove((place, name))
             if not others:
                 del self._classes[of]
+
+    def seen(self) -> Waits:
+        """Return who waits, for an operator."""
+        of = next(iter(self._classes), None)
+        return NOBODY if of is None else Waits(len(self), self._classes[of][0][1], of)
 
     def next(self) -> str | None:
         """Return who is next, who waits no more; None where nobody does."""

@@ -1,4 +1,6 @@
-"""Ends a request because an operator says so: its client is told, its provider hung up on, and then its slot is back.
+"""Ends a request before its time, because an operator says so or its server is about to cut it.
+
+Its client is told, its provider hung up on, and then its slot is back.
 
 What has a guarded stream ends in the last event of its protocol. Everything else is cancelled, which no retry and no
 fallback of LiteLLM's outlives (1.80 - 1.110: they catch ``Exception``), and answered here, behind LiteLLM.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,14 +33,15 @@ if TYPE_CHECKING:
 
 # 503 is asked again for a bounded number of times by all, and by the official SDKs not at all where the header says so.
 KILLED = Failure(503, "This request was ended by an operator of the proxy.", final=True)
+RESTARTING = Failure(503, "The proxy is being restarted; ask again.", retry_after=1.0)
 # Of a WebSocket: 1012 and 1013 have its client come back (RFC 6455, 7.4.1, and IANA's registry).
-_POLICY = 1008
+_POLICY, _SERVICE_RESTART = 1008, 1012
 # A cancellation may be lost (redis-py); who asks again after so many seconds has it sent again.
 _AGAIN_SECONDS = 5.0
 _LONGEST_NAME = 100
 
 
-class EndedByHandError(Exception):
+class EndedError(Exception):
     """Raised to the server, which cuts a connection on which no error can be told any more."""
 
 
@@ -61,7 +65,7 @@ class Killing:
         request = self._registry.holder(slot)
         if request is None:
             return False
-        if self._registry.is_to_end(request, again=_AGAIN_SECONDS):
+        if self._registry.is_to_end(request, Ending.KILLED, again=_AGAIN_SECONDS):
             log.warning(
                 "cancel_guard: ended by hand: slot %s, key %s, route %s, held for %.1f s; asked for by %s",
                 slot,
@@ -70,15 +74,26 @@ class Killing:
                 time.monotonic() - request.opened_at,
                 "".join(filter(str.isprintable, by))[:_LONGEST_NAME],
             )
-            if not self._end(request):
+            if not self._end(request, KILLED):
                 self._registry.goes_on(request)
                 return None
         return True
 
-    def _end(self, request: Request) -> bool:
+    def drain(self) -> int:
+        """End every request that holds a slot here and whose client can be told; return how many that are."""
+        ended = 0
+        for _, request in list(self._registry.leases()):
+            if _may_be_told(request) and self._registry.is_to_end(request, Ending.DRAINED, again=_AGAIN_SECONDS):
+                if self._end(request, RESTARTING):
+                    ended += 1
+                else:
+                    self._registry.goes_on(request)
+        return ended
+
+    def _end(self, request: Request, failure: Failure) -> bool:
         if request.closer is not None:
             task = None if request.stream is None else task_inside(request.stream())
-            request.closer.stop(KILLED, task)
+            request.closer.stop(failure, task)
             if task is None:
                 # Its client reads slowly or not at all: it is told when it asks for more, and the slot does not wait.
                 begin(self._close, request, request.closer)
@@ -90,14 +105,20 @@ class Killing:
             log.warning("cancel_guard: what serves that request is not known, and goes on")
             return False
         if request.asked is not None:
-            request.asked.end(request.route)
+            request.asked.end(request.route, failure)
         for task in tasks:
             task.cancel()
         return True
 
     async def _close(self, request: Request, closer: Closer) -> None:
         await closer.close()
-        self._end_soon(request, Ending.KILLED)
+        self._end_soon(request, request.to_end_as or Ending.KILLED)
+
+
+def _may_be_told(request: Request) -> bool:
+    # What LiteLLM passes through in no protocol can only be cut, which its server does, and later.
+    wire = request.served and request.served.wire and request.served.wire()
+    return request.closer is not None or protocol_of(request.route, None) is not None or not (wire and wire.start)
 
 
 class Answered(Protocol):
@@ -112,42 +133,45 @@ class Answered(Protocol):
     served: Any
 
 
-async def tell(route: str, send: Send, answered: Answered | None) -> None:
-    """Tell a client that its request was ended by hand; LiteLLM's application has left it.
+async def tell(ended: tuple[str, Failure], send: Send, answered: Answered | None) -> None:
+    """Tell a client that its request was ended before its time; LiteLLM's application has left it.
 
     Args:
-        route: LiteLLM's call type.
+        ended: LiteLLM's call type, and what the client is told.
         send: the server's.
         answered: None for a WebSocket.
 
     Raises:
-        EndedByHandError: the answer had begun, in no protocol that could tell it.
+        EndedError: the answer had begun, in no protocol that could tell it.
     """
     # Where the ASGI task is the one that was cancelled, and not one that it waits for.
     task: Any = asyncio.current_task()
     if getattr(task, "cancelling", int)():
         task.uncancel()
     if answered is None:
-        await send({"type": "websocket.close", "code": _POLICY, "reason": KILLED.message})
+        code = _POLICY if ended[1].final else _SERVICE_RESTART
+        await send({"type": "websocket.close", "code": code, "reason": ended[1].message})
     elif answered.served.sent_at is None:
-        await _end_answer(route, answered.start, send)
+        await _end_answer(*ended, answered.start, send)
 
 
-async def _end_answer(route: str, start: Any, send: Send) -> None:
+async def _end_answer(route: str, failure: Failure, start: Any, send: Send) -> None:
     protocol = protocol_of(route, None)
     if start is None:
-        body = json.dumps(plain_error(protocol, KILLED)).encode()
-        await send({"type": "http.response.start", "status": KILLED.status, "headers": _headers(body)})
+        body = json.dumps(plain_error(protocol, failure)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": failure.status, "headers": [*headers, _again(failure)]})
     elif protocol is not None and _is_stream(start):
-        body = whole_error(protocol, KILLED).encode()
+        body = whole_error(protocol, failure).encode()
     else:
-        raise EndedByHandError(KILLED.message)
+        raise EndedError(failure.message)
     await send({"type": "http.response.body", "body": body})
 
 
-def _headers(body: bytes) -> list[tuple[bytes, bytes]]:
-    length = str(len(body)).encode()
-    return [(b"content-type", b"application/json"), (b"content-length", length), (b"x-should-retry", b"false")]
+def _again(failure: Failure) -> tuple[bytes, bytes]:
+    if failure.final or failure.retry_after is None:
+        return b"x-should-retry", b"false"
+    return b"retry-after", str(math.ceil(failure.retry_after)).encode()
 
 
 def _is_stream(start: Any) -> bool:

@@ -44,6 +44,10 @@ class RehearsalError(Exception):
     """It could not be tried; the message says why."""
 
 
+class SlowError(RehearsalError):
+    """LiteLLM takes longer to load than it was given."""
+
+
 @dataclass(frozen=True)
 class Rehearsed:
     """What was found.
@@ -63,7 +67,8 @@ def rehearse(target: Target | None, settings: Settings, within: float) -> Rehear
     """Attach the guard to a limiter of the installed LiteLLM that counts in *target*, or in its process.
 
     Raises:
-        RehearsalError: LiteLLM can't be imported, gives no limiter, or all that takes longer than *within* seconds.
+        RehearsalError: LiteLLM can't be imported, or gives no limiter.
+        SlowError: all that takes longer than *within* seconds.
     """
     asked = {
         "params": None if target is None else target.params,
@@ -81,7 +86,7 @@ def rehearse(target: Target | None, settings: Settings, within: float) -> Rehear
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise RehearsalError(f"LiteLLM was not loaded within {within:g} s; --patience gives it more") from None
+        raise SlowError(f"LiteLLM was not loaded within {within:g} s; --patience gives it more") from None
     try:
         answer = json.loads(done.stdout)
     except ValueError:

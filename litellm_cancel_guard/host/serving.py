@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.refused import Refused
     from litellm_cancel_guard.ledger.registry import Request
+    from litellm_cancel_guard.terminal.failure import Failure
 
     App = Callable[..., Awaitable[None]]
 
@@ -101,19 +102,21 @@ class Asked:
     Attributes:
         caller: who asks, by its headers; see `callers`.
         refused: a refusal of the guard's, which LiteLLM is about to answer with.
-        ended: LiteLLM's call type, where an operator has had it ended.
+        ended: LiteLLM's call type and what its client is told, where it was ended before its time.
+        waited: how long it has waited in line for slots, in seconds; 0 if it never did.
     """
 
-    __slots__ = ("caller", "ended", "refused")
+    __slots__ = ("caller", "ended", "refused", "waited")
 
     def __init__(self, scope: Any) -> None:
         self.caller = caller_in(scope.get("headers") or ())
         self.refused: Refused | None = None
-        self.ended = ""
+        self.ended: tuple[str, Failure] | None = None
+        self.waited = 0.0
 
-    def end(self, route: str) -> None:
-        """Note that it is ended by hand: whatever LiteLLM makes of that, its client is told so."""
-        self.ended = route or "of no route"
+    def end(self, route: str, failure: Failure) -> None:
+        """Note that it is ended before its time: whatever LiteLLM makes of that, its client is told *failure*."""
+        self.ended = route, failure
 
 
 _served: ContextVar[Served | None] = ContextVar("litellm_cancel_guard_served", default=None)
@@ -130,7 +133,7 @@ class Noted:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Note the running task, and serve the request; one that was ended by hand is answered here."""
+        """Note the running task, and serve the request; one that was ended before its time is answered here."""
         kind, task = scope.get("type"), asyncio.current_task()
         asked = Asked(scope) if kind in _ASKED else None
         _asked.set(asked)
@@ -149,7 +152,7 @@ class Noted:
             else:
                 await self.app(scope, wire.receive, wire.send)
         except (asyncio.CancelledError, Exception):
-            if not asked.ended:
+            if asked.ended is None:
                 raise
             await killing.tell(asked.ended, send, wire)
 

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import signal
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from litellm_cancel_guard.host.grafting import Board
+
+    Act = Callable[[], Awaitable[None]]
+    First = Callable[[float | None], Coroutine[Any, Any, None]]
 
 
 _MARK = "_cancel_guard_gives_back"
 
 
-def act_last(act: Callable[[], Awaitable[None]], board: Board) -> None:
-    """Have *act* awaited at the server's end, if it can be seen coming; *board* shows whether."""
+async def _nothing(grace: float | None) -> None:
+    """Leave a server's end to the server."""
+
+
+def act_last(act: Act, board: Board, first: First = _nothing) -> None:
+    """Have *act* awaited at the server's end, if it can be seen coming; *board* shows whether. *first*: see below."""
     try:
-        found = after_the_last_request(act)
+        found = after_the_last_request(act, first)
+        if not found:
+            at_the_signal(first)
     except (AttributeError, TypeError) as refused:
         # Raised on, it would have failed the request that began the heartbeat.
         board.note("server.last", State.STANDS_ASIDE, f"the server's shutdown can't be set: {refused}")
@@ -31,8 +43,10 @@ def act_last(act: Callable[[], Awaitable[None]], board: Board) -> None:
     board.note("server.last", state, "" if found else "no uvicorn: the loop's end and the lease are left")
 
 
-def after_the_last_request(act: Callable[[], Awaitable[None]]) -> bool:
+def after_the_last_request(act: Act, first: First = _nothing) -> bool:
     """Have *act* awaited when the running uvicorn has let go of its requests; return whether one was found.
+
+    *first* runs while it waits for them, and is given for how many seconds it does; None: for ever.
 
     uvicorn (0.29 - 0.54, server.py, ``capture_signals``) raises the signal that stopped it once more inside its event
     loop, so that the process ends there: no task is cancelled and none is waited for. Requests that it cancelled a
@@ -44,17 +58,51 @@ def after_the_last_request(act: Callable[[], Awaitable[None]]) -> bool:
         shutdown: Any = getattr(server, "shutdown", None)
         if server is not None and inspect.iscoroutinefunction(shutdown):
             if not getattr(shutdown, _MARK, False):
-                server.shutdown = _then(shutdown, act)
+                server.shutdown = _then(shutdown, act, functools.partial(_begin, first, server))
             return True
     return False
 
 
-def _then(shutdown: Callable[..., Awaitable[Any]], act: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
+def at_the_signal(first: First) -> None:
+    """Run *first* when this process is told to end, whose server says so to nobody: hypercorn, granian.
+
+    Hypercorn (0.14 - 0.18, asyncio/run.py) gives its requests `Config.graceful_timeout`, which LiteLLM leaves at 3 s;
+    granian all the time they need. What they do at the signal they still do, and first.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(before) or hasattr(before, _MARK):
+        return
+    loop = asyncio.get_running_loop()
+
+    def told(number: int, frame: Any) -> None:
+        before(number, frame)
+        loop.call_soon_threadsafe(lambda: running.append(loop.create_task(first(_hypercorns_grace()))))
+
+    running: list[asyncio.Task[None]] = []
+    setattr(told, _MARK, True)
+    signal.signal(signal.SIGTERM, told)
+
+
+def _hypercorns_grace() -> float | None:
+    seconds = getattr(getattr(sys.modules.get("hypercorn.config"), "Config", None), "graceful_timeout", None)
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _begin(first: First, server: Any) -> Coroutine[Any, Any, None]:
+    seconds = getattr(getattr(server, "config", None), "timeout_graceful_shutdown", None)
+    return first(float(seconds) if isinstance(seconds, int | float) else None)
+
+
+def _then(
+    shutdown: Callable[..., Awaitable[Any]], act: Act, first: Callable[[], Coroutine[Any, Any, None]]
+) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(shutdown)
     async def shut_down(*args: Any, **kwargs: Any) -> Any:
+        beside = asyncio.ensure_future(first())
         try:
             return await shutdown(*args, **kwargs)
         finally:
+            beside.cancel()
             try:
                 await act()
             except Exception:

@@ -11,11 +11,15 @@ from litellm_cancel_guard.host.refused import Telling
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.serving import Asked, Served
 
+# In whole milliseconds.
+WAITED = b"x-cancel-guard-waited-ms"
+
 
 class Wire:
     """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
 
-    What a refused client should know is put into an answer that begins when the refusal is known. A server says that a
+    What a refused client should know, and how long one has waited in line, is put into an answer that begins when that
+    is known: one that LiteLLM's keep-alives open before (1.103 - 1.109) says neither. A server says that a
     client is gone to whoever asks it for the next message, and to nobody else. While a request waits for its slot,
     LiteLLM asks for none: the guard does, and the message is LiteLLM's when it does ask.
 
@@ -40,13 +44,16 @@ class Wire:
             if message["type"] == "http.response.body":
                 self.served.sent_at = time.monotonic()
             elif message["type"] == "http.response.start":
-                self._begin(message)
+                message = self._begin(message)
         return self._send(message)
 
-    def _begin(self, message: Any) -> None:
+    def _begin(self, message: Any) -> Any:
+        if self._asked.waited:
+            message = _with_wait(message, self._asked.waited)
         self.start = message
         if self._asked.refused is not None:
             self._send = Telling(self._asked.refused, self._send).send
+        return message
 
     async def receive(self) -> Any:
         """Return what comes from the client."""
@@ -80,6 +87,13 @@ class Wire:
             if not coming.done() and not self._asking:
                 self._coming = None
                 coming.cancel()
+
+
+def _with_wait(message: Any, seconds: float) -> Any:
+    # An upstream that is guarded itself may have said so of its own line, and a pass-through route hands that on.
+    others = [header for header in message.get("headers") or () if header[0].lower() != WAITED]
+    # Not in the list itself: an application may answer more than once with the same one.
+    return {**message, "headers": [*others, (WAITED, str(int(seconds * 1000)).encode())]}
 
 
 def _is_goodbye(message: Any) -> bool:

@@ -19,6 +19,8 @@ MOST_SLOTS = 500
 # Of more refusals the last are kept, each with so many of those who stood in its way.
 MOST_REFUSALS, MOST_IN_THE_WAY = 100, 32
 REFUSALS_KEPT_SECONDS = 900.0
+# Enough to tell the agents of a key apart.
+AGENT_DIGITS = 8
 # A client may choose its call id and its model's name.
 _LONGEST = 128
 
@@ -35,6 +37,7 @@ class Holder:
             share; empty for none.
         quiet: seconds for which no byte of a stream had come from its provider, to a beat; None where there is none.
         detail: what `holders_detail` asks for, by its names.
+        waited: seconds for which it was in line before it had its slot, whose id says when it came.
     """
 
     model: str = ""
@@ -43,6 +46,7 @@ class Holder:
     agent: str = ""
     quiet: float | None = None
     detail: Mapping[str, str] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 # What is kept of each request: model, call id and path as they came, and the detail.
@@ -113,12 +117,13 @@ def read(text: str | bytes | None) -> Holding:
 
 # Both are shown on a terminal, whoever has written them.
 def _holder(said: Any) -> Holder:
-    quiet, detail = said.get("quiet"), said.get("detail", {})
+    quiet, detail, waited = said.get("quiet"), said.get("detail", {}), float(said.get("waited", 0))
     return Holder(
         **{name: shortened(said.get(name)) for name in ("model", "call_id", "path", "agent")},
         # What is no number makes no JSON of the admin routes' answer.
         quiet=float(quiet) if quiet is not None and math.isfinite(float(quiet)) else None,
         detail={shortened(name): shortened(told) for name, told in detail.items()},
+        waited=waited if math.isfinite(waited) else 0.0,
     )
 
 

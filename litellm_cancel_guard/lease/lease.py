@@ -19,6 +19,17 @@ class Ending(str, Enum):
     TASK_ENDED = "task_ended"
     LAPSED = "lapsed"
     KILLED = "killed"
+    DRAINED = "drained"
+
+
+class Parting(str, Enum):
+    """How a wait in line ended; metric label, too. Of one that is ``full`` there was none."""
+
+    SERVED = "served"
+    TIMED_OUT = "timed_out"
+    LEFT = "left"
+    FULL = "full"
+    REDIS_AWAY = "redis_away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class Admission:
         retry_after: where it was refused, the whole seconds after which to ask again.
         place: where it waits in line, its place there; empty where it does not.
         waiting: how many wait then, with it.
+        counted: whether the slots in flight were; not where ``on_redis_error`` has decided.
     """
 
     admitted: bool
@@ -97,6 +109,7 @@ class Admission:
     retry_after: int = field(default=0, compare=False)
     place: str = field(default="", compare=False)
     waiting: int = field(default=0, compare=False)
+    counted: bool = field(default=True, compare=False)
 
 
 class CountUnknownError(Exception):

@@ -6,7 +6,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.lease.holders import MOST_SLOTS, Holder, Holding, shortened
+from litellm_cancel_guard.lease.holders import AGENT_DIGITS, MOST_SLOTS, Holder, Holding, shortened
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.ledger.registry import Registry, Request
@@ -36,5 +36,6 @@ class Holdings:
             before, since = grew.get(slot, (-1, now))
             self._grew[slot] = (received, now if received != before else since)
             quiet = round(now - self._grew[slot][1], 1)
-        agent = f"{request.caller:016x}"[:8] if request.caller else ""
-        return Holder(shortened(model), shortened(call_id), shortened(path), agent, quiet, detail)
+        agent = f"{request.caller:016x}"[:AGENT_DIGITS] if request.caller else ""
+        waited = round(request.waited, 1)
+        return Holder(shortened(model), shortened(call_id), shortened(path), agent, quiet, detail, waited)

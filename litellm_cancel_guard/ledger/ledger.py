@@ -16,7 +16,7 @@ from litellm_cancel_guard.aio.completion import Mark, begin, begin_now, reached
 from litellm_cancel_guard.aio.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.keyname import without_key
-from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease
+from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease, Parting
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
 from litellm_cancel_guard.ledger.line import Line
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
@@ -112,33 +112,48 @@ class Ledger:
 
     async def _in_turn(self, request: Request, lease: Lease, ask: Ask) -> Admission:
         """Ask for a slot, and wait in line until there is one, the time is up, or nobody waits for it any more."""
-        waiter, asked_at = self.line.join(lease), time.monotonic()
-        until = asked_at + request.patience - request.waited
+        waiter = self.line.join(lease)
+        until = waiter.since + request.patience - request.waited
         watching: Work[None] | None = None
+        # As of one that is cancelled, and of all that is not said below.
+        parting = Parting.LEFT
         try:
             while (admission := await ask(waiter.lease)).place:
+                if not waiter.place:
+                    self.registry.observer.waits(request, admission.waiting)
                 self.line.parked(waiter, admission.place)
                 watching = watching or begin(waiter.watch, request)
                 if not await waiter.awoken(until):
+                    parting = Parting.TIMED_OUT
                     break
                 if waiter.gone:
                     self.end_soon(request, Ending.CLIENT_LEFT)
                 # Ended while it waited, it ends no more: its slot would be renewed for as long as this worker lives.
                 if request.ending is not None:
                     break
+            else:
+                parting = waiter.parting_at(request, admission)
             return admission
+        except CountUnknownError:
+            parting = Parting.REDIS_AWAY
+            raise
         finally:
-            request.waited += time.monotonic() - asked_at
             self.line.quit(waiter)
             if watching is not None:
                 watching.cancel()
             # Of one that holds a slot, or is said to, its own ending gives it back.
             if waiter.place and request.lease is None:
                 self._releases.begin(lease)
+            waiter.part(request, parting, self.registry.observer)
 
     def _with_delay(self, request: Request, gauge: str, refused: Admission) -> Admission:
+        # Who has left comes back no more: counted as one that is told to, he had others sent to the end of a queue.
+        if request.ending is not None:
+            return replace(refused, retry_after=1)
         self.registry.refusals.note(request.about, gauge, request.limit, refused)
-        retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight)
+        # Without a line, the ids say how old the slots are.
+        own = None if request.turn is None else self.registry.ages(gauge)
+        retry_after = self._turnover.refused(gauge, request.caller, refused.holders, refused.in_flight, own)
         return replace(refused, retry_after=retry_after)
 
     async def _may_be_free_elsewhere(self, request: Request, gauge: str, refused: Admission) -> bool:
@@ -270,8 +285,9 @@ class Ledger:
         if choice == "closed":
             raise CountUnknownError(lease.gauge, self._turnover.unknown(lease.gauge, request.caller))
         if not admitted:
-            return Admission(admitted=False, in_flight=held - 1, holders=self.registry.ids(lease.gauge))
-        return Admission(admitted=True, in_flight=held)
+            holders = self.registry.ids(lease.gauge)
+            return Admission(admitted=False, in_flight=held - 1, holders=holders, counted=False)
+        return Admission(admitted=True, in_flight=held, counted=False)
 
     def _complain(self, gauge: str, error: Any) -> None:
         if gauge not in self._corrupt:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.aio.completion import Mark
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.lease.lease import Parting
 from litellm_cancel_guard.ledger.outage import insisted
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
-    from litellm_cancel_guard.lease.lease import Lease
+    from litellm_cancel_guard.lease.lease import Admission, Lease
+    from litellm_cancel_guard.ledger.observer import Observer
     from litellm_cancel_guard.ledger.outage import Outage
     from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.settings import Settings
@@ -30,12 +32,14 @@ class Waiter:
         lease: what it is to hold.
         place: in line; empty until it has one.
         gone: whether its client has left.
+        since: when it asked first, in seconds on the monotonic clock.
     """
 
-    __slots__ = ("_awaited", "gone", "lease", "place")
+    __slots__ = ("_awaited", "gone", "lease", "place", "since")
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
+        self.since = time.monotonic()
         self.place = ""
         self.gone = False
         self._awaited = Mark()
@@ -55,6 +59,23 @@ class Waiter:
         if request.served is not None and await request.served.left():
             self.gone = True
             self.wake()
+
+    def parting_at(self, request: Request, answer: Admission) -> Parting:
+        """Return how the wait of *request* ended with this *answer*, which gives it no place."""
+        if request.ending is not None:
+            return Parting.LEFT
+        # One that had a place and has none now is in a Redis that can keep no line any more.
+        if not answer.counted or (self.place and not answer.admitted):
+            return Parting.REDIS_AWAY
+        return Parting.SERVED if answer.admitted else Parting.FULL
+
+    def part(self, request: Request, parting: Parting, observer: Observer) -> None:
+        """Note that *request* waits no more, if it ever did, or that it found the line full."""
+        seconds = time.monotonic() - self.since
+        if self.place:
+            request.has_waited(seconds)
+        if self.place or parting is Parting.FULL:
+            observer.waits_no_more(request, parting, seconds)
 
 
 class Line:

@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.holders import NOBODY
-from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
 from litellm_cancel_guard.ledger.observer import Observers
 from litellm_cancel_guard.ledger.refusals import Refusals
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from weakref import ReferenceType
 
     from litellm_cancel_guard.host.serving import Asked, Served
-    from litellm_cancel_guard.lease.lease import Lease, Turn
+    from litellm_cancel_guard.lease.lease import Ending, Lease, Turn
 
 _current: ContextVar[Request | None] = ContextVar("litellm_cancel_guard_request", default=None)
 
@@ -54,14 +53,16 @@ class Request:
         calls_tools_in: the ASGI task in which it has called a tool, weakly; None if it has called none.
         turn: how it waits where its key is full; None where it is refused at once.
         patience: how long it waits at most, in seconds.
-        waited: how long it has waited, in seconds.
+        waited: how long it has waited in line, in seconds; 0 if it never did.
         stream: the guarded stream of it, weakly; None where there is none.
-        killed_at: when an operator has had it ended, in seconds on the monotonic clock; long ago if never.
+        to_end_as: what its end is to be called, where somebody else has had it ended.
+        told_at: when that was asked for last, in seconds on the monotonic clock; long ago if never.
     """
 
     __slots__ = (
         *("about", "asked", "caller", "calls_tools_in", "closer", "ending", "gauge", "held_since", "lease", "limit"),
-        *("killed_at", "opened_at", "route", "patience", "served", "stream", "streaming", "tasks", "turn", "waited"),
+        *("opened_at", "route", "patience", "served", "stream", "streaming", "tasks", "to_end_as", "told_at", "turn"),
+        "waited",
     )
 
     def __init__(self, route: str) -> None:
@@ -84,11 +85,18 @@ class Request:
         self.patience = 0.0
         self.waited = 0.0
         self.stream: ReferenceType[Any] | None = None
-        self.killed_at = _NEVER
+        self.to_end_as: Ending | None = None
+        self.told_at = _NEVER
 
     def may_wait(self, turn: Turn | None, seconds: float) -> None:
         """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
         self.turn, self.patience = turn, seconds
+
+    def has_waited(self, seconds: float) -> None:
+        """Note that it has waited in line for so many *seconds*, perhaps once more: for a fallback it asks again."""
+        self.waited += seconds
+        if self.asked is not None:
+            self.asked.waited += seconds
 
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"
@@ -166,7 +174,7 @@ class Registry:
         """End *request*, once; return the lease that is now to be released, to the first caller only."""
         if request.ending is not None:
             return None
-        request.ending = ending if request.killed_at == _NEVER else Ending.KILLED
+        request.ending = request.to_end_as or ending
         if request.lease is not None:
             self._forget(request.lease)
         self.observer.ended(request)
@@ -180,21 +188,26 @@ class Registry:
         """Return the id of each slot of *gauge* that this worker holds."""
         return tuple(lease.id for lease in self._held.get(gauge, ()))
 
+    def ages(self, gauge: str) -> dict[str, float]:
+        """Return for how many seconds each slot of *gauge* has been held here, by its id."""
+        now, held = time.monotonic(), self._held.get(gauge, {})
+        return {lease.id: now - one.held_since for lease, one in held.items() if one.held_since is not None}
+
     def holder(self, slot: str) -> Request | None:
         """Return the request that holds the slot of that id here; None where none does."""
         return next((request for lease, request in self.leases() if lease.id == slot), None)
 
-    def is_to_end(self, request: Request, *, again: float) -> bool:
-        """Note that an operator wants *request* ended; return whether that is news, or *again* seconds old."""
+    def is_to_end(self, request: Request, ending: Ending, *, again: float) -> bool:
+        """Note that *request* is to end, as *ending*; return whether that is news, or *again* seconds old."""
         now = time.monotonic()
-        news = now - request.killed_at >= again
+        news = now - request.told_at >= again
         if news:
-            request.killed_at = now
+            request.to_end_as, request.told_at = ending, now
         return news
 
     def goes_on(self, request: Request) -> None:
-        """Forget that an operator wanted *request* ended: it could not be."""
-        request.killed_at = _NEVER
+        """Forget that *request* was to end: it could not be."""
+        request.to_end_as, request.told_at = None, _NEVER
 
     def tasks_of(self, request: Request) -> list[asyncio.Task[object]]:
         """Return the tasks that *request* was opened in and that are not done."""

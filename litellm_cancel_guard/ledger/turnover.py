@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from litellm_cancel_guard.lease.slotname import read
 from litellm_cancel_guard.ledger.estimate import patience, until_free, whole_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 _MOST_GAUGES = 512
 _MOST_CALLERS = 64
@@ -82,7 +83,9 @@ class Turnover:
         if known is not None and known.refused:
             known.refused.pop(caller, None)
 
-    def refused(self, gauge: str, caller: int, holders: Iterable[str], held: int) -> int:
+    def refused(
+        self, gauge: str, caller: int, holders: Iterable[str], held: int, own: Mapping[str, float] | None = None
+    ) -> int:
         """Return the whole seconds after which *caller* should ask again, and remember it.
 
         Args:
@@ -90,13 +93,30 @@ class Turnover:
             caller: who was refused.
             holders: the ids of the slots in flight, as far as they are known.
             held: how many there are.
+            own: where they may have waited in line, which their ids don't tell: how old, in seconds, this worker's are.
         """
-        known, now, wall = self._of(gauge), self._clock(), self._wall()
-        # On the clock of the worker that took the slot; where it is ahead of ours, the slot is new.
-        ages = [max(0.0, wall - name.since) for name in map(read, holders) if name is not None]
+        known, now = self._of(gauge), self._clock()
+        ages = self._ages(holders) if own is None else self._ages_behind_a_line(holders, own, known.lasted)
         free = until_free(ages, max(1, held), known.lasted, known.ahead(caller, now))
         times = known.times(caller, now)
         return self._tell(known, caller, times, max(free, patience(times, held, known.lasted)))
+
+    def _ages(self, holders: Iterable[str]) -> list[float]:
+        # On the clock of the worker that took the slot; where it is ahead of ours, the slot is new.
+        wall = self._wall()
+        return [max(0.0, wall - name.since) for name in map(read, holders) if name is not None]
+
+    def _ages_behind_a_line(
+        self, holders: Iterable[str], own: Mapping[str, float], lasted: Iterable[float]
+    ) -> list[float]:
+        """Return the ages that are known: an id that has more behind it than any slot ever lasted has waited.
+
+        Taken for that old, it would be taken for one that is held for as long again, and callers be sent away for a
+        minute from slots of a second.
+        """
+        longest = max(lasted, default=inf)
+        others = self._ages(name for name in holders if name not in own)
+        return [*own.values(), *(age for age in others if age <= longest)]
 
     def unknown(self, gauge: str, caller: int) -> int:
         """Return the same where nobody can tell what is in flight: a second, and more for who keeps coming."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.keyname import key_of
-from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending, Parting
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.operator.shut_out import ShutOut
 from litellm_cancel_guard.redaction.records import log
@@ -29,6 +29,7 @@ KEY_LABEL = "hashed_api_key"
 
 _RELEASE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _LATENESS_BUCKETS = (0.005, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60)
+_WAIT_BUCKETS = (0.05, 0.25, 1, 2.5, 5, 10, 20, 30, 45, 60, 300)
 _GIVEN_BACK = tuple(ending for ending in Ending if ending is not Ending.LAPSED)
 
 # The protocols of terminal errors, and the statuses that they come with; of another one its class is shown.
@@ -83,6 +84,11 @@ class Metrics(Observer):
         self._release = self._histogram(
             "release_seconds", "How long Redis took to confirm a release.", _RELEASE_BUCKETS
         )
+        self._waiting = self._gauge("waiting", "Requests of this proxy that wait in line for a slot.")
+        self._waited = self._histogram(
+            "waited_seconds", "How long a request was in line, whatever came of it.", _WAIT_BUCKETS
+        )
+        self._line = self._counter("line", "Requests that wait no more, or found the line full.", ("outcome",))
         self._lateness = self._histogram(
             "heartbeat_lateness_seconds", "How late the heartbeat beat: the event loop was blocked.", _LATENESS_BUCKETS
         )
@@ -102,6 +108,8 @@ class Metrics(Observer):
         self._faults = self._counter("faults", "Faults inside the guard; the request went on as LiteLLM serves it.")
         for ending in _GIVEN_BACK:
             self._given_back.labels(ending.value)
+        for parting in Parting:
+            self._line.labels(parting.value)
         for route in ROUTES:
             self._failed.labels(route, "429")
         if "fault filter" not in _made:
@@ -119,6 +127,15 @@ class Metrics(Observer):
         self._of(self._refused, request).inc()
         if self._shut.refused(request.gauge):
             self._shut_out.inc()
+
+    def waits(self, request: Observed, waiting: int) -> None:  # noqa: ARG002, D102 - as in Observer
+        self._waiting.inc()
+
+    def waits_no_more(self, request: Observed, parting: Parting, waited: float) -> None:  # noqa: ARG002, D102 - as in Observer
+        self._line.labels(parting.value).inc()
+        if parting is not Parting.FULL:
+            self._waiting.dec()
+            self._waited.observe(waited)
 
     def gave_back(self, request: Observed, held_for: float) -> None:  # noqa: ARG002, D102 - as in Observer
         self._of(self._held, request).dec()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.long_lines import LongLines
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Board
@@ -17,6 +18,7 @@ def observe(observers: Observers, board: Board, *, per_key: bool) -> None:
     if not observers.empty:
         return
     observers.add(Leaks())
+    observers.add(LongLines())
     counting = metrics.observer(per_key=per_key)
     if counting is not None:
         observers.add(counting)

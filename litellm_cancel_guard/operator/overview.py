@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from litellm_cancel_guard.lease import slotname
-from litellm_cancel_guard.lease.holders import Holding
+from litellm_cancel_guard.lease.holders import AGENT_DIGITS, Holding
 from litellm_cancel_guard.lease.keyname import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from litellm_cancel_guard.gauge.line import Waits
     from litellm_cancel_guard.gauge.survey import Count, Place, Slot
     from litellm_cancel_guard.lease.holders import Holder
     from litellm_cancel_guard.lease.records import Seen
@@ -113,9 +114,16 @@ async def with_holders(survey: Surveyed, counts: list[Count]) -> list[Count]:
     return [_with_holders(count, said) for count in counts]
 
 
+def _held_by(slot: Slot, holder: Holder | None) -> Slot:
+    """Return *slot* with its *holder*, and since when he has it: the id of one that waited says when it came."""
+    if holder is None or slot.age is None:
+        return replace(slot, holder=holder)
+    return replace(slot, holder=holder, age=max(0.0, slot.age - holder.waited))
+
+
 def _with_holders(count: Count, said: dict[tuple[str, str], Holding]) -> Count:
     of = {slot.worker: said.get((count.place.prefix, slot.worker or ""), Holding()) for slot in count.slots}
-    slots = [replace(slot, holder=of[slot.worker].holders.get(slot.id)) for slot in count.slots]
+    slots = [_held_by(slot, of[slot.worker].holders.get(slot.id)) for slot in count.slots]
     return replace(count, slots=slots, left_out=sum(holding.left_out for holding in of.values()))
 
 
@@ -193,6 +201,9 @@ def described(count: Count) -> dict[str, Any]:
         "oldest_seconds": _rounded(count.oldest),
         "first_lapses_in_seconds": count.slots[0].lapses_in if count.slots else None,
         "of_silent_workers": sum(state_of(slot) == "silent" for slot in count.slots),
+        "waiting": count.line.waiting,
+        "first_waited_seconds": _rounded(count.line.first_for),
+        "turn": turn_of(count.line),
     }
 
 
@@ -200,6 +211,11 @@ def detailed(count: Count) -> dict[str, Any]:
     """Return *count* for a script, with each of its slots."""
     left_out = {"holders_left_out": count.left_out} if count.left_out else {}
     return {**described(count), "held": [_slot(slot) for slot in count.slots], **left_out}
+
+
+def turn_of(line: Waits) -> str | None:
+    """Return whose turn it is, as a holder's ``agent`` is called; None where that names nobody, or nobody waits."""
+    return line.of[:AGENT_DIGITS] if line.of.strip("0") else None
 
 
 def state_of(slot: Slot) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.command import COMMAND, assert_one_clear_message, environ, guard, python
+from tests.harness import venvs, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +32,29 @@ def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> N
     assert "alone keeps" in shown or "alone gave slots back that were never taken" in shown
     assert "With the guard nothing was refused, and every slot is free." in shown
     assert "LITELLM_RATE_LIMIT_WINDOW_SIZE=3600" in shown
+    assert re.search(r"With the guard: +4 words, then an error: ", shown)
+    assert "tell the client that its answer was cut" in shown
     guarded = shown[shown.index("\nWith the guard: Claude Code's pattern") :]
     assert re.findall(r"(\d)/6  A streams, B answered, A dropped +slots in Redis: 1 -> 0", guarded) == list("123456")
     assert not list(tmp_path.iterdir()), "files are left behind"
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(240)
+def test_another_litellm_than_the_installed_one_leaks_alone_and_not_with_this_guard(tmp_path: Path) -> None:
+    """Its Python has no guard installed: this one's package is laid on its path."""
+    folder = tmp_path / "cache" / "litellm-cancel-guard"
+    folder.mkdir(parents=True)
+    (tmp_path / "tmp").mkdir()
+    venv = venvs.python_of(versions.named("1.83.14")).parents[1]
+    (folder / f"litellm-1.83.14-py{sys.version_info[0]}.{sys.version_info[1]}").symlink_to(venv)
+    places = {"TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = guard("demo", "--litellm", "1.83.14", "--turns", "6", env=places, timeout=230)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search("LiteLLM 1.83.14 alone keeps 4 of 4 slots for clients that have left. Refused: [1-9]", done.stdout)
+    assert "With the guard nothing was refused, and every slot is free." in done.stdout
+    assert re.search(r"Without the guard: +4 words, then nothing, and no error", done.stdout)
+    assert re.search(r"With the guard: +4 words, then an error: ", done.stdout)
 
 
 @linux_only

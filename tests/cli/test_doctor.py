@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from litellm_cancel_guard.gauge.probe import _version
 from litellm_cancel_guard.host.setup_files import CALLBACK, SHIM_NAME
 from litellm_cancel_guard.settings import Settings
 from tests.cli.command import assert_one_clear_message, guard, pretend_litellm
@@ -47,7 +48,8 @@ def test_where_nothing_has_to_be_done_each_is_a_tick(tmp_path: Path, redis_serve
     assert guard("init", "--config", path, env=env).returncode == 0
     found = examined("--config", path, code=1, env=env)  # the pretended LiteLLM has no limiter to look at
 
-    assert {check for check, (ok, _) in found.items() if not ok} <= {"limiter", "tiktoken"}
+    assert {check for check, (ok, _) in found.items() if not ok} == {"limiter"}
+    assert ("pings" in found) == (version == "1.109.1"), "older ones have none"
     assert "all rights needed" in found["Redis"][1]
     assert redis_server.client.keys("*doctor*") == []
 
@@ -56,7 +58,8 @@ def test_the_limiter_of_the_installed_litellm_is_known(tmp_path: Path, redis_ser
     found = examined("--config", config(tmp_path, redis_server), code=0)
     assert found["limiter"] == (True, "the slots limiter")
     printed = guard("doctor", "--patience", "0", "--config", tmp_path / "config.yaml").stdout
-    assert printed.count("✓") == len(found)
+    assert (printed.count("✓"), printed.count("!")) == (len(found) - 1, 1), printed
+    assert "! pings: off" in printed
 
 
 @pytest.mark.timeout(240)
@@ -114,8 +117,8 @@ def test_a_litellm_that_cannot_be_loaded_is_one_line(tmp_path: Path, redis_serve
 
 
 def test_a_litellm_that_takes_too_long_to_load_is_one_line(tmp_path: Path, redis_server: RedisServer) -> None:
-    ok, text = loaded("--config", config(tmp_path, redis_server), "--patience", "0.01", code=1)["grafts"]
-    assert (ok, text) == (False, "not tried: LiteLLM was not loaded within 0.01 s; --patience gives it more")
+    ok, text = loaded("--config", config(tmp_path, redis_server), "--patience", "0.01", code=0)["grafts"]
+    assert (ok, text) == (True, "not tried: LiteLLM was not loaded within 0.01 s; --patience gives it more")
 
 
 def test_the_missing_file_beside_an_old_litellms_config_is_told(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -155,10 +158,107 @@ def test_a_redis_that_is_away_or_forbids_scripts_is_told(tmp_path: Path, redis_s
     assert "secret" not in text
 
 
+LINED = {"callback_settings": {"cancel_guard": {"max_wait_seconds": 30}}}
+
+
+def url_of(redis_server: RedisServer, name: str, *commands: str, channels: tuple[str, ...] = ("*",)) -> str:
+    """Return how a user of that name asks, who may do all but *commands*."""
+    redis_server.client.acl_setuser(
+        name,
+        enabled=True,
+        passwords=["+secret"],
+        keys=["*"],
+        channels=list(channels),
+        commands=["+@all", *(f"-{command}" for command in commands)],
+    )
+    return f"redis://{name}:secret@{LOOPBACK}:{redis_server.port}"
+
+
+def test_a_line_that_works_is_said_and_one_that_is_off_is_not(tmp_path: Path, redis_server: RedisServer) -> None:
+    assert "line" not in examined("--config", config(tmp_path, redis_server), code=0)
+    found = examined("--config", config(tmp_path, redis_server, **LINED), code=0)
+    assert found["line"] == (True, "100 requests of a key wait for up to 30 s each.")
+    assert "max_wait_seconds" not in found
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(45, False), (46, True)])
+def test_a_wait_that_outlasts_what_stands_in_front_is_a_warning(
+    tmp_path: Path, redis_server: RedisServer, seconds: int, warned: bool
+) -> None:
+    path = config(tmp_path, redis_server, callback_settings={"cancel_guard": {"max_wait_seconds": seconds}})
+    done = guard("doctor", "--patience", "0", "--config", path)
+    assert (done.returncode, "! max_wait_seconds: 46 is more than 45" in done.stdout) == (0, warned)
+    assert ("504" in done.stdout) == warned
+
+
+def test_a_redis_that_lets_nobody_wait_is_a_fault_where_the_line_is_on_and_else_a_warning(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    url = url_of(redis_server, "unlined", "hset")
+    ok, text = examined("--config", config(tmp_path, redis_server, **LINED), "--redis", url, code=1)["line"]
+    assert not ok
+    assert "commands on hashes and sorted sets" in text
+    assert "secret" not in text
+    done = guard("doctor", "--patience", "0", "--config", config(tmp_path, redis_server), "--redis", url)
+    assert (done.returncode, "! line: Redis does not let requests wait" in done.stdout) == (0, True)
+
+
+def test_a_redis_that_tells_nobody_of_his_slot_is_a_warning(tmp_path: Path, redis_server: RedisServer) -> None:
+    path, url = config(tmp_path, redis_server, **LINED), url_of(redis_server, "untold", channels=())
+    ok, text = examined("--config", path, "--redis", url, code=0)["line"]
+    assert ok
+    assert "needs PUBLISH, SUBSCRIBE and the channels cancel_guard:handed:*" in text
+    assert "line" not in examined("--config", config(tmp_path, redis_server), "--redis", url, code=0)
+
+
 def test_a_proxy_without_redis_is_not_wrong(tmp_path: Path) -> None:
     ok, text = examined("--config", config(tmp_path), code=0)["Redis"]
     assert ok
     assert "in each worker alone" in text
+    assert "a key could fill its cap once in each" in text
+
+
+def test_pings_that_are_on_are_no_warning(tmp_path: Path, redis_server: RedisServer) -> None:
+    path = config(tmp_path, redis_server)
+    settings = yaml.safe_load(path.read_text())
+    settings["litellm_settings"]["sse_keepalive_ping_interval_seconds"] = 2
+    path.write_text(yaml.safe_dump(settings))
+    assert "pings" not in examined("--config", path, code=0)
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "says"),
+    [("tiktoken", "0.12.0", "on_loop_stall: exit"), ("granian", "2.8.2", "upgrade it to 2.8.3")],
+)
+def test_a_package_that_holds_up_a_worker_or_hides_a_client_is_a_warning(
+    tmp_path: Path, redis_server: RedisServer, package: str, version: str, says: str
+) -> None:
+    described = tmp_path / "beside" / f"{package}-{version}.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    env = {"PYTHONPATH": str(described.parent)}
+    ok, text = examined("--config", config(tmp_path, redis_server), code=0, env=env)[package]
+    assert ok
+    assert says in text
+
+
+@pytest.mark.parametrize(
+    ("said", "known_as"),
+    [
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.1"}, ("7.2.4", "Valkey 8.1.1")),
+        ({"redis_version": "7.0.15"}, ("7.0.15", "")),
+        ({"127.0.0.1:1": {"redis_version": "7.2.4", "valkey_version": "9.0.0"}}, ("7.2.4", "Valkey 9.0.0")),
+    ],
+    ids=["valkey", "redis", "a cluster"],
+)
+async def test_a_server_that_speaks_as_redis_does_is_called_by_its_own_name(
+    said: dict[str, Any], known_as: tuple[str, str]
+) -> None:
+    class Client:
+        async def info(self, section: str) -> dict[str, Any]:
+            return said if section == "server" else {}
+
+    assert await _version(Client()) == known_as
 
 
 def test_a_config_that_is_none_is_one_clear_message(tmp_path: Path) -> None:

@@ -77,6 +77,20 @@ class TestEachLayout:
             assert (shown["key"], {held["slot"] for held in shown["held"]}) == (name, {"one", "two"})
         assert key not in guard("slots", key, "--redis", store.url).stdout
 
+    def test_who_waits_is_shown_and_whose_turn_it_is(self, store: Store, key: str, counting: bool) -> None:
+        store.hold("sk-without-a-line", "one", counting=counting)
+        assert "in line" not in guard("status", "--redis", store.url).stdout
+        name = store.line_up(key, "deadbeef00000001", "0" * 16, counting=counting)
+        shown = {one["key"]: one for one in asked("status", "--redis", store.url)}
+        assert sorted((one["waiting"], one["turn"]) for one in shown.values()) == [(0, None), (2, "deadbeef")]
+        assert 0 < shown[name]["first_waited_seconds"] < 60
+        assert asked("slots", name, "--redis", store.url)["waiting"] == 2
+        line = r"2, the first for \d+\.\d s, agent deadbeef"
+        table = guard("status", "--redis", store.url).stdout
+        assert re.search(rf"│ {line} +│", table), table
+        text = guard("slots", name, "--redis", store.url).stdout
+        assert re.search(rf"^In line for one: {line}\.$", text, re.MULTILINE), text
+
     def test_release_gives_back_one_or_all(self, store: Store, server: RedisServer, key: str, counting: bool) -> None:
         name = store.hold(key, "first", "second", "third", counting=counting)
 

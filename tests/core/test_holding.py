@@ -116,7 +116,8 @@ def test_what_can_not_be_read_says_nothing(text: Any) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_no_json_has_is_none(number: str) -> None:
     """The admin routes would answer 500 for all slots of all keys."""
-    assert holders.read(f'{{"holders": {{"a": {{"quiet": {number}}}}}}}') == Holding({"a": Holder()})
+    for name in ("quiet", "waited"):
+        assert holders.read(f'{{"holders": {{"a": {{"{name}": {number}}}}}}}') == Holding({"a": Holder()})
 
 
 def test_what_a_newer_guard_says_more_is_left_out() -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.local import LocalGauge
-from litellm_cancel_guard.lease.lease import CountUnknownError, Ending, Turn
+from litellm_cancel_guard.lease.lease import CountUnknownError, Ending, Parting, Turn
 from litellm_cancel_guard.ledger import line
+from litellm_cancel_guard.ledger.holding import Holdings
 from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.settings import Settings
 from tests.core.scripted import KEY, quiet
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
+    from litellm_cancel_guard.ledger.observer import Observed
 
 
 class LateGauge(LocalGauge):
@@ -30,6 +36,7 @@ class LateGauge(LocalGauge):
         super().__init__()
         self.away = False
         self.deaf = False
+        self.lined = True
         self.looks = 0
         self.lost_looks = 0
         self.hold_answers: asyncio.Event | None = None
@@ -41,7 +48,7 @@ class LateGauge(LocalGauge):
 
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         await self._turn()
-        answer = await super().acquire(lease, limit, follow_up)
+        answer = await super().acquire(lease if self.lined else replace(lease, turn=None), limit, follow_up)
         await asyncio.sleep(0)
         if self.hold_answers is not None:
             await self.hold_answers.wait()
@@ -112,6 +119,7 @@ async def test_it_is_admitted_when_a_slot_comes_free(ledger: Ledger, late: LateG
 
     assert (await task).admitted
     assert second.lease is not None
+    assert (first.waited, second.waited > 0) == (0, True)
     await ledger.end(second, Ending.COMPLETED)
     await assert_at_rest(ledger, late)
 
@@ -174,6 +182,23 @@ async def test_it_leaves_with_its_client_and_takes_no_slot(ledger: Ledger, late:
     assert second.ending is Ending.CLIENT_LEFT
     await quiet(ledger)
     assert late._lines == {}
+    await ledger.end(first, Ending.COMPLETED)
+    await assert_at_rest(ledger, late)
+
+
+async def test_one_that_leaves_is_nobody_who_was_refused_and_is_told_to_come_back(
+    ledger: Ledger, late: LateGauge
+) -> None:
+    first, second, client = request(), request(), Client()
+    second.served, second.about = client, ("m", "its call id", "/", {})  # type: ignore[assignment]
+    await ledger.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    client.leaves.set()
+
+    answer = await asyncio.wait_for(task, 0.5)
+    assert (answer.admitted, answer.retry_after) == (False, 1)
+    assert ledger.registry.refusals.kept() == ()
+    assert ledger._turnover._of(KEY).refused == {}
     await ledger.end(first, Ending.COMPLETED)
     await assert_at_rest(ledger, late)
 
@@ -327,4 +352,127 @@ async def test_one_that_is_asked_again_for_a_fallback_waits_no_longer_in_all(led
 
 async def test_under_a_cap_of_nought_nobody_waits_for_a_turn_that_never_comes(ledger: Ledger, late: LateGauge) -> None:
     assert not (await asyncio.wait_for(ledger.admit(request(), KEY, 0), 5)).admitted
+    await assert_at_rest(ledger, late)
+
+
+class Told(Observer):
+    """What an observer hears of the line."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+        self.parted: list[Parting] = []
+        self.seconds: list[float] = []
+
+    def waits(self, request: Observed, waiting: int) -> None:
+        self.waiting.append(waiting)
+
+    def waits_no_more(self, request: Observed, parting: Parting, waited: float) -> None:
+        self.parted.append(parting)
+        self.seconds.append(waited)
+
+
+@pytest.fixture
+def told(ledger: Ledger) -> Told:
+    told = Told()
+    ledger.registry.observer.add(told)
+    return told
+
+
+async def test_who_is_admitted_at_once_is_told_of_as_nobody_who_waits(ledger: Ledger, told: Told) -> None:
+    one = request()
+    await ledger.admit(one, KEY, 1)
+    await ledger.end(one, Ending.COMPLETED)
+    assert (told.waiting, told.parted) == ([], [])
+
+
+async def test_observers_are_told_how_many_wait_and_who_was_served_or_found_the_line_full(
+    ledger: Ledger, told: Told
+) -> None:
+    first, second, third, fourth = request(), request(), request(), request(most=2)
+    await ledger.admit(first, KEY, 1)
+    tasks = [await waiting(ledger, one, count) for count, one in enumerate((second, third), 1)]
+    assert not (await ledger.admit(fourth, KEY, 1)).admitted
+    assert (told.waiting, told.parted) == ([1, 2], [Parting.FULL])
+    for one, task in zip((first, second), tasks, strict=True):
+        await ledger.end(one, Ending.COMPLETED)
+        assert (await task).admitted
+    assert (told.waiting, told.parted) == ([1, 2], [Parting.FULL, Parting.SERVED, Parting.SERVED])
+
+
+async def test_one_whose_time_is_up_is_told_of_with_the_time_that_it_waited(ledger: Ledger, told: Told) -> None:
+    await ledger.admit(request(), KEY, 1)
+    await ledger.admit(request(patience=0.05), KEY, 1)
+    assert (told.parted, told.seconds[0] >= 0.05) == ([Parting.TIMED_OUT], True)
+
+
+@pytest.mark.parametrize("how", ["its client hangs up", "its task is cancelled", "it ends otherwise"])
+async def test_one_that_leaves_is_told_of_once(
+    ledger: Ledger, told: Told, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    first, second, client = request(), request(), Client()
+    second.served = client  # type: ignore[assignment]
+    await ledger.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    if how == "its client hangs up":
+        client.leaves.set()
+    elif how == "its task is cancelled":
+        task.cancel()
+    else:
+        ledger.end_soon(second, Ending.TASK_ENDED)
+        await ledger.end(first, Ending.COMPLETED)
+    await asyncio.wait([task], timeout=5)
+    assert (told.waiting, told.parted) == ([1], [Parting.LEFT])
+
+
+@pytest.mark.parametrize("choice", ["local", "open", "closed"])
+async def test_one_whose_redis_goes_is_told_of_as_such_and_one_that_comes_then_not_at_all(
+    late: LateGauge, monkeypatch: pytest.MonkeyPatch, choice: Any
+) -> None:
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    ledger = Ledger(Registry(), late, Settings(redis_timeout=5, on_redis_error=choice))
+    told = Told()
+    ledger.registry.observer.add(told)
+    await ledger.admit(request(), KEY, 1)
+    tasks = [await waiting(ledger, request(), count) for count in (1, 2)]
+    late.away = True
+    await asyncio.wait(tasks, timeout=5)
+    assert told.parted == [Parting.REDIS_AWAY] * 2
+    with contextlib.suppress(CountUnknownError):
+        await ledger.admit(request(), KEY, 1)
+    assert (told.waiting, told.parted) == ([1, 2], [Parting.REDIS_AWAY] * 2)
+    for task in tasks:
+        task.exception()
+
+
+async def test_one_whose_line_is_kept_no_more_has_waited_and_is_refused(
+    ledger: Ledger, late: LateGauge, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told of as one that found the line full, it would be counted as waiting for ever."""
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.01)
+    await ledger.admit(request(), KEY, 1)
+    task = await waiting(ledger, request())
+    late.lined = False
+    late._lines.clear()
+    assert not (await asyncio.wait_for(task, 5)).admitted
+    assert (told.waiting, told.parted) == ([1], [Parting.REDIS_AWAY])
+
+
+async def test_a_slot_that_was_waited_for_is_as_old_as_it_is_held(ledger: Ledger, late: LateGauge) -> None:
+    first, second = request(), request()
+    await ledger.admit(first, KEY, 1)
+    task = await waiting(ledger, second)
+    await asyncio.sleep(0.1)
+    await ledger.end(first, Ending.COMPLETED)
+    assert (await task).admitted
+    assert second.lease is not None
+    assert ledger.registry.ages(KEY)[second.lease.id] < 0.1 <= second.waited
+    [holder] = Holdings(ledger.registry).now().holders.values()  # type: ignore[union-attr]
+    assert holder.waited >= 0.1
+
+    # As if all that hold slots had waited for a hundred seconds.
+    ledger._turnover._wall = lambda: time.time() + 100
+    answer = await ledger.admit(request(patience=0.05), KEY, 1)
+    assert (answer.admitted, answer.retry_after) == (False, 1)
+    await ledger.end(second, Ending.COMPLETED)
     await assert_at_rest(ledger, late)

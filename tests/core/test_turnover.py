@@ -184,3 +184,26 @@ def test_a_holder_whose_worker_has_a_clock_ahead_of_ours_is_new(clock: Clock, wo
 
 def test_ids_that_are_not_the_guards_are_holders_of_unknown_age(worker: Turnover) -> None:
     assert 1 <= worker.refused(KEY, ANN, ["2d4f8a", ""], 2) <= 2
+
+
+def test_behind_a_line_a_slot_is_as_old_as_it_is_held_and_not_as_its_id_says(worker: Turnover, clock: Clock) -> None:
+    """One that waited for 40 s and has just been handed its slot was taken for one that is held for 80 s more."""
+    for _ in range(4):
+        worker.came_back(KEY, 2.0)
+    waited_for_it = held_since(clock.wall() - 40)
+    assert worker.refused(KEY, ANN, [waited_for_it], 1) >= 48
+    clock.now += 600
+    waited_for_it = held_since(clock.wall() - 40)
+    assert worker.refused(KEY, ANN, [waited_for_it], 1, {}) <= 3
+    clock.now += 600
+    waited_for_it = held_since(clock.wall() - 40)
+    assert worker.refused(KEY, ANN, [waited_for_it], 1, {waited_for_it: 1.5}) == 1
+
+
+def test_behind_a_line_what_another_worker_holds_is_as_old_as_its_id_says_where_no_more_is_known(
+    worker: Turnover, clock: Clock
+) -> None:
+    assert worker.refused(KEY, ANN, [held_since(clock.wall() - 10)], 1, {}) >= 20
+    clock.now += 600
+    worker.came_back(KEY, 12.0)
+    assert worker.refused(KEY, ANN, [held_since(clock.wall() - 10)], 1, {}) <= 3

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
 
 CHAT = ROUTES["chat"]
+WAITED = "x-cancel-guard-waited-ms"
 
 
 @pytest_asyncio.fixture
@@ -71,7 +72,8 @@ async def test_a_slot_goes_to_the_next_within_milliseconds(two: Caller, redis_se
         asking = asyncio.create_task(two.plain(CHAT, one))
         await wait_until(lambda: waiting(redis_server, one) == 1, "it waits")
         released = time.monotonic()
-    assert (await asking).status == 200
+    answer = await asking
+    assert (answer.status, WAITED in answer.headers) == (200, True)
     # The look comes once a second: it was told.
     assert time.monotonic() - released < 0.8
     await at_rest(redis_server, one)
@@ -102,6 +104,7 @@ async def test_who_has_waited_long_enough_is_refused_as_ever(two: Caller, redis_
         answer = await two.plain(CHAT, one)
         took = time.monotonic() - began
     assert (answer.status, answer.headers["x-cancel-guard-cause"]) == (429, "max_parallel_requests")
+    assert 1000 <= int(answer.headers[WAITED]) <= took * 1000
     assert 1 <= took < 3
     await at_rest(redis_server, one)
 
@@ -121,5 +124,6 @@ async def test_a_key_without_a_line_is_refused_at_once(two: Caller) -> None:
     one = fresh_key(cap=1)
     async with two.holding(one, 1):
         began = time.monotonic()
-        assert (await two.plain(CHAT, one)).status == 429
+        answer = await two.plain(CHAT, one)
+        assert (answer.status, WAITED in answer.headers) == (429, False)
         assert time.monotonic() - began < 0.8

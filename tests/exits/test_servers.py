@@ -31,7 +31,7 @@ def server(request: pytest.FixtureRequest, shared: Callable[..., Caller], litell
     if not litellm_version.at_least(*SERVERS[name]):
         pytest.skip(f"LiteLLM {litellm_version} has no --run_{name}")
     venvs.add_program(litellm_version, name)
-    return shared(arguments=(f"--run_{name}",))
+    return shared(arguments=(f"--run_{name}",), forks=False)
 
 
 @pytest.mark.parametrize("name", ["chat", "messages", "responses", "pass_anthropic", "pass_custom"])

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+import redis.asyncio as aioredis
 
-from litellm_cancel_guard.gauge import GaugeCorruptError
+from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease, Turn
 from litellm_cancel_guard.lease.slotname import worker_name
-from tests.gauge.stores import GAUGE, Store
+from tests.gauge.stores import GAUGE, LIMITER_KEY, SLOTS_KEY, Store
+from tests.harness.process import LOOPBACK
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
+    from tests.harness.redis_server import RedisServer
 
 ONE, TWO = "1" * 16, "2" * 16
 PLACES, LINE, RING, WAITS = (f"{{{GAUGE}}}:cancel_guard:{name}" for name in ("places", "line", "ring", "waits"))
@@ -303,13 +306,112 @@ async def test_whichever_key_redis_drops_for_want_of_memory_all_waiters_are_serv
     assert sorted(await served(gauge, waiting)) == ["b", "c", "d"]
 
 
+async def calls(store: Store) -> dict[str, int]:
+    """How often each command was asked for since the last time; what a script calls is among them."""
+    found = {
+        name.removeprefix("cmdstat_"): said["calls"]
+        for name, said in (await store.witness.info("commandstats")).items()
+    }
+    await store.witness.config_resetstat()
+    return found
+
+
 @pytest.mark.parametrize("key", [PLACES, LINE, RING, WAITS])
-async def test_a_key_of_another_type_is_named_and_nothing_is_taken(real: Store, layout: str, key: str) -> None:
+async def test_where_a_key_of_the_line_is_of_another_type_slots_are_held_without_one_and_the_log_names_it_once(
+    real: Store, layout: str, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
     gauge = real.gauge(layout)
-    await fill(gauge, "a")
+    [holder] = await fill(gauge, "a")
     await real.witness.set(key, "x", px=60000)
 
-    with pytest.raises(GaugeCorruptError, match=key.replace("{", r"\{").replace("}", r"\}")):
-        await gauge.acquire(waiter("b"), 1)
-    assert await gauge.count(GAUGE) == 1
+    answer = await gauge.acquire(waiter("b"), 1)
+    assert (answer.admitted, answer.place, answer.holders) == (False, "", (holder.id,))
+    await calls(real)
+    assert not (await gauge.acquire(waiter("c"), 1)).admitted
+    assert await gauge.release(holder) == 0
+    assert (await gauge.acquire(waiter("d"), 1)).admitted
+    asked = await calls(real)
+    assert (asked.get("evalsha", 0) + asked.get("eval", 0), asked.get("type", 0)) == (3, 0)
+    assert await gauge.release(waiter("d")) == 0
     assert await real.eternal_keys() == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"{key.partition('}')[2]} is of type string" in caplog.text
+    assert GAUGE not in caplog.text
+
+
+async def test_who_waits_when_the_line_can_not_be_kept_any_more_is_told_so_and_one_that_holds_gives_back(
+    real: Store, layout: str
+) -> None:
+    gauge = real.gauge(layout)
+    [holder] = await fill(gauge, "a")
+    waiting = await park(gauge, waiter("b"), waiter("c"))
+    await real.witness.delete(RING)
+    await real.witness.set(RING, "x", px=60000)
+
+    ids = {lease.id for lease in waiting}
+    assert await gauge.look(GAUGE, list(ids)) == ids
+    assert not (await gauge.acquire(waiting[0], 1)).place
+    assert await gauge.release(holder) == 0
+    assert (await gauge.acquire(waiting[1], 1)).admitted
+    assert await gauge.release(waiting[1]) == 0
+
+
+async def test_a_line_that_can_be_kept_again_is_used_some_seconds_later(real: Store, layout: str) -> None:
+    gauge, now = real.gauge(layout), [0.0]
+    gauge.unlined._clock = lambda: now[0]
+    await fill(gauge, "a")
+    await real.witness.set(PLACES, "x", px=60000)
+    assert not (await gauge.acquire(waiter("b"), 1)).place
+    await real.witness.delete(PLACES)
+    assert not (await gauge.acquire(waiter("b"), 1)).place
+    now[0] += 10
+    assert (await gauge.acquire(waiter("b"), 1)).place
+
+
+async def test_where_it_is_the_slots_that_are_of_another_type_they_are_named(real: Store, layout: str) -> None:
+    gauge, key = real.gauge(layout), LIMITER_KEY if layout == "slots" else SLOTS_KEY
+    await real.witness.lpush(key, "x")
+    for step in (gauge.acquire(waiter("a"), 1), gauge.release(waiter("a"))):
+        with pytest.raises(GaugeCorruptError, match="is of type list"):
+            await step
+    assert gauge.unlined.why(GAUGE) == ""
+
+
+# What a user may do, and with which keys.
+COMMANDLESS = ["+@all", "-hset"], ["*"]
+KEYLESS = ["+@all"], ["*:max_parallel_requests", "*:slots", "*:mirror", "*:window", "*:requests", "*:tokens"]
+
+
+@pytest.mark.parametrize("rights", [COMMANDLESS, KEYLESS])
+async def test_a_user_who_may_not_keep_a_line_holds_slots_without_one(
+    gauge_redis: RedisServer,
+    real: Store,
+    layout: str,
+    caplog: pytest.LogCaptureFixture,
+    rights: tuple[list[str], list[str]],
+) -> None:
+    """Taken for away, Redis would have each worker count for itself."""
+    commands, keys = rights
+    gauge_redis.client.acl_setuser("unlined", enabled=True, reset=True, nopass=True, keys=keys, commands=commands)
+    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, username="unlined", password="any")
+    gauge = Store(client, real.witness).gauge(layout)
+    holder = Lease(GAUGE, "a", Turn(9))
+    assert (await gauge.acquire(holder, 1)).admitted
+    answer = await gauge.acquire(waiter("b"), 1)
+    assert (answer.admitted, answer.place) == (False, "")
+    assert await gauge.release(holder) == 0
+    assert "no request can wait in line" in caplog.text
+    await client.aclose()
+
+
+async def test_a_redis_that_takes_no_writes_for_a_while_is_away_and_not_without_a_line(
+    real: Store, layout: str
+) -> None:
+    gauge = real.gauge(layout)
+    await real.witness.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(GaugeUnavailableError):
+            await gauge.acquire(waiter("a"), 1)
+    finally:
+        await real.witness.config_set("min-replicas-to-write", 0)
+    assert gauge.unlined.why(GAUGE) == ""

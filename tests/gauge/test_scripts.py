@@ -24,7 +24,7 @@ TEXTS = {
     file.name.removesuffix(".lua"): file.read_text()
     for file in (resources.files("litellm_cancel_guard.gauge") / "lua").iterdir()
 }
-PRELUDES = {"counted": "counted_mirror", "acquire": "holders"}
+PRELUDES = {"counted": "counted_mirror", "acquire": "holders", "list": "listed"}
 FRAMES = {"together", "followed"}
 # What the scripts of the line start with, by the layout.
 LINED = {"slots": ["slots_held", "line"], "counted": ["counted_mirror", "counted_held", "line"]}
@@ -50,6 +50,7 @@ CALLS = [
         layout.renew("api_key:x", ["a", "b"], 30.0),
         layout.count("api_key:x"),
         layout.listing("api_key:x"),
+        line.listing(layout, "api_key:x"),
     )
 ]
 CALLS.append(ordering(Keys(lambda key: key.replace("cancel_guard:worker:x", "api_key:x")).orders("x"), "a", "b", 30.0))

@@ -59,6 +59,8 @@ class Setup:
     """Tells one proxy from another that is like it and shared, too."""
     warm: bool = True
     """Whether it has served a request before it is handed out."""
+    forks: bool = True
+    """Whether it, and its workers, may come out of a process that has LiteLLM imported already."""
 
 
 def write(setup: Setup, folder: Path) -> Path:

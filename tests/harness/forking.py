@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SOURCE = Path(__file__).with_name("seedling.py")
-# What each proxy has of its own, and what is read when it serves, not by an import: the guard's settings, and LiteLLM's
-# leave to start a tool's server (1.109, mcp_server/stdio_gate.py).
-_READ_LATER = ("HOME", "PYTHONPATH", "CANCEL_GUARD_", "LITELLM_ENABLE_MCP_STDIO")
+# What each proxy has of its own, and what is read when it serves, not by an import: the guard's settings, LiteLLM's
+# leave to start a tool's server (1.109, mcp_server/stdio_gate.py), and how long its server's end takes.
+_READ_LATER = ("HOME", "PYTHONPATH", "CANCEL_GUARD_", "LITELLM_ENABLE_MCP_STDIO", "GRACEFUL_SHUTDOWN_TIMEOUT")
 
 
 class Forked:
@@ -108,7 +108,7 @@ class Seedling:
 class Seedbed:
     """The seedlings of a session, by Python and environment; above so many, those that are idle are ended."""
 
-    AT_ONCE = 3
+    AT_ONCE = 5
 
     def __init__(self) -> None:
         self._growing: OrderedDict[tuple[Any, ...], Seedling] = OrderedDict()

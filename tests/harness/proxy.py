@@ -42,9 +42,7 @@ class Proxy:
         command += ["--host", LOOPBACK, "--port", str(self.port), "--num_workers", str(setup.workers)]
         command += setup.arguments
         env = config.environment(setup, folder)
-        # With a server's own arguments its processes are started as that server does it; an APM comes before LiteLLM.
-        forks = seedbed is not None and setup.workers == 1 and not setup.arguments and not setup.begins
-        seedling = seedbed.of(str(python), env, setup.libraries, folder) if seedbed and forks else None
+        seedling = seedbed.of(str(python), env, setup.libraries, folder) if seedbed and _may_fork(setup) else None
         self._process = Process(name, command, env=env, folder=folder, seedling=seedling)
         self.log = self._process.log
         self._process.wait_ready(self._ready, within=90)
@@ -121,6 +119,11 @@ class Proxy:
         except urllib.error.HTTPError as refused:
             refused.close()
             raise RuntimeError(f"{self._process.name} can't serve; its log:\n{self.text()[-6000:]}") from None
+
+
+def _may_fork(setup: Setup) -> bool:
+    # Hypercorn's and Granian's workers are started from nothing, whatever their parent is; an APM comes before LiteLLM.
+    return setup.forks and not setup.begins and not {"--run_hypercorn", "--run_granian"} & set(setup.arguments)
 
 
 def _children(pid: int) -> list[int]:

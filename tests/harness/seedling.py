@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 # Newer releases' script is `litellm_cli.main` (1.110); older ones have no such module.
-_AHEAD = ("litellm.proxy.proxy_cli", "litellm.proxy.proxy_server", "litellm_cli.main", "uvicorn")
+_AHEAD = ("litellm.proxy.proxy_cli", "litellm.proxy.proxy_server", "litellm_cli.main", "uvicorn", "gunicorn.app.base")
+_WORKERS = "uvicorn._subprocess"
 
 
 def main() -> None:
@@ -53,6 +56,7 @@ def _forked(given: dict[str, Any], added: dict[str, str], mine: tuple[Any, ...])
         for pipe in mine:
             os.close(pipe.fileno())
         _become(given, added)
+        _have_workers_forked()
         os.close(told)
         sys.argv = given["argv"]
         runpy.run_path(sys.argv[0], run_name="__main__")
@@ -61,6 +65,19 @@ def _forked(given: dict[str, Any], added: dict[str, str], mine: tuple[Any, ...])
     os.read(ready, 1)  # its end of the pipe is closed once it leads a group of its own
     os.close(ready)
     return pid
+
+
+def _have_workers_forked() -> None:
+    """Several workers of uvicorn are started by `spawn`, each of which would import LiteLLM again."""
+    with suppress(ImportError):
+        workers: Any = importlib.import_module(_WORKERS)
+        workers.spawn = multiprocessing.get_context("fork")
+    os.register_at_fork(after_in_child=_forget_the_supervisors_signals)
+
+
+def _forget_the_supervisors_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _become(given: dict[str, Any], added: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import secrets
 from collections import Counter
@@ -153,6 +154,27 @@ async def test_each_slot_is_shown_with_its_route_age_and_worker_and_the_key_with
         assert all(held["litellm"] == str(two_workers.setup.version) for held in shown["held"])
         every = (await admin.get()).json()
         assert (every["scope"], key.name in {one["key"] for one in every["keys"]}) == ("all workers", True)
+
+
+async def test_the_line_is_shown_with_how_many_wait_since_when_and_whose_turn_it_is(
+    two_workers: Proxy,
+    without_redis: Proxy,
+    call_on: Callable[[Proxy], Caller],
+    http: httpx.AsyncClient,
+) -> None:
+    for proxy in (two_workers, without_redis):
+        caller, admin, lined = call_on(proxy), Admin(http, proxy), fresh_key(cap=1, wait=60)
+        async with caller.holding(lined, 1):
+            asking = asyncio.create_task(caller.plain(ROUTES["chat"], lined))
+
+            async def waits(admin: Admin = admin, lined: Key = lined) -> bool:
+                return bool((await admin.shown(lined))["waiting"] == 1)
+
+            await wait_until(waits, "it waits")
+            shown = await admin.shown(lined)
+            assert (shown["slots"], shown["waiting"], shown["turn"]) == (1, 1, None)
+            assert 0 <= shown["first_waited_seconds"] < 20
+        assert (await asking).status == 200
 
 
 async def test_a_slot_that_is_given_back_is_free_until_its_worker_beats(

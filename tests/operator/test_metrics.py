@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from litellm_cancel_guard.lease.lease import Ending, Lease
+from litellm_cancel_guard.lease.lease import Ending, Lease, Parting, Turn
 from litellm_cancel_guard.ledger.observer import Observed, Observer, Observers
 from litellm_cancel_guard.ledger.registry import Registry, Request
 from litellm_cancel_guard.operator import metrics
 from litellm_cancel_guard.operator.leaks import Leaks
+from litellm_cancel_guard.operator.long_lines import LongLines
 from litellm_cancel_guard.operator.shut_out import ShutOut
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import Protocol
+from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import httpx
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 GAUGE = f"api_key:{'ab' * 32}"
 SAMPLE = re.compile(r"^(litellm_cancel_guard_\w+)(\{[^}]*\})? ([\d.e+-]+)$", re.MULTILINE)
 
@@ -115,6 +119,32 @@ def test_slots_of_a_dead_worker_are_counted_apart_from_what_is_given_back() -> N
     before = value("leases_reclaimed_total"), value("slots_held")
     registry.observer.reclaimed(3)
     assert (value("leases_reclaimed_total"), value("slots_held")) == (before[0] + 3, before[1])
+
+
+@pytest.mark.parametrize("parting", Parting)
+def test_a_wait_is_counted_by_its_outcome_and_one_that_found_the_line_full_was_none(parting: Parting) -> None:
+    registry = counting()
+    names = ("waiting", "waited_seconds_count", "waited_seconds_sum")
+    before = [value(name) for name in names]
+    outcomes = {one: value("line_total", outcome=one.value) for one in Parting}
+    request, waited = Request("acompletion"), parting is not Parting.FULL
+    if waited:
+        registry.observer.waits(request, 3)
+        assert value("waiting") == before[0] + 1
+    registry.observer.waits_no_more(request, parting, 1.5)
+
+    assert [value(name) for name in names] == [before[0], before[1] + waited, before[2] + 1.5 * waited]
+    after = {one: value("line_total", outcome=one.value) for one in Parting}
+    assert after == {**outcomes, parting: outcomes[parting] + 1}
+
+
+def test_the_page_on_metrics_has_a_line_for_each_and_for_nothing_else() -> None:
+    counting()
+    rows = re.findall(r"^\| `(\w+)[`{]", PAGE.read_text(), re.MULTILINE)
+    made = {name for name in metrics._made if hasattr(metrics._made[name], "collect")}
+    assert {row for row in rows if not row.startswith("CancelGuard")} == made | {"slots_limit"}
+    said = next(line for line in PAGE.read_text().splitlines() if line.startswith("| `line_total`"))
+    assert all(f"`{parting.value}`" in said for parting in Parting)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +288,17 @@ def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture
     assert "a metric or a log line was lost" in caplog.text
 
 
+def test_an_observer_is_told_of_nothing_that_it_makes_nothing_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each that is added for the line costs every request something where nobody waits."""
+    asked: list[str] = []
+    monkeypatch.setattr(Observer, "acquired", lambda *_: asked.append("acquired"))
+    monkeypatch.setattr(Observer, "gave_back", lambda *_: asked.append("gave_back"))
+    registry = Registry()
+    registry.observer.add(LongLines())
+    registry.end(admitted(registry), Ending.COMPLETED)
+    assert (asked, registry.observer.empty) == ([], False)
+
+
 class TestLeaks:
     """One line for each slot whose request neither finished nor failed."""
 
@@ -311,6 +352,40 @@ class TestLeaks:
         assert "gave back 15 more such slots" in caplog.text
 
 
+class TestLongLines:
+    """One line for a key whose line is longer than half of what it may be."""
+
+    def told(self, gauges: list[str], waiting: list[int], most: int = 8, every: float = 0.0) -> int:
+        """How many lines there are when so many wait for each of *gauges*, one count after the other."""
+        now = [0.0]
+        lines = LongLines(lambda: now[0])
+        for count in waiting:
+            for gauge in gauges:
+                request = Request("acompletion")
+                request.gauge, request.limit, request.turn = gauge, 4, Turn(most)
+                lines.waits(request, count)
+            now[0] += every
+        return len(lines._told)
+
+    def test_it_names_the_key_as_its_hash_begins_how_many_wait_and_how_many_may(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.told([GAUGE], [5])
+        assert "key abababab is long: 5 requests wait for its 4 slots; once 8 do (max_waiting)" in caplog.text
+        assert (caplog.records[0].levelno, "ab" * 5 in caplog.text) == (logging.WARNING, False)
+
+    def test_half_of_it_is_not_long(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.told([GAUGE], [1, 2, 3, 4])
+        assert caplog.text == ""
+
+    def test_each_key_has_one_in_ten_minutes(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.told([GAUGE, "api_key:other"], [5] * 11, every=60.0)
+        assert len(caplog.records) == 4
+
+    def test_it_remembers_no_more_keys_than_ten_thousand(self) -> None:
+        assert self.told([f"api_key:{number}" for number in range(10_100)], [5]) == 10_000
+
+
 async def scraped(http: httpx.AsyncClient, proxy: Proxy) -> dict[str, float]:
     answer = await http.get(f"{proxy.url}/metrics", follow_redirects=True)
     assert answer.status_code == 200, answer.text
@@ -327,6 +402,15 @@ async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
     await caller.hang_up_mid(ROUTES["chat"], key)
     await caller.streamed(ROUTES["chat"], key, replace(caller.script(), error_step=3, error_status=429))
     await caller.admitted_at_once(key, cap=4)
+    lined = fresh_key(cap=1, wait=60)
+    async with caller.holding(lined, 1):
+        asking = asyncio.create_task(caller.plain(ROUTES["chat"], lined))
+
+        async def waits() -> bool:
+            return (await scraped(http, proxy)).get("litellm_cancel_guard_waiting") == 1
+
+        await wait_until(waits, "one waits in line")
+    assert (await asking).status == 200
 
     async def at_rest() -> bool:
         return (await scraped(http, proxy)).get("litellm_cancel_guard_slots_held") == 0
@@ -334,10 +418,12 @@ async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
     await wait_until(at_rest, "no slot is held")
     seen = await scraped(http, proxy)
     prefix = "litellm_cancel_guard_"
-    assert seen[f"{prefix}leases_acquired_total"] == 7
+    assert seen[f"{prefix}leases_acquired_total"] == 9
     assert seen[f"{prefix}requests_refused_total"] == 2
     assert seen[f'{prefix}leases_released_total{{ending="client_left"}}'] >= 1
-    assert seen[f"{prefix}release_seconds_count"] == 7
+    assert seen[f"{prefix}release_seconds_count"] == 9
+    assert [seen[f"{prefix}{name}"] for name in ("waiting", "waited_seconds_count")] == [0, 1]
+    assert seen[f'{prefix}line_total{{outcome="served"}}'] == 1
     assert seen[f'{prefix}terminal_errors_total{{route="chat",status="429"}}'] == 1
     assert [seen[prefix + name] for name in ("degraded", "faults_total", "leases_reclaimed_total")] == [0, 0, 0]
     lines = [line for line in proxy.text().splitlines() if "gave back the slot" in line]

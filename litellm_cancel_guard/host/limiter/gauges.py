@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.gauge.layout import Layout
+    from litellm_cancel_guard.gauge.local_survey import LocalSurvey
     from litellm_cancel_guard.gauge.notice import Notice
-    from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
+    from litellm_cancel_guard.gauge.survey import Survey
     from litellm_cancel_guard.host.limiter.detection import Recognised
     from litellm_cancel_guard.lease.holders import Holding
     from litellm_cancel_guard.lease.records import Aside, Record
@@ -71,7 +72,8 @@ def survey_of(
     recognised: Recognised, gauge: Any, record: Callable[[], Record], holding: Callable[[], Holding | None]
 ) -> Survey | LocalSurvey:
     """Return what an operator may look at and do by hand where *gauge* counts, for *recognised*."""
-    from litellm_cancel_guard.gauge.survey import LocalSurvey, Survey
+    from litellm_cancel_guard.gauge.local_survey import LocalSurvey
+    from litellm_cancel_guard.gauge.survey import Survey
 
     cache = recognised.redis_cache
     if cache is None:

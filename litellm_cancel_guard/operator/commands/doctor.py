@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,23 +16,25 @@ from litellm_cancel_guard.host import proven, setup_files
 from litellm_cancel_guard.host.limiter import FAILS_CLOSED
 from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.operator.commands import grafts, running
+from litellm_cancel_guard.operator.commands.around import about_packages, about_pings, numbers
 from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.in_force import settings_of
+from litellm_cancel_guard.operator.commands.lined import about_line
 from litellm_cancel_guard.operator.commands.redis_options import TIMEOUT_SECONDS, Refusal, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from litellm_cancel_guard.gauge.connect import Target
+    from litellm_cancel_guard.gauge.probe import Examined
 
 _EXIT_CODES = """\b
 Exit codes:
-  0  nothing has to be done
+  0  nothing has to be done; a warning (!) says what to look at
   1  something has to be done; it is printed
   2  the config can't be read
 """
 _LIMITER = "litellm/proxy/hooks/parallel_request_limiter_v3.py"
-_SLOW_TIKTOKEN = (0, 12)
 _OLDEST_REDIS = (5, 0)
 
 
@@ -50,7 +51,7 @@ _OLDEST_REDIS = (5, 0)
     "--patience",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    default=20.0,
+    default=60.0,
     show_default=True,
     help="How long LiteLLM may take to be loaded, to try the guard on it; 0: it is not tried.",
 )
@@ -58,26 +59,32 @@ _OLDEST_REDIS = (5, 0)
 def doctor(config: Path | None, url: str | None, proxy: str | None, patience: float, as_json: bool) -> None:
     """Look at the config, how the guard is loaded, LiteLLM and Redis; run it where the proxy runs.
 
-    In Redis it takes a slot of a key that nobody has and gives it back, which shows that its rights suffice. In a
-    process of its own it attaches the guard to LiteLLM's limiter on that Redis, as each worker does, and says what
-    would be in force. With --url it says so of each worker of a running proxy, where admin_routes is true.
+    In Redis it takes a slot of a key that nobody has, waits in line for it and gives it back, which shows that its
+    rights suffice. In a process of its own it attaches the guard to LiteLLM's limiter on that Redis, as each worker
+    does, and says what would be in force. With --url it says so of each worker of a running proxy, where admin_routes
+    is true.
     """
     findings = [*running.asked(proxy)] if proxy else _examined_here(config, url, patience)
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            mark = click.style("✓", fg="green") if finding.ok else click.style("✗", fg="red")
-            click.echo(f"{mark} {finding.check}: {finding.text}")
+            click.echo(f"{_mark(finding)} {finding.check}: {finding.text}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return click.style("✗", fg="red")
+    return click.style("!", fg="yellow") if finding.warning else click.style("✓", fg="green")
+
+
 def _examined_here(config: Path | None, url: str | None, patience: float) -> list[Finding]:
-    redis, target = _redis(url, config)
+    redis, target, examined = _redis(url, config)
     findings = [*_litellm(), *(_config(config) if config else ()), _settings(config)]
     # What is wrong with these it would find, too, and only later; a LiteLLM that was withdrawn is not to be loaded.
     fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
-    findings.append(redis)
+    findings += [redis, *about_line(settings_of(config).settings, examined)]
     if fit and patience and (target is None or redis.ok):
         findings += grafts.tried(target, settings_of(config).settings, patience)
     return findings
@@ -93,14 +100,7 @@ def _litellm() -> Iterator[Finding]:
         return
     yield _proven(litellm.version)
     yield _limiter()
-    tiktoken = _release_of("tiktoken")
-    if tiktoken[:2] == _SLOW_TIKTOKEN:
-        yield Finding(
-            "tiktoken",
-            False,
-            "0.12 counts a long run of letters in quadratic time, and its worker serves nobody meanwhile (LiteLLM 1.83 "
-            "pins it): upgrade LiteLLM, or set on_loop_stall: exit.",
-        )
+    yield from about_packages()
 
 
 def _proven(version: str) -> Finding:
@@ -145,6 +145,7 @@ def _config(config: Path) -> Iterator[Finding]:
         lines = reading.corrected().replace("\n", "\n    ")
         yield Finding("config", False, f"{config} does not name the guard as it must. Write:\n    {lines}")
     yield _loading(config)
+    yield from about_pings(setup_files.load_mapping(config))
 
 
 def _loading(config: Path) -> Finding:
@@ -177,36 +178,27 @@ def _settings(config: Path | None) -> Finding:
     return Finding("settings", True, f"valid{told}; `litellm-cancel-guard settings` shows them.")
 
 
-def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None]:
+def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None, Examined | None]:
     try:
         target = target_of(url, setup_files.load_mapping(config) if config else None, os.environ)
     except NoRedisError as error:
         # Not wrong by itself: one worker needs no Redis.
-        return Finding("Redis", config is not None, str(error)), None
+        alone = "" if config is None else "; with several workers a key could fill its cap once in each"
+        return Finding("Redis", config is not None, f"{error}{alone}", warning=config is not None), None, None
     except (setup_files.SetupError, ValueError) as error:
-        return Finding("Redis", False, str(error)), None
-    return _examined(target), target
-
-
-def _examined(target: Target) -> Finding:
+        return Finding("Redis", False, str(error)), None, None
     found = examine(target, counting=_counts(), timeout_seconds=TIMEOUT_SECONDS)
+    return _told(target, found), target, found
+
+
+def _told(target: Target, found: Examined) -> Finding:
     if found.fault:
         return Finding("Redis", False, f"{target} (from {target.source}): {found.fault}")
-    if () < _numbers(found.version) < _OLDEST_REDIS:
+    if not found.product and () < numbers(found.version) < _OLDEST_REDIS:
         return Finding("Redis", False, f"{target} is {found.version}; scripts that ask the clock need 5.0: upgrade.")
-    return Finding("Redis", True, f"{target} (from {target.source}), version {found.version}, all rights needed.")
+    what = found.product or f"version {found.version}"
+    return Finding("Redis", True, f"{target} (from {target.source}), {what}, all rights needed.")
 
 
 def _counts() -> bool:
     return setup_files.LiteLLM.installed().needs_shim
-
-
-def _release_of(package: str) -> tuple[int, ...]:
-    try:
-        return _numbers(metadata.version(package))
-    except metadata.PackageNotFoundError:
-        return ()
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())

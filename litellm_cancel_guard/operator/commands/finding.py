@@ -13,8 +13,10 @@ class Finding:
         check: what.
         ok: whether nothing has to be done.
         text: what was found, or what to do.
+        warning: whether it is *ok* only where the operator knows better.
     """
 
     check: str
     ok: bool
     text: str
+    warning: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.host.limiter.canary import Verdict
-from litellm_cancel_guard.host.rehearsal import RehearsalError, rehearse
+from litellm_cancel_guard.host.rehearsal import RehearsalError, SlowError, rehearse
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.operator.commands.finding import Finding
 
@@ -22,6 +22,9 @@ def tried(target: Target | None, settings: Settings, within: float) -> Iterator[
     """Attach the guard to the installed LiteLLM as a worker would, and say what would be in force; in seconds."""
     try:
         found = rehearse(target, settings, within)
+    except SlowError as fault:
+        yield Finding("grafts", True, f"not tried: {fault}", warning=True)
+        return
     except RehearsalError as fault:
         yield Finding("grafts", False, f"not tried: {fault}")
         return

@@ -26,6 +26,7 @@ from litellm_cancel_guard.operator.overview import (
     give_back,
     refuse_running,
     state_of,
+    turn_of,
     with_holders,
 )
 
@@ -120,6 +121,8 @@ def slots(key: str, target: Target, as_json: bool) -> None:
             slot.id, slot.route or "-", _ago(slot.age), held_by(said["holder"]), _worker(slot), _seconds(slot.lapses_in)
         )
     watching.console().print(table)
+    if count.line.waiting:
+        click.echo(f"In line for one: {_in_line(count)}.")
     if count.left_out:
         click.echo(f"Of {count.left_out} more slots their workers do not say who holds them: it would be too much.")
 
@@ -215,7 +218,8 @@ def _say_changes(changes: list[dict[str, Any]], *, done: bool) -> None:
 
 def _status_table(counts: list[Count]) -> Table:
     columns = ("key", "slots", "limit", "LiteLLM's number", "oldest", "first lapses in")
-    table = Table(*columns, title=f"{len(counts)} keys hold slots")
+    lined = any(count.line.waiting for count in counts)
+    table = Table(*columns, *(("in line",) if lined else ()), title=f"{len(counts)} keys hold slots")
     for count in counts:
         lapses = _seconds(count.slots[0].lapses_in) if count.slots else "-"
         number = f"{count.number} (wrong: see reconcile)" if count.differs else str(count.number)
@@ -223,8 +227,17 @@ def _status_table(counts: list[Count]) -> Table:
         held = f"{len(count.slots)} ({silent} of silent workers)" if silent else str(len(count.slots))
         limit = "-" if count.limit is None else str(count.limit)
         name = f"{count.place.prefix}{key_of(count.place.gauge)}"
-        table.add_row(name, held, limit, number, _ago(count.oldest), lapses)
+        table.add_row(name, held, limit, number, _ago(count.oldest), lapses, *((_in_line(count),) if lined else ()))
     return table
+
+
+def _in_line(count: Count) -> str:
+    """Return how many wait, for how long the one that is next, and of which agent it is."""
+    if not count.line.waiting:
+        return "-"
+    since = "" if count.line.first_for is None else f", the first for {_seconds(count.line.first_for)}"
+    turn = turn_of(count.line)
+    return f"{count.line.waiting}{since}{'' if turn is None else f', agent {turn}'}"
 
 
 def _worker(slot: Slot) -> str:

@@ -48,14 +48,19 @@ def why(call_id: str, target: Target, as_json: bool) -> None:
         _say(refusal, seen, in_the_way)
 
 
+_IN_WORDS = {"slot": "{}", "held_then_for_seconds": "held then for {} s", "still_held": "still held"}
+
+
 def _say(refusal: Refusal, seen: Seen, in_the_way: list[dict[str, Any]]) -> None:
     click.echo(
         f"{refusal.call_id} was refused {time.time() - refusal.at:.0f} s ago by {seen.record.place}: "
         f"key {refusal.key}… held {refusal.in_flight} of {refusal.limit}."
     )
     for one in in_the_way:
-        known = ", ".join(f"{name.replace('_', ' ')} {told}" for name, told in one.items() if told and name != "slot")
-        click.echo(f"  {one['slot']}  {known}")
+        known = (
+            _IN_WORDS.get(name, f"{name.replace('_', ' ')} {{}}").format(told) for name, told in one.items() if told
+        )
+        click.echo(f"  {', '.join(known)}")
     if left := refusal.in_flight - len(in_the_way):
         click.echo(f"  and {left} more" + ("" if in_the_way else ", of which nothing is known"))
 
