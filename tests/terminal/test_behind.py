@@ -107,8 +107,11 @@ async def test_an_end_that_is_cut_in_the_middle_of_its_frame_is_none_yet() -> No
 
 async def test_what_goes_on_behind_an_end_has_not_ended() -> None:
     more = frame({"candidates": [{"content": {"parts": [{"text": REST}]}}]})
-    with pytest.raises(TimeoutError):
-        await read(response(Connection(GOOGLE, more), "/v1beta/models/m:streamGenerateContent"), 0.4)
+    whole = GOOGLE + more
+    for cut in (len(GOOGLE), len(GOOGLE) - 4):
+        connection = Connection(whole[:cut], whole[cut:])
+        with pytest.raises(TimeoutError):
+            await read(response(connection, "/v1beta/models/m:streamGenerateContent"), 0.4)
 
 
 async def test_one_of_several_answers_is_not_the_end_of_all() -> None:

@@ -19,7 +19,7 @@ from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.over import over_at, says_more
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
@@ -145,34 +145,48 @@ class _Reads:
     def __init__(self, stream: Any, over: Over) -> None:
         self._stream = stream
         self._over = over
-        self._mark = over.mark
         self._open = b""
-        self._patience: _Patience | None = None
 
-    def __aiter__(self) -> _Reads:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         # All that httpx' `BoundAsyncStream.__aiter__` does is to hand on (0.23 - 0.28, _client.py).
         bound = type(self._stream).__name__ == "BoundAsyncStream"
-        self._next = getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__().__anext__
-        return self
+        reads = getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__()
+        mark, ended = self._over.mark, False
+        while True:
+            async for data in reads:
+                if data.find(mark) < 0 and data.endswith(b"\n") and not self._open:
+                    yield data
+                    continue
+                ended = self._looks_over(data)
+                yield data
+                if ended:
+                    break
+            else:
+                return
+            patience = _Patience()
+            while ended:
+                begun = self._open
+                behind = await self._behind(reads, patience)
+                if behind is None:
+                    return
+                # The rest of a line that was read in part is no news.
+                news = behind.partition(b"\n")[2] if begun else behind
+                ended = not says_more(news) or self._over.is_in(news)
+                yield behind
 
-    async def __anext__(self) -> bytes:
-        if self._patience is None or self._open:
-            data: bytes = await self._next()
-        else:
-            data = await self._patience.wait_for(self._next)
-        if self._mark in data or self._open or not data.endswith(b"\n"):
-            self._look(data)
-        elif self._patience is not None and says_more(data):
-            self._patience = None
-        return data
-
-    def _look(self, data: bytes) -> None:
+    def _looks_over(self, data: bytes) -> bool:
         seen = self._open + data
-        if self._over.is_in(seen):
-            self._patience = self._patience or _Patience()
-        elif self._patience is not None and not self._open and says_more(data):
-            self._patience = None
         self._open = b"" if data.endswith(b"\n") else seen[-_KEPT:]
+        return self._over.is_in(seen)
+
+    async def _behind(self, reads: Any, patience: _Patience) -> bytes | None:
+        try:
+            pull = reads.__anext__
+            data: bytes = await (pull() if self._open else patience.wait_for(pull))
+        except StopAsyncIteration:
+            return None
+        self._open = b"" if data.endswith(b"\n") else data[-_KEPT:]
+        return data
 
     async def aclose(self) -> None:
         """Close the connection."""
