@@ -59,7 +59,14 @@ class Settings(BaseModel):
     idle_timeout: float = Field(
         default=0.0,
         ge=0,
-        description="How long a stream may be silent between two chunks before it ends as a failed one; 0: for ever.",
+        description="How long a stream may be silent between two chunks before it ends as a failed one; 0: for ever. "
+        "What the provider sends is no silence, be it a comment or a ping; LiteLLM's own pings are.",
+    )
+    ping_timeout: float = Field(
+        default=0.0,
+        ge=0,
+        description="How long a stream may bring nothing but the provider's pings and comments before it ends as a "
+        "failed one; 0: for ever.",
     )
     drain_seconds: float = Field(
         default=0.0,

@@ -39,7 +39,7 @@ async def guarded(
     closer = Closer(response)
     follow(closer)
     event: str | None = None
-    chunks = response if outcome is None else outcome.chunks(response)
+    chunks = response if outcome is None else outcome.chunks(response, closer.arrived)
     try:
         try:
             try:
@@ -71,7 +71,7 @@ async def guarded(
     finally:
         try:
             # First, or for a moment the provider would have this request and the one that gets its slot.
-            await _close_if_left(closer, chunks, ending)
+            await _close_what_is_left(closer, chunks, ending)
         finally:
             follow(None)
             if not ended:
@@ -84,9 +84,11 @@ def _and_rest(chunks: AsyncIterable[Any], outcome: Outcome | None) -> Iterator[A
         yield outcome.rest
 
 
-async def _close_if_left(closer: Closer, chunks: AsyncIterable[Any], ending: Ending) -> None:
+async def _close_what_is_left(closer: Closer, chunks: AsyncIterable[Any], ending: Ending) -> None:
     if ending is Ending.CLIENT_LEFT:
         await closer.close(chunks, client_left=True)
+    elif ending is Ending.COMPLETED:
+        closer.close_unread()
 
 
 async def _end_unless_it_goes_on(closer: Closer, end: End) -> None:

@@ -75,15 +75,18 @@ def _nothing() -> None:
 class Deadline:
     """Ends the block that it guards after so many seconds, and turns of the event loop, and a last look.
 
+    *before* is called at that look, when what the block waits for is still whole.
+
     Raises:
         TimeoutError: the time was up.
     """
 
-    __slots__ = ("_scope", "_seconds", "_timer", "_turns")
+    __slots__ = ("_before", "_scope", "_seconds", "_timer", "_turns")
 
-    def __init__(self, seconds: float, turns: int = _TURNS) -> None:
+    def __init__(self, seconds: float, turns: int = _TURNS, before: Callable[[], None] | None = None) -> None:
         self._seconds = seconds
         self._turns = turns
+        self._before = before
 
     async def __aenter__(self) -> None:
         self._scope = _timeout(None)
@@ -91,6 +94,8 @@ class Deadline:
         self._timer = Timer(self._seconds, self._last_look, self._turns)
 
     def _last_look(self) -> None:
+        if self._before is not None:
+            self._before()
         self._scope.reschedule(asyncio.get_running_loop().time() + LAST_LOOK_SECONDS)
 
     async def __aexit__(

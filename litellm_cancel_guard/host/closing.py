@@ -58,6 +58,12 @@ class Closer:
         """Return how many bytes the provider has sent, as far as that is counted (httpx)."""
         return sum(part.num_bytes_downloaded for part in self._parts if _is_response(part))
 
+    def arrived(self) -> int:
+        """Return the same of a stream in whose place a fallback may have come: another connection is looked for."""
+        if not self.open:
+            self._parts = _found_under(self._parts)
+        return self.received()
+
     def holds(self, is_one: Callable[[Any], bool]) -> bool:
         """Tell whether *is_one* is true of the stream, or of one that it wraps; to be asked when a chunk has come."""
         if not self.looked_again:
@@ -100,6 +106,11 @@ class Closer:
     def close_soon(self) -> None:
         """Close in a task of its own what is still open: nobody reads it any more, and nobody waits for this."""
         if self.open:
+            begin(self.close)
+
+    def close_unread(self) -> None:
+        """Close, behind a whole answer, what LiteLLM has not read to its end, and nobody will (up to 1.98 at least)."""
+        if self.open and not any(map(self.spares, self._parts)):
             begin(self.close)
 
     async def close(self, *wrappers: Any, client_left: bool = False) -> None:
@@ -191,7 +202,8 @@ def _is_part_type(kind: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_response_type(kind: Any) -> bool:
-    return bool(kind.__module__.partition(".")[0] == "httpx" and kind.__name__ == "Response")
+    # The newest openai SDKs stand on httpx2 (3.57).
+    return bool(kind.__module__.partition(".")[0] in ("httpx", "httpx2") and kind.__name__ == "Response")
 
 
 def _is_response(value: Any) -> bool:

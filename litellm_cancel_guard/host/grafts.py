@@ -31,6 +31,7 @@ GRAFTS = (
     Graft("stream.source", "stream.source", f"{_STREAMS}: one that says nothing may spin, a cut one looks whole"),
     Graft("stream.layers", "stream.layers", "each chunk of a stream passes a layer of LiteLLM's more, or two"),
     Graft("stream.wires", "stream.wires", f"{_STREAMS}: what only the provider's own words tell is not seen"),
+    Graft("stream.behind", "stream.behind", "a whole answer whose provider keeps its connection open keeps its client"),
     Graft("stream.gemini", "stream.gemini", f"{_STREAMS}: Gemini's"),
     Graft("stream.bridge", "stream.bridge", f"{_STREAMS}: /v1/responses by chat"),
     Graft("stream.anthropic", "stream.anthropic", f"{_STREAMS}: Anthropic's"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.wire import Wire
 
 _MADE_UP = "stop"
+_SAID = ("content", "reasoning_content", "tool_calls", "function_call", "audio")
 # What of LiteLLM's wrapper makes the chunk that says it (litellm_core_utils/streaming_handler.py).
 _MAKERS = ("chunk_creator", "finish_reason_handler")
 # What goes out, and into the log, is a word; and not more of them than anybody reads.
@@ -30,6 +31,14 @@ def ends(chunk: Any) -> bool:
         return bool(chunk.get("is_finished"))
     choices = getattr(chunk, "choices", None) or ()
     return any(getattr(choice, "finish_reason", None) for choice in choices)
+
+
+def says_more(chunk: Any) -> bool:
+    """Tell whether *chunk* carries words, or a part of a tool call."""
+    if isinstance(chunk, dict):
+        return bool(chunk.get("text") or chunk.get("tool_use"))
+    deltas = (getattr(choice, "delta", None) for choice in getattr(chunk, "choices", None) or ())
+    return any(getattr(delta, name, None) for delta in deltas for name in _SAID)
 
 
 def say(wrapper: Any, wire: Wire) -> None:

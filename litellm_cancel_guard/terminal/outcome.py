@@ -17,6 +17,7 @@ from litellm_cancel_guard.terminal.failure import (
 from litellm_cancel_guard.terminal.pulling import NotYetError, Pulling
 from litellm_cancel_guard.terminal.sighting import delay_before
 from litellm_cancel_guard.terminal.sorting import Sorter
+from litellm_cancel_guard.terminal.vigil import Vigil
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -50,7 +51,7 @@ class Outcome:
         report: Callable[[Exception], Awaitable[Exception | None]],
     ) -> None:
         self._protocol = protocol
-        self._idle_timeout = settings.idle_timeout
+        self._idle, self._pings = settings.idle_timeout, settings.ping_timeout
         self._sighting = sighting
         self._report = report
         self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
@@ -59,14 +60,19 @@ class Outcome:
         self.observer = Observer()
         self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
 
-    async def chunks(self, response: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+    async def chunks(
+        self, response: AsyncIterable[Any], received: Callable[[], int] = int
+    ) -> AsyncGenerator[Any, None]:
         """Yield the chunks of *response*, the very objects, until it ends or fails, or there is a `rest`.
+
+        *received* tells how many bytes its provider has sent, 0 where that is not known.
 
         Raises:
             ProviderStreamError: the stream reported a failure, was cut or was silent for too long.
             Exception: what *response* raised.
         """
-        pulling = Pulling(response, self._idle_timeout)
+        vigil = Vigil(self._idle, self._pings, received) if self._idle or self._pings else None
+        pulling = Pulling(response, vigil)
         try:
             chunks, ended = await self._opening(pulling)
             if self._sorter.failed is not None and not self._sorter.content:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from litellm_cancel_guard.aio.completion import begin_now, finish
-from litellm_cancel_guard.terminal.failure import GATEWAY_TIMEOUT, Failure, ProviderStreamError
+from litellm_cancel_guard.terminal.failure import ProviderStreamError, cut_off
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 
     from litellm_cancel_guard.aio.completion import Work
+    from litellm_cancel_guard.terminal.vigil import Vigil
 
 # How long a pull that nobody waits for any more may take to notice that it was cancelled.
 _CANCEL_SECONDS = 1.0
@@ -23,12 +22,12 @@ class NotYetError(Exception):
 
 
 class Pulling:
-    """One stream. Between two chunks it is silent for `idle_timeout` seconds at most; 0: for as long as it likes."""
+    """One stream; with a *vigil*, it is as long silent between two chunks as that allows."""
 
-    def __init__(self, response: AsyncIterable[Any], idle_timeout: float) -> None:
+    def __init__(self, response: AsyncIterable[Any], vigil: Vigil | None = None) -> None:
         self._chunks = response.__aiter__()
         self._next = self._chunks.__anext__
-        self._idle = idle_timeout
+        self._vigil = vigil
         self._pending: Work[Any] | None = None
         self._late = False
 
@@ -64,23 +63,30 @@ class Pulling:
             ProviderStreamError: the stream was silent for too long; it has been cancelled.
             StopAsyncIteration: the stream has ended.
         """
-        return self._watched() if self._idle or self._pending is not None else self._next()
+        if self._vigil is not None:
+            return self._watched(self._vigil)
+        return self._next() if self._pending is None else self._begun(self._pending)
 
     def rest(self) -> AsyncIterator[Any] | None:
         """Return what is left as the stream itself has it; None where a silence ends it, or a pull is under way."""
-        if self._idle or self._pending is not None:
+        if self._vigil is not None or self._pending is not None:
             return None
         # Read on by another `async for`, it is asked for its `__aiter__`, which a callback's own may not have.
         return self._chunks if hasattr(type(self._chunks), "__aiter__") else None
 
-    async def _watched(self) -> Any:
-        if self._pending is not None:
-            if not await self._pending.wait(self._idle or None):
-                raise _silent(self._idle)
-            return self._taken()
-        with anyio.move_on_after(self._idle):
-            return await self._next()
-        raise _silent(self._idle)
+    async def _watched(self, vigil: Vigil) -> Any:
+        try:
+            with vigil.begin():
+                chunk = await (self._next() if self._pending is None else self._begun(self._pending))
+                vigil.came(chunk)
+                return chunk
+        finally:
+            vigil.end()
+        raise ProviderStreamError(vigil.failure or cut_off())
+
+    async def _begun(self, pending: Work[Any]) -> Any:
+        await pending.wait(None)
+        return self._taken()
 
     def _taken(self) -> Any:
         """Return, once, what the pending pull has brought."""
@@ -89,11 +95,9 @@ class Pulling:
 
     async def cancel(self) -> None:
         """Give up a pull that is under way."""
+        if self._vigil is not None:
+            self._vigil.stop()
         pending, self._pending = self._pending, None
         if pending is not None and not pending.is_set():
             pending.cancel()
             await finish(pending, within=_CANCEL_SECONDS)
-
-
-def _silent(seconds: float) -> ProviderStreamError:
-    return ProviderStreamError(Failure(GATEWAY_TIMEOUT, f"The provider's stream was silent for {seconds:g} seconds."))

@@ -38,18 +38,19 @@ class Wire:
         reasons: by choice, the reason it ended with, as it was sent.
         done: `[DONE]` has come.
         told: an end that comes now is not the usual one.
+        news: there is something to be made of the chunks that come now: an end, or what is told.
     """
 
     __slots__ = (
         *("_asked", "_begun", "_event", "_held", "_lines", "_odd", "_open", "_over", "_reads", "_silent", "_simple"),
-        *("done", "failure", "lost", "reasons", "speaks", "told"),
+        *("done", "failure", "lost", "news", "reasons", "speaks", "told"),
     )
 
     def __init__(self, *, choices: int = 1) -> None:
         """Begin; of *choices*, as many as were asked for, those that have begun have to end."""
         self._asked = choices
         self.failure: Failure | None = None
-        self.speaks = self.done = self.lost = self.told = False
+        self.speaks = self.done = self.lost = self.told = self.news = False
         self.reasons: dict[int, str] = {}
         self._over, self._silent = False, True
         self._begun: set[int] = set()
@@ -128,13 +129,18 @@ class Wire:
 
     def give_up(self) -> None:
         """Know nothing of this stream: it is what LiteLLM makes of it."""
-        self.speaks = self.told = self._silent = self._simple = False
+        self.speaks = self.told = self.news = self._silent = self._simple = False
         self.failure = None
 
     @property
     def whole(self) -> bool:
         """Whether each choice that has begun has ended with a reason."""
         return bool(self.reasons) and self._begun <= self.reasons.keys()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be said: as many choices as were asked for have ended, and none has failed."""
+        return len(self.reasons) >= self._asked and self.whole and self.failure is None and not self.lost
 
     @property
     def word(self) -> str | None:
@@ -152,7 +158,7 @@ class Wire:
         if said == "[DONE]":
             self._lose()
             self.done, self._silent = True, False
-            self.told = self.told or not self.whole
+            self._tell(not self.whole)
             return
         event, self._event = self._event, ""
         if self._simple and is_usual(said):
@@ -189,7 +195,8 @@ class Wire:
     def _lose(self) -> None:
         """Give up what could not be read, now that something else has come; behind the end nothing is missed."""
         if self._held and not self.whole:
-            self.lost = self.told = True
+            self.lost = True
+            self._tell(True)
         self._held = ""
 
     def _see(self, event: Any) -> None:
@@ -220,16 +227,23 @@ class Wire:
 
     def _finish(self, index: int, reason: str) -> None:
         self.reasons[index] = reason
-        self.told = self.told or ENDS.get(reason) != reason
+        self.news = True
+        self._tell(ENDS.get(reason) != reason)
         if self.failure is None and (failure := failure_by(reason)) is not None:
-            self.failure, self.told = failure, True
+            self.failure = failure
+            self._tell(True)
 
     def _fail(self, event: Any) -> None:
         if self.failure is not None or not isinstance(event, dict):
             return
         failure = failure_in(event if event.get("error") or event.get("type") == "error" else {})
         if failure is not None:
-            self.failure, self.told = failure, True
+            self.failure = failure
+            self._tell(True)
+
+    def _tell(self, unusual: bool) -> None:
+        self.told = self.told or unusual
+        self.news = self.news or unusual
 
 
 def _parsed(said: str) -> Any:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DONE = b"data: [DONE]\n\n"
+COMMENT = b": keep-alive\n\n"
 HALF, REST = "half an", " answer"
 
 
@@ -61,6 +62,10 @@ class Kind:
     """Sent in reads of so many bytes; 0: in one."""
     breaks: bool = False
     """The connection is broken behind it."""
+    stays: bool = False
+    """The connection stays open behind it, for as long as the other side lets it."""
+    pulse: bytes = b""
+    """What comes on it all the while, five times a second."""
     text: tuple[str, ...] = ()
     """What of a whole answer's text has to arrive, where it is not the usual."""
 
@@ -153,6 +158,14 @@ def _whole() -> Iterator[Kind]:
     yield Kind("usage cut", BEGUN + said(REST) + ended() + frame(chunk([], usage=USAGE))[:40], whole=True)
     yield Kind("bom", b"\xef\xbb\xbf" + OPENING + BEGUN + said(REST) + ended() + DONE, whole=True)
     yield Kind("finish with content", BEGUN + frame(chunk([choice(REST, "stop")])) + DONE, whole=True)
+    # OmniRoute#11385: the answer is there, and the connection is not closed
+    open_ended = BEGUN + said(REST) + ended()
+    yield Kind("stays open", open_ended, whole=True, stays=True)
+    yield Kind("stays shut", open_ended, whole=True)
+    yield Kind("breaks behind the end", open_ended, whole=True, breaks=True)
+    yield Kind("stays open behind usage", open_ended + usage, whole=True, stays=True)
+    yield Kind("stays open, commented", open_ended, whole=True, stays=True, pulse=COMMENT)
+    yield Kind("stays open, two choices", two.removesuffix(DONE), whole=True, n=2, stays=True)
 
 
 def _ollama(**more: Any) -> bytes:
@@ -179,6 +192,8 @@ def _of_ollama() -> Iterator[Kind]:
     yield Kind("whole, split", begun + _speaks(REST) + _stops(), whole=True, pieces=7)
     yield Kind("length", begun + _speaks(REST) + _stops("length"), whole=True)
     yield Kind("speaks of errors", begun + _speaks(REST + ' {"error": "x"}') + _stops(), whole=True)
+    yield Kind("stays shut", begun + _speaks(REST) + _stops(), whole=True)
+    yield Kind("stays open", begun + _speaks(REST) + _stops(), whole=True, stays=True)
 
 
 def _event(kind: str, **more: Any) -> bytes:
@@ -230,6 +245,11 @@ def _of_anthropic() -> Iterator[Kind]:
     yield Kind("whole", begun + _text(REST) + _closing(), whole=True)
     yield Kind("whole, split", begun + _text(REST) + _closing(), whole=True, pieces=11)
     yield Kind("length", begun + _text(REST) + _closing("max_tokens"), whole=True)
+    yield Kind("stays open", begun + _text(REST) + _closing(), whole=True, stays=True)
+    yield Kind("stays shut", begun + _text(REST) + _closing(), whole=True)
+    yield Kind("breaks behind the end", begun + _text(REST) + _closing(), whole=True, breaks=True)
+    yield Kind("stays open, split", begun + _text(REST) + _closing(), whole=True, stays=True, pieces=11)
+    yield Kind("stays open, pinged", begun + _text(REST) + _closing(), whole=True, stays=True, pulse=_event("ping"))
     yield Kind(
         "pings", _START + _event("ping") + _BLOCK + _text(HALF) + _event("ping") + _text(REST) + _closing(), whole=True
     )
@@ -237,6 +257,16 @@ def _of_anthropic() -> Iterator[Kind]:
     yield Kind("speaks of errors", begun + _text(speaks) + _closing(), whole=True)
 
 
+# Nothing of these ends by itself: only `idle_timeout` and `ping_timeout` end them.
+ENDLESS_OPENAI = (
+    Kind("silent for ever", BEGUN, stays=True),
+    Kind("pinged for ever", BEGUN, stays=True, pulse=COMMENT),
+)
+_BEGUN_BY_ANTHROPIC = _START + _BLOCK + _text(HALF)
+ENDLESS_ANTHROPIC = (
+    Kind("silent for ever", _BEGUN_BY_ANTHROPIC, stays=True),
+    Kind("pinged for ever", _BEGUN_BY_ANTHROPIC, stays=True, pulse=_event("ping")),
+)
 OPENAI = (*_reasons(), *_in_band(), *_cuts(), *_whole())
 OLLAMA = tuple(_of_ollama())
 ANTHROPIC = tuple(_of_anthropic())

@@ -17,7 +17,7 @@ from tests.failures.provider import UNPLAYED, marked
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 OPENAI_LIKE = ("azure", "openai", "hosted_vllm", "openrouter", "deepseek", "mistral", "xai", "groq", "zai")
 # LiteLLM does not hand `n` on to these.
 _ONE_CHOICE = ("mistral", "zai")

@@ -7,20 +7,23 @@ import re
 import socket
 import struct
 import threading
+from contextlib import suppress
 
 from aiohttp import web
 
-from tests.failures.kinds import ANTHROPIC, OLLAMA, OPENAI, Kind
+from tests.failures.kinds import ANTHROPIC, ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OLLAMA, OPENAI, Kind
 from tests.harness.process import LOOPBACK, free_port
 
 UNPLAYED = "no such kind in this protocol"
 _ASKED = re.compile(r"\[\[kind=([^\]]+)\]\]")
+_PULSE_SECONDS = 0.2
+_OPEN = web.AppKey("open", dict[int, str])
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 _PROTOCOLS = {
-    "/chat/completions": (OPENAI, "text/event-stream"),
+    "/chat/completions": ((*OPENAI, *ENDLESS_OPENAI), "text/event-stream"),
     "/api/chat": (OLLAMA, "application/x-ndjson"),
     "/api/generate": (OLLAMA, "application/x-ndjson"),
-    "/messages": (ANTHROPIC, "text/event-stream"),
+    "/messages": ((*ANTHROPIC, *ENDLESS_ANTHROPIC), "text/event-stream"),
 }
 
 
@@ -37,8 +40,14 @@ class Sending:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._runner = web.AppRunner(_application(), access_log=None)
+        self._app = _application()
+        self._runner = web.AppRunner(self._app, access_log=None)
         asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(20)
+
+    @property
+    def open(self) -> list[str]:
+        """Say which connections are open that nothing more is sent on but a pulse."""
+        return list(self._app[_OPEN].values())
 
     async def _serve(self) -> None:
         await self._runner.setup()
@@ -53,6 +62,7 @@ class Sending:
 
 def _application() -> web.Application:
     app = web.Application()
+    app[_OPEN] = {}
     app.router.add_post("/{path:.*}", _answer)
     return app
 
@@ -81,11 +91,27 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     for read in kind.reads():
         await response.write(read)
         await asyncio.sleep(0)
+    if kind.stays:
+        await _keep_open(request, response, kind.pulse)
+        return response
     if kind.breaks:
-        await asyncio.sleep(0.05)
+        # What was not read by then is lost with the connection.
+        await asyncio.sleep(0.5 if kind.whole else 0.05)
         if request.transport is not None:
             request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
             request.transport.abort()
         return response
     await response.write_eof()
     return response
+
+
+async def _keep_open(request: web.Request, response: web.StreamResponse, pulse: bytes) -> None:
+    request.app[_OPEN][id(request)] = f"{request.path}: {await request.text()}"
+    try:
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(_PULSE_SECONDS)
+            if pulse:
+                with suppress(ConnectionError):
+                    await response.write(pulse)
+    finally:
+        request.app[_OPEN].pop(id(request), None)

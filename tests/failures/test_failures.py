@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from tests.failures.kinds import OPENAI
-from tests.failures.play import Cell, cells, counted, play, settings
+from tests.failures.kinds import ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OPENAI
+from tests.failures.play import ROUTES, Cell, cells, counted, play, settings
 from tests.failures.provider import Sending
 from tests.harness.keys import fresh_key
+from tests.harness.witness import settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.harness.config import Setup
     from tests.harness.proxy import Proxies, Proxy
+    from tests.harness.redis_server import RedisServer
 
 
 COMMONEST = {
@@ -24,6 +29,11 @@ COMMONEST = {
     *("error: null", "speaks of errors", "filter behind the end", "error", "load", "closed", "length", "pings"),
     *("nameless error, then the end", "of another protocol, then the end", "reason in a tool call", "line separator"),
 }
+
+
+_OPEN_ENDED = ("openai", "hosted_vllm", "anthropic", "ollama_chat")
+# Two seconds for each, of which eight are served at a time.
+_LONGEST = 15
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +76,55 @@ async def test_a_reason_that_nobody_documents_goes_out_as_it_is(failing_proxy: P
     assert [one.finish for one in seen] == ["eos_by_magic"] * len(seen)
     logged = [failing_proxy.text().count(f"{name}/m ends answers with 'eos_by_magic'") for name in providers]
     assert logged == [1, 1, 1]
+
+
+async def test_a_whole_answer_whose_connection_stays_open_is_whole(failing_proxy: Proxy, sending: Sending) -> None:
+    """Its client is not kept, nor its slot, nor the provider's connection."""
+    asked = [cell for cell in cells(_OPEN_ENDED) if cell.kind.stays or cell.kind.name == "breaks behind the end"]
+    began = time.monotonic()
+    await judge(failing_proxy, asked)
+    assert time.monotonic() - began < _LONGEST
+    assert await settled(lambda: len(sending.open), 0) == 0, sending.open
+
+
+async def test_what_such_an_answer_has_cost_is_counted_and_its_slot_is_free(
+    failing_proxy: Proxy, redis_server: RedisServer
+) -> None:
+    store = redis_server.client
+
+    async def tokens(cell: Cell) -> Callable[[], int]:
+        key = fresh_key(cap=1, tpm=100_000)
+        for _ in range(2):
+            [seen] = await play(failing_proxy.url, key.secret, [cell])
+            assert seen.verdict(cell.kind) == "right", f"{cell}: {seen}"
+        return lambda: int(store.get(f"{{api_key:{key.name}}}:tokens") or 0)
+
+    ends = ("stays open", "stays shut")
+    asked = [cell for cell in cells(_OPEN_ENDED) for name in ends if cell.kind.name == name]
+    counts = await asyncio.gather(*map(tokens, asked))
+    pairs = list(zip(counts[::2], counts[1::2], strict=True))
+    assert await settled(lambda: sum(one() != other() for one, other in pairs), 0) == 0, asked
+    assert all(count() for count in counts)
+
+
+@pytest.mark.thorough
+async def test_a_silence_and_pings_for_ever_end_each_after_a_time_of_its_own(
+    proxies: Proxies, setup: Setup, sending: Sending
+) -> None:
+    block = yaml.safe_dump({"callback_settings": {"cancel_guard": {"idle_timeout": 1, "ping_timeout": 2}}})
+    proxy = proxies.shared(dataclasses.replace(setup, settings=settings(sending.url) + block))
+    asked = [
+        Cell(route, provider, kind)
+        for providers, kinds in ((("openai", "hosted_vllm"), ENDLESS_OPENAI), (("anthropic",), ENDLESS_ANTHROPIC))
+        for provider in providers
+        for route in ROUTES
+        for kind in kinds
+    ]
+    words = {"silent for ever": "silent for 1 seconds", "pinged for ever": "nothing but pings for 2 seconds"}
+    seen = await play(proxy.url, fresh_key(cap=100).secret, asked)
+    wrong = [f"{cell}: {one}" for cell, one in zip(asked, seen, strict=True) if words[cell.kind.name] not in one.error]
+    assert not wrong, "\n".join(wrong)
+    assert await settled(lambda: len(sending.open), 0) == 0, sending.open
 
 
 async def judge(proxy: Proxy, asked: list[Cell]) -> None:

@@ -13,6 +13,7 @@ from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.mends import (
     answers,
     anthropic,
+    behind,
     bridge,
     destructor,
     gemini,
@@ -39,6 +40,7 @@ _MENDS: tuple[Callable[[Settings, Touch], bool], ...] = (
     redaction.mend,
     layers.mend,
     wires.mend,
+    behind.mend,
     source.mend,
     gemini.mend,
     bridge.mend,

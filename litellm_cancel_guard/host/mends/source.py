@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import deployments, reasons
 from litellm_cancel_guard.host.mends import wires
+from litellm_cancel_guard.host.mends.behind import Behind
 from litellm_cancel_guard.terminal.failure import (
     Failure,
     ProviderStreamError,
@@ -146,6 +147,7 @@ class Source:
         self._pulls = 0
         self._said_nothing = 0
         self._suspended = True
+        self._ending: Behind | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -182,9 +184,22 @@ class Source:
             self._said_nothing += 1
         elif self._said_nothing:
             self._said_nothing = 0
-        if self._told.told and reasons.ends(chunk):
-            self._end_as_told(self._told)
+        if self._told.news:
+            self._heed(self._told, chunk)
         return chunk
+
+    def _heed(self, wire: Wire, chunk: Any) -> None:
+        """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
+        if not reasons.ends(chunk):
+            # What goes on behind an end has not ended: nobody knows for how long it may be silent.
+            if self._ending is not None and reasons.says_more(chunk):
+                self._next, self._ending = self._ending.pull, None
+            return
+        if wire.told:
+            self._end_as_told(wire)
+        if self._ending is None and self._next is not None and wire.over:
+            self._ending = Behind(self._next, self._stream)
+            self._next = self._ending.next
 
     def _end_as_told(self, wire: Wire) -> None:
         """Raise what the wire has told, in the place of an end: half a tool call is run where LiteLLM says `stop`."""

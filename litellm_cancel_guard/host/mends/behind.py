@@ -1,0 +1,193 @@
+"""A whole answer whose connection stays open: its end is waited for a while, and then it is closed as if it had come.
+
+Providers, and what stands before them, leave a connection open behind the answer (OmniRoute#11385): the
+client waits, and its slot with it, for as long as nobody hangs up. LiteLLM reads to the end of the connection (1.80 -
+1.110), and books an answer there. So the end is told where the bytes are read: of what LiteLLM asks for by its own
+client here, of the rest by the chat stream's source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any
+
+from litellm_cancel_guard.aio.deadline import Deadline
+from litellm_cancel_guard.host.closing import Closer
+from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.redaction.records import log
+from litellm_cancel_guard.terminal.over import over_at, says_more
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from litellm_cancel_guard.host.grafting import Touch
+    from litellm_cancel_guard.settings import Settings
+    from litellm_cancel_guard.terminal.over import Over
+
+# Behind the last reason usage may come, and `[DONE]`; neither has to be made first.
+WAIT_SECONDS = 2.0
+# Of a read that was cut within a line so much is looked at again: longer than what tells an end.
+_KEPT = 128
+
+
+def mend(_settings: Settings, touch: Touch) -> bool:
+    """Have the streams that LiteLLM asks for by its own client end behind their answers."""
+    client = class_with("llms.custom_httpx.http_handler", "AsyncHTTPHandler", "post")
+    if client is None:
+        return False
+
+    async def post(original: Any, *args: Any, **kwargs: Any) -> Any:
+        response = await original(*args, **kwargs)
+        _have_it_end(response)
+        return response
+
+    touch.replace(client, "post", post, _streams)
+    return True
+
+
+def _streams(*_: Any, **kwargs: Any) -> bool:
+    return bool(kwargs.get("stream"))
+
+
+def _have_it_end(answer: Any) -> None:
+    import httpx
+
+    if not isinstance(answer, httpx.Response) or answer.is_stream_consumed or answer.is_closed:
+        return
+    over = over_at(answer.request.url.path)
+    if over is not None and isinstance(answer.stream, httpx.AsyncByteStream) and not _asks_for_several(answer):
+        answer.stream = _reads()(answer.stream, over)
+
+
+def _asks_for_several(answer: Any) -> bool:
+    """Tell whether Google is asked for more than one answer: each has an end of its own."""
+    return b'"candidateCount"' in getattr(answer.request, "_content", b'"candidateCount"')
+
+
+class _Patience:
+    """How long is still waited for what may come behind an end: that long in all, whatever pings come meanwhile."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = WAIT_SECONDS
+
+    async def wait_for(self, pull: Callable[[], Awaitable[Any]], before: Callable[[], None] | None = None) -> Any:
+        """Return what *pull* brings; *before* is called if it brings nothing in time, when it still waits.
+
+        Raises:
+            StopAsyncIteration: it has ended, nothing has come in time, or the connection is broken: all was said.
+        """
+        if self._left <= 0:
+            raise StopAsyncIteration
+        # Of a client that reads slowly the time is not taken.
+        began = asyncio.get_running_loop().time()
+        try:
+            async with Deadline(self._left, before=before):
+                return await pull()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            log.debug("cancel_guard: behind a whole answer nothing more has come: %s", type(error).__name__)
+        finally:
+            self._left -= asyncio.get_running_loop().time() - began
+        raise StopAsyncIteration
+
+
+class Behind:
+    """What pulls a source behind the end of its answer.
+
+    Args:
+        pull: asks for its next chunk.
+        stream: what the connection lies under, which is closed when the time is up.
+    """
+
+    __slots__ = ("_closer", "_patience", "_stream", "pull")
+
+    def __init__(self, pull: Callable[[], Awaitable[Any]], stream: Any) -> None:
+        self.pull = pull
+        self._stream = stream
+        self._patience = _Patience()
+        self._closer: Closer | None = None
+
+    async def next(self) -> Any:
+        """Return the next chunk.
+
+        Raises:
+            StopAsyncIteration: there is none, or none has come in time, or the connection is broken.
+        """
+        try:
+            return await self._patience.wait_for(self.pull, self._look)
+        except StopAsyncIteration:
+            await (self._closer or Closer(self._stream)).close()
+            raise
+
+    def _look(self) -> None:
+        # Behind a generator that was cancelled there is nothing to be seen any more.
+        self._closer = Closer(self._stream)
+
+
+@functools.cache
+def _reads() -> Any:
+    """Return the class of what a response is read from; httpx takes no other than its own kind (`aiter_raw`)."""
+    import httpx
+
+    class Reads(_Reads, httpx.AsyncByteStream):
+        """One connection's reads."""
+
+    return Reads
+
+
+class _Reads:
+    """A response's bytes, which end behind the answer. It stands in for httpx' own layer of the kind."""
+
+    def __init__(self, stream: Any, over: Over) -> None:
+        self._stream = stream
+        self._over = over
+        self._open = b""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        # All that httpx' `BoundAsyncStream.__aiter__` does is to hand on (0.23 - 0.28, _client.py).
+        bound = type(self._stream).__name__ == "BoundAsyncStream"
+        reads = getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__()
+        mark, ended = self._over.mark, False
+        while True:
+            async for data in reads:
+                if data.find(mark) < 0 and data.endswith(b"\n") and not self._open:
+                    yield data
+                    continue
+                ended = self._looks_over(data)
+                yield data
+                if ended:
+                    break
+            else:
+                return
+            patience = _Patience()
+            while ended:
+                begun = self._open
+                behind = await self._behind(reads, patience)
+                if behind is None:
+                    return
+                # The rest of a line that was read in part is no news.
+                news = behind.partition(b"\n")[2] if begun else behind
+                ended = not says_more(news) or self._over.is_in(news)
+                yield behind
+
+    def _looks_over(self, data: bytes) -> bool:
+        seen = self._open + data
+        self._open = b"" if data.endswith(b"\n") else seen[-_KEPT:]
+        return self._over.is_in(seen)
+
+    async def _behind(self, reads: Any, patience: _Patience) -> bytes | None:
+        try:
+            pull = reads.__anext__
+            data: bytes = await (pull() if self._open else patience.wait_for(pull))
+        except StopAsyncIteration:
+            return None
+        self._open = b"" if data.endswith(b"\n") else data[-_KEPT:]
+        return data
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()

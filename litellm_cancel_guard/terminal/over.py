@@ -1,0 +1,40 @@
+"""Where an answer is over, in the bytes of its protocol: nothing but pings, or `[DONE]`, belongs behind it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# Lines and names of Anthropic's and OpenAI's events: a text that speaks of one has its line breaks and quotes escaped.
+_MESSAGES = rb'^(?:event: ?message_stop\r?$|data: ?\{"type": ?"message_stop")'
+_RESPONSES = rb'^(?:event: ?response\.(?:completed|incomplete|failed)\r?$|data: ?\{"type": ?"response\.(?:co|inco|fai))'
+_GOOGLE = rb'(?<!\\)"(?:finish|block)Reason"\s*:\s*"[A-Z]'
+
+
+@dataclass(frozen=True)
+class Over:
+    """How an end looks: `mark` is in each, and in little else; `pattern` tells one."""
+
+    mark: bytes
+    pattern: re.Pattern[bytes]
+
+    def is_in(self, data: bytes) -> bool:
+        """Tell whether the end stands in *data*, or begins there."""
+        return self.mark in data and self.pattern.search(data) is not None
+
+
+_BY_PATH = (
+    (re.compile(r"/messages$|:streamRawPredict$"), Over(b"message_stop", re.compile(_MESSAGES, re.MULTILINE))),
+    (re.compile(r"/responses$"), Over(b"response.", re.compile(_RESPONSES, re.MULTILINE))),
+    (re.compile(r":streamGenerateContent$"), Over(b'Reason"', re.compile(_GOOGLE))),
+)
+
+
+def over_at(path: str) -> Over | None:
+    """Return how an answer ends that was asked for at *path* of a provider; None where that is not known here."""
+    return next((over for pattern, over in _BY_PATH if pattern.search(path.rstrip("/"))), None)
+
+
+def says_more(data: bytes) -> bool:
+    """Tell whether more than pings, comments and `[DONE]` is in *data*, which came behind an end."""
+    return b"{" in data and b'"ping"' not in data and b'"usageMetadata"' not in data
