@@ -114,6 +114,15 @@ async def test_what_goes_on_behind_an_end_has_not_ended() -> None:
             await read(response(connection, "/v1beta/models/m:streamGenerateContent"), 0.4)
 
 
+async def test_who_says_an_end_with_each_chunk_has_none_that_is_waited_for() -> None:
+    """With usage in each, two seconds behind its first chunk half an answer had passed for a whole one."""
+    each = GOOGLE.replace(b'"STOP"}]', b'"STOP"}], "usageMetadata": {"totalTokenCount": 3}')
+    assert b"usageMetadata" in each
+    for reads in ([each] * 3, [each[:40], each[40:] + each]):
+        with pytest.raises(TimeoutError):
+            await read(response(Connection(*reads), "/v1beta/models/m:streamGenerateContent"), 0.4)
+
+
 async def test_one_of_several_answers_is_not_the_end_of_all() -> None:
     body = b'{"generationConfig": {"candidateCount": 2}}'
     with pytest.raises(TimeoutError):
@@ -166,6 +175,13 @@ async def test_a_chat_stream_that_stays_open_ends_behind_its_last_reason() -> No
 async def test_a_chat_stream_that_goes_on_behind_a_reason_is_waited_for() -> None:
     with pytest.raises(TimeoutError):
         await chat(BEGUN, ended(), said(REST), within=0.4)
+
+
+async def test_a_chat_stream_that_says_a_reason_with_each_chunk_is_waited_for() -> None:
+    each = said(REST).replace(b'"finish_reason": null', b'"finish_reason": "stop"')
+    assert b'"stop"' in each
+    with pytest.raises(TimeoutError):
+        await chat(BEGUN, each, each, each, within=0.4)
 
 
 async def test_a_chat_stream_without_a_reason_is_waited_for() -> None:

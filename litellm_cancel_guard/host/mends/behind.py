@@ -16,7 +16,7 @@ from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.host.closing import Closer
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.terminal.over import over_at, says_more
+from litellm_cancel_guard.terminal.over import over_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -103,12 +103,12 @@ class Behind:
         stream: what the connection lies under, which is closed when the time is up.
     """
 
-    __slots__ = ("_closer", "_patience", "_stream", "pull")
+    __slots__ = ("_closer", "_patience", "_pull", "_stream")
 
     def __init__(self, pull: Callable[[], Awaitable[Any]], stream: Any) -> None:
-        self.pull = pull
+        self._pull = pull
         self._stream = stream
-        self._patience = _Patience()
+        self._patience: _Patience | None = _Patience()
         self._closer: Closer | None = None
 
     async def next(self) -> Any:
@@ -117,11 +117,17 @@ class Behind:
         Raises:
             StopAsyncIteration: there is none, or none has come in time, or the connection is broken.
         """
+        if self._patience is None:
+            return await self._pull()
         try:
-            return await self._patience.wait_for(self.pull, self._look)
+            return await self._patience.wait_for(self._pull, self._look)
         except StopAsyncIteration:
             await (self._closer or Closer(self._stream)).close()
             raise
+
+    def goes_on(self) -> None:
+        """Wait for what comes for as long as it takes: who says an end with each chunk has none that could be told."""
+        self._patience = None
 
     def _look(self) -> None:
         # Behind a generator that was cancelled there is nothing to be seen any more.
@@ -151,28 +157,29 @@ class _Reads:
         # All that httpx' `BoundAsyncStream.__aiter__` does is to hand on (0.23 - 0.28, _client.py).
         bound = type(self._stream).__name__ == "BoundAsyncStream"
         reads = getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__()
-        mark, ended = self._over.mark, False
-        while True:
-            async for data in reads:
-                if data.find(mark) < 0 and data.endswith(b"\n") and not self._open:
-                    yield data
-                    continue
-                ended = self._looks_over(data)
+        mark = self._over.mark
+        async for data in reads:
+            if data.find(mark) < 0 and data.endswith(b"\n") and not self._open:
                 yield data
-                if ended:
-                    break
-            else:
+                continue
+            ended = self._looks_over(data)
+            yield data
+            if ended:
+                break
+        else:
+            return
+        patience, goes_on = _Patience(), self._over.comes_again(data)
+        while not goes_on:
+            begun = self._open
+            behind = await self._behind(reads, patience)
+            if behind is None:
                 return
-            patience = _Patience()
-            while ended:
-                begun = self._open
-                behind = await self._behind(reads, patience)
-                if behind is None:
-                    return
-                # The rest of a line that was read in part is no news.
-                news = behind.partition(b"\n")[2] if begun else behind
-                ended = not says_more(news) or self._over.is_in(news)
-                yield behind
+            # The rest of a line that was read in part is no news.
+            goes_on = self._over.goes_on(behind.partition(b"\n")[2] if begun else behind)
+            yield behind
+        # Who says an end with each chunk has none that could be waited for: half an answer would look whole.
+        async for data in reads:
+            yield data
 
     def _looks_over(self, data: bytes) -> bool:
         seen = self._open + data

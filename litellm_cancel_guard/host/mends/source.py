@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.host import deployments, reasons
 from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.host.mends.behind import Behind
+from litellm_cancel_guard.host.mends.steps import SAID_NOTHING, Steps, no_progress
 from litellm_cancel_guard.terminal.failure import (
     Failure,
     ProviderStreamError,
@@ -23,7 +24,6 @@ from litellm_cancel_guard.terminal.failure import (
     failure_of,
     note_on,
 )
-from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 from litellm_cancel_guard.terminal.sighting import current
 from litellm_cancel_guard.terminal.wire import Wire
 
@@ -33,10 +33,8 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
-# The loop gets its turn after so many pulls for one chunk, and the stream is stuck after so many that said nothing and
-# of which none suspended. Real ones come in network reads, which do.
+# The loop gets its turn after so many pulls for one chunk. Real ones come in network reads, which suspend.
 _PULLS_PER_TURN = 64
-_SAID_NOTHING = 16_384
 # Providers whose whole streams were seen to end with a finish_reason, or with [DONE] (tests/terminal), and where the
 # classes are that read them. What LiteLLM makes up by itself bears the same names, and tells its end to nobody: a
 # `mock_response` (utils.py), the words of a custom endpoint and of an agent (llms/vertex_ai; 1.80 - 1.109).
@@ -190,10 +188,9 @@ class Source:
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
         """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
+        if self._ending is not None and reasons.says_more(chunk):
+            self._ending.goes_on()
         if not reasons.ends(chunk):
-            # What goes on behind an end has not ended: nobody knows for how long it may be silent.
-            if self._ending is not None and reasons.says_more(chunk):
-                self._next, self._ending = self._ending.pull, None
             return
         if wire.told:
             self._end_as_told(wire)
@@ -217,8 +214,8 @@ class Source:
         """Let the loop serve others; and end a source which never let it do so by itself."""
         if self._suspended:
             self._said_nothing = 0
-        if self._said_nothing > _SAID_NOTHING:
-            raise _no_progress()
+        if self._said_nothing > SAID_NOTHING:
+            raise no_progress()
         await asyncio.sleep(0)
         self._suspended = False
         asyncio.get_running_loop().call_soon(self._mark_suspended)
@@ -248,36 +245,6 @@ def _iterator_of(stream: Any) -> Any:
     """Return what *stream* is read by; of the openai SDK's, what its own `__anext__` reads, without a layer more."""
     inner = getattr(stream, "_iterator", None)
     return inner if wires.is_of_the_sdk(stream) and hasattr(inner, "__anext__") else stream.__aiter__()
-
-
-class Steps:
-    """A source that is no async one (boto3's): LiteLLM pulls it in a thread, 1.80 on the loop itself.
-
-    `CustomStreamWrapper.__anext__` asks again for as long as it says nothing: on the loop nobody else is served then,
-    in a thread the request never ends. boto3's own wait for the network and never say nothing.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._said_nothing = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def __iter__(self) -> Steps:
-        return self
-
-    def __next__(self) -> Any:
-        chunk = next(self._stream)
-        nothing = chunk is None or (isinstance(chunk, bytes) and not chunk)
-        self._said_nothing = self._said_nothing + 1 if nothing else 0
-        if self._said_nothing > _SAID_NOTHING:
-            raise _no_progress()
-        return chunk
-
-
-def _no_progress() -> ProviderStreamError:
-    return ProviderStreamError(Failure(BROKEN_OFF, "The provider's stream makes no progress."))
 
 
 def _has_finished(wrapper: Any) -> bool:
