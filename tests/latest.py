@@ -219,13 +219,27 @@ def harm(guarded: dict[str, Result], bare: dict[str, Result]) -> list[str]:
     return [said for cell, result in guarded.items() if (said := worse(cell, result, alone[cell]))]
 
 
-def write_proven(path: Path, verdict: Verdict, *, full: bool) -> None:
-    """Note in a JSON object, by version, the day, the result and how much was played."""
-    known = json.loads(path.read_text()) if path.exists() else {}
+def write_proven(path: Path, verdict: Verdict, shape: str, *, full: bool) -> None:
+    """Note in *path*, in the form of the package's `proven.json`, the limiter's *shape*, the day, and the result."""
+    known = json.loads(path.read_text()) if path.exists() else {"played": {}, "withdrawn": {}}
     today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
-    known[verdict.number] = {"date": today, "result": verdict.result, "played": "full" if full else "short"}
-    ordered = sorted(known.items(), key=lambda one: versions.Version(one[0]).release)
-    path.write_text(json.dumps(dict(ordered), indent=1) + "\n")
+    right = bool(verdict.ran) and not verdict.harm
+    noted = {"limiter": shape, "date": today, "played": "full" if full else "short", "right": right}
+    played = {**known["played"], verdict.number: noted}
+    known["played"] = dict(sorted(played.items(), key=lambda one: versions.Version(one[0]).release))
+    path.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def shape_of(source: str) -> str:
+    """The shape of LiteLLM's limiter by its source: between two shapes nothing is taken for proven."""
+    if "parallel_slot_id" not in source:
+        return "counting"
+    return "slots in a store" if "self.rate_limits" in source else "slots"
+
+
+def _limiter_of(number: str) -> str:
+    library = venvs.python_of(versions.named(number)).parents[1] / "lib"
+    return next(library.glob("python*/site-packages/litellm/proxy/hooks/parallel_request_limiter_v3.py")).read_text()
 
 
 def main(arguments: list[str]) -> int:
@@ -250,8 +264,8 @@ def main(arguments: list[str]) -> int:
     if asked.sweep:
         return sweep.sweep(asked.sweep, [asked.version] if asked.version else [], verdict_on)
     verdict = verdict_on(asked.version or versions.newest_on_the_index())
-    if asked.proven:
-        write_proven(asked.proven, verdict, full=asked.full)
+    if asked.proven and verdict.ran:
+        write_proven(asked.proven, verdict, shape_of(_limiter_of(verdict.number)), full=asked.full)
     if verdict.result == "not played":
         return 0 if asked.harm and verdict.uninstallable else 2
     return 1 if verdict.harm or (not asked.harm and verdict.result != "whole") else 0

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from litellm_cancel_guard.host import proven
 from tests import latest
+from tests.harness import versions
 from tests.latest import Failure, Verdict
 from tests.matrix.play import CAP, Result
 
@@ -59,11 +61,31 @@ def test_an_expired_fact_is_told_by_its_suite_and_in_its_own_words(tmp_path: Pat
 
 def test_a_verdict_is_noted_among_those_that_are_known(tmp_path: Path) -> None:
     path = tmp_path / "proven.json"
-    latest.write_proven(path, Verdict("1.110.2", {"facts": 1}), full=True)
+    latest.write_proven(path, Verdict("1.110.2", {"facts": 1}), "slots in a store", full=True)
     harmful = Verdict("1.80.17", {"facts": 1}, [Failure("facts", "test_f1", "")], harm=["chat-complete: +1 left"])
-    latest.write_proven(path, harmful, full=False)
-    noted = [(number, said["result"], said["played"]) for number, said in json.loads(path.read_text()).items()]
-    assert noted == [("1.80.17", "harmful", "short"), ("1.110.2", "whole", "full")]
+    latest.write_proven(path, harmful, "counting", full=False)
+    said = json.loads(path.read_text())["played"]
+    assert [(number, one["right"], one["played"]) for number, one in said.items()] == [
+        ("1.80.17", False, "short"),
+        ("1.110.2", True, "full"),
+    ]
+    assert proven.known(path).shapes == {(1, 110, 2): "slots in a store"}
+
+
+def test_what_the_package_says_is_proven_takes_one_more(tmp_path: Path) -> None:
+    path = tmp_path / "proven.json"
+    path.write_text(proven.FILE.read_text())
+    latest.write_proven(path, Verdict("1.98.1", {"facts": 1}), "slots", full=False)
+    assert proven.known(path).shapes == {**proven.known().shapes, (1, 98, 1): "slots"}
+    assert proven.known(path).withdrawn == proven.known().withdrawn
+
+
+def test_the_shape_in_the_package_is_the_one_of_the_limiter_that_is_installed() -> None:
+    number = str(versions.installed())
+    shape = latest.shape_of(latest._limiter_of(number))
+    release = proven.release_of(number)
+    assert release is not None
+    assert shape == proven.known().shapes.get(release, shape), "or it is newer than any played"
 
 
 def test_a_cell_is_judged_by_what_it_does_twice_and_beside_litellm_alone(
