@@ -30,7 +30,8 @@ LOOPBACK = "127.0.0.1"
 
 
 # Those that were handed out last: by then the others are bound.
-_reserved: deque[IO[bytes]] = deque(maxlen=64)
+_KEPT = 64
+_reserved: deque[IO[bytes]] = deque()
 
 
 def free_port() -> int:
@@ -46,8 +47,11 @@ def free_port() -> int:
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
+                reserved.close()
                 continue
         _reserved.append(reserved)
+        if len(_reserved) > _KEPT:
+            _reserved.popleft().close()
         return port
 
 

@@ -14,7 +14,7 @@ import redis
 
 from tests.harness import venvs, versions
 from tests.harness.keys import fresh_key
-from tests.harness.process import Process
+from tests.harness.process import _KEPT, Process, free_port
 from tests.harness.redis_server import RedisServer
 from tests.harness.versions import Version
 from tests.harness.witness import gauge, lasting, wait_until
@@ -137,3 +137,9 @@ def test_a_stopped_process_tells_its_status(tmp_path: Path) -> None:
     assert sleeper.alive
     assert sleeper.stop() == -signal.SIGTERM
     assert not sleeper.alive
+
+
+def test_ports_are_handed_out_for_as_long_as_a_session_lasts_and_no_two_that_were_handed_out_last_are_one() -> None:
+    """The sixty-fifth had failed its test: the file that had reserved the first was left to the garbage collector."""
+    ports = [free_port() for _ in range(3 * _KEPT)]
+    assert all(len(set(ports[at : at + _KEPT])) == _KEPT for at in range(2 * _KEPT))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.host import deployments, reasons
 from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.host.mends.behind import Behind
-from litellm_cancel_guard.host.mends.steps import SAID_NOTHING, Steps, no_progress
+from litellm_cancel_guard.host.steps import SAID_NOTHING, Steps, no_progress
 from litellm_cancel_guard.terminal.failure import (
     Failure,
     ProviderStreamError,
