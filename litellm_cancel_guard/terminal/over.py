@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 # Lines and names of Anthropic's and OpenAI's events: a text that speaks of one has its line breaks and quotes escaped.
 _MESSAGES = rb'^(?:event: ?message_stop\r?$|data: ?\{"type": ?"message_stop")'
-_RESPONSES = rb'^(?:event: ?response\.(?:completed|incomplete|failed)\r?$|data: ?\{"type": ?"response\.(?:co|inco|fai))'
+_RESPONSES = (
+    rb"^(?:event: ?response\.(?:completed|incomplete|failed)\r?$"
+    rb'|data: ?\{"type": ?"response\.(?:completed|incomplete|failed)")'
+)
 _GOOGLE = rb'(?<!\\)"(?:finish|block)Reason"\s*:\s*"[A-Z]'
 
 

@@ -123,6 +123,17 @@ async def test_who_says_an_end_with_each_chunk_has_none_that_is_waited_for() -> 
             await read(response(Connection(*reads), "/v1beta/models/m:streamGenerateContent"), 0.4)
 
 
+@pytest.mark.parametrize(
+    "name", ["created", "in_progress", "content_part.added", "content_part.done", "output_text.done"]
+)
+@pytest.mark.parametrize("named", [True, False])
+async def test_an_event_of_responses_that_is_none_of_its_ends_is_waited_behind(name: str, *, named: bool) -> None:
+    """`content_part.added` had been one by its first letters: an answer that then paused was cut."""
+    event = frame({"type": f"response.{name}", "response": {"id": "r"}}, f"response.{name}" if named else "")
+    with pytest.raises(TimeoutError):
+        await read(response(Connection(event), "/v1/responses"), 0.4)
+
+
 async def test_one_of_several_answers_is_not_the_end_of_all() -> None:
     body = b'{"generationConfig": {"candidateCount": 2}}'
     with pytest.raises(TimeoutError):
