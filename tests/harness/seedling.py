@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 # Newer releases' script is `litellm_cli.main` (1.110); older ones have no such module.
-_AHEAD = ("litellm.proxy.proxy_cli", "litellm.proxy.proxy_server", "litellm_cli.main", "uvicorn", "gunicorn.app.base")
+_SERVERS = ("uvicorn", "gunicorn.app.base")
+# Its lock may be held by a thread of LiteLLM's as workers are forked: `config._BEFORE_A_FORK` comes too late for it.
+_CODEC = "encodings.ascii"
+_AHEAD = (_CODEC, "litellm.proxy.proxy_cli", "litellm.proxy.proxy_server", "litellm_cli.main", *_SERVERS)
 _WORKERS = "uvicorn._subprocess"
 
 
