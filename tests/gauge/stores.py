@@ -33,7 +33,7 @@ MIRROR_KEY = f"{{{GAUGE}}}:cancel_guard:mirror"
 BOOK = ("held", "unguarded", "rose", "expires", "slots_expire")
 
 # Milliseconds that fakeredis' clock may run on within a script.
-_SOON = 50
+_SOON = 200
 
 LAYOUTS: dict[str, Layout] = {"slots": slots_layout(), "counted": counted_layout()}
 
