@@ -75,7 +75,6 @@ class Killing:
                 "".join(filter(str.isprintable, by))[:_LONGEST_NAME],
             )
             if not self._end(request, KILLED):
-                self._registry.goes_on(request)
                 return None
         return True
 
@@ -84,10 +83,7 @@ class Killing:
         ended = 0
         for _, request in list(self._registry.leases()):
             if _may_be_told(request) and self._registry.is_to_end(request, Ending.DRAINED, again=_AGAIN_SECONDS):
-                if self._end(request, RESTARTING):
-                    ended += 1
-                else:
-                    self._registry.goes_on(request)
+                ended += self._end(request, RESTARTING)
         return ended
 
     def _end(self, request: Request, failure: Failure) -> bool:
@@ -103,6 +99,7 @@ class Killing:
         if not tasks:
             # LiteLLM works on behind an answer that its client polls for, and its provider has not begun one.
             log.warning("cancel_guard: what serves that request is not known, and goes on")
+            self._registry.goes_on(request)
             return False
         if request.asked is not None:
             request.asked.end(request.route, failure)
