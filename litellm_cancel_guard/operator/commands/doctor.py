@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.gauge.connect import Target
     from litellm_cancel_guard.gauge.probe import Examined
+    from litellm_cancel_guard.operator.commands.in_force import GoneBy
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -81,12 +82,14 @@ def _mark(finding: Finding) -> str:
 
 def _examined_here(config: Path | None, url: str | None, patience: float) -> list[Finding]:
     redis, target, examined = _redis(url, config)
-    findings = [*_litellm(), *(_config(config) if config else ()), _settings(config)]
+    findings = [*_litellm(), *(_config(config) if config else ())]
+    in_force = settings_of(config)
+    findings.append(_settings(in_force))
     # What is wrong with these it would find, too, and only later; a LiteLLM that was withdrawn is not to be loaded.
     fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
-    findings += [redis, *about_line(settings_of(config).settings, examined)]
+    findings += [redis, *about_line(in_force.settings, examined)]
     if fit and patience and (target is None or redis.ok):
-        findings += grafts.tried(target, settings_of(config).settings, patience)
+        findings += grafts.tried(target, in_force.settings, patience)
     return findings
 
 
@@ -165,8 +168,7 @@ def _loading(config: Path) -> Finding:
     return Finding("loading", True, "as an installed package." if shim is None else "by the file beside the config.")
 
 
-def _settings(config: Path | None) -> Finding:
-    found = settings_of(config)
+def _settings(found: GoneBy) -> Finding:
     settings, where = found.settings, found.where
     if found.wrong:
         off = "" if settings.enabled else " The guard is off."
