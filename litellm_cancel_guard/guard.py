@@ -118,7 +118,7 @@ class _PROXY_CancelGuard(CustomLogger):  # noqa: N801
                 self._worker.stand_aside(self)
             else:
                 self._worker.open(str(call_type), self, user_api_key_dict, data)
-                line_up(self._worker.guarded_request(), self._worker.settings, user_api_key_dict)
+                line_up(self._worker.guarded_request(), self._worker.settings, user_api_key_dict, data)
         except Exception:
             log.exception("cancel_guard: a request could not be opened; LiteLLM counts it alone")
             self._worker.leave_to_litellm()

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 # What of a holder is shown only where it is asked for: it tells of people.
 DETAILS = ("alias", "team", "user", "end_user", "address")
 
+# What of a request that is no header of it may tell its agents apart; any other name is a header's.
+FIELDS = ("end_user", "address")
+# In this order: a subagent of Claude Code, a session of it (2.1.197), a thread of Codex (0.171).
+FAIR_BY = ("X-Claude-Code-Agent-Id", "X-Claude-Code-Session-Id", "thread-id", "end_user")
+# Each is looked for in every request.
+_MOST_NAMES = 16
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]{1,100}", re.ASCII)
+
 
 class SettingsError(Exception):
     """A setting is wrong; the message names the line of config.yaml or the variable to change."""
@@ -97,6 +105,11 @@ class Settings(BaseModel):
         le=100_000,
         description="How many requests of one key may wait at a time; 0: none.",
     )
+    fair_by: tuple[str, ...] = Field(
+        default=FAIR_BY,
+        description="By what the agents of a key take turns in line: headers, `end_user` or `address`, of which the "
+        "first that a request has says who asks; none: first come, first served. See below.",
+    )
     admin_routes: bool = Field(
         default=False,
         description="True: `/cancel_guard/slots`, `/release`, `/kill` and `/health` are there for LiteLLM's admins.",
@@ -114,13 +127,29 @@ class Settings(BaseModel):
     @field_validator("holders_detail", mode="before")
     @classmethod
     def _fields(cls, given: Any) -> Any:
-        wanted = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
-        if not isinstance(wanted, list | tuple):
-            raise ValueError(f"a list of {', '.join(DETAILS)}, not {given!r}")  # noqa: TRY004 - pydantic's way
+        wanted = _listed(given)
+        if wanted is None:
+            raise ValueError(f"a list of {', '.join(DETAILS)}, not {given!r}")
         for name in wanted:
             if name not in DETAILS:
                 raise ValueError(f"{name!r} is no field of a holder{_meant(str(name), DETAILS)}")
         return tuple(wanted)
+
+    @field_validator("fair_by", mode="before")
+    @classmethod
+    def _names(cls, given: Any) -> Any:
+        names = _listed(given)
+        if names is None or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"a list of headers, {' and '.join(FIELDS)}, not {str(given)[:200]!r}")
+        if len(names) > _MOST_NAMES:
+            raise ValueError(f"{len(names)} names are more than {_MOST_NAMES}")
+        for name in names:
+            if not _HEADER.fullmatch(name):
+                raise ValueError(f"{name[:100]!r} is no name of a header")
+            # A header's name has a hyphen, nearly always: of a field that is misspelt nobody would ever hear.
+            if name not in FIELDS and "-" not in name and (meant := difflib.get_close_matches(name, FIELDS, 1)):
+                raise ValueError(f"{name!r} is no field: did you mean {meant[0]}?")
+        return tuple(names)
 
     @model_validator(mode="before")
     @classmethod
@@ -140,6 +169,12 @@ class Settings(BaseModel):
                 f"({self.lease_seconds:g}): a lease has to survive one missed beat"
             )
         return self
+
+
+def _listed(given: Any) -> list[Any] | tuple[Any, ...] | None:
+    """Return *given* as a list, which a variable of the environment writes with commas; None where it is none."""
+    wanted = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+    return wanted if isinstance(wanted, list | tuple) else None
 
 
 ENV_PREFIX = "CANCEL_GUARD_"
@@ -185,7 +220,7 @@ def sound_settings(block: Any, environ: Mapping[str, str]) -> tuple[Settings, li
 
 
 # Those that the metadata of a key may say for that key alone.
-LINE_SETTINGS = ("max_wait_seconds", "max_waiting")
+LINE_SETTINGS = ("max_wait_seconds", "max_waiting", "fair_by")
 
 
 def sound_line(block: Any) -> dict[str, Any]:
@@ -195,7 +230,7 @@ def sound_line(block: Any) -> dict[str, Any]:
         SettingsError: it says something else, or something that is wrong.
     """
     if not isinstance(block, dict) or block.keys() - set(LINE_SETTINGS):
-        raise SettingsError(f"cancel_guard must be a block of {' and '.join(LINE_SETTINGS)}, not {str(block)[:200]!r}")
+        raise SettingsError(f"cancel_guard must be a block of {', '.join(LINE_SETTINGS)}, not {str(block)[:200]!r}")
     try:
         known = Settings.model_validate(block)
     except ValidationError as error:

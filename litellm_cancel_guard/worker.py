@@ -95,7 +95,7 @@ class Worker:
             host.counted_by_litellm()
             return
         opened = self.registry.open(task, route, outer_task())
-        served, opened.asked, opened.caller = seen_now(getattr(key, "end_user_id", None))
+        served, opened.asked = seen_now()
         opened.served = opened.served or served
         opened.about = about(data, key, self.settings.holders_detail)
         if route == NESTED_ROUTE:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CLAIM_SECONDS = 3.0
 PLACE_SECONDS = 5.0
 
+# Of one key. It bounds what a client can do to the others that makes up a name for each of its requests.
+MOST_CLASSES = 256
+
 # Of one look, which blocks Redis for some microseconds each.
 MOST_IDS = 500
 
@@ -34,11 +37,13 @@ class Waits:
 
     Attributes:
         waiting: how many.
+        classes: of how many classes they are, at most.
         first: the id of who is next; empty where nobody is.
         of: the class that it is of.
     """
 
     waiting: int = 0
+    classes: int = 0
     first: str = ""
     of: str = ""
 
@@ -54,7 +59,7 @@ NOBODY = Waits()
 
 def acquire(layout: Layout, lease: Lease, turn: Turn, limit: int, lease_seconds: float) -> Call:
     """Return the call that takes a slot or waits; it answers as *line_acquire.lua* says."""
-    waits = (turn.most, turn.of, turn.place, CLAIM_SECONDS, PLACE_SECONDS, layout.channel_of())
+    waits = (turn.most, turn.of, turn.place, CLAIM_SECONDS, PLACE_SECONDS, layout.channel_of(), MOST_CLASSES)
     return _call("acquire", layout, lease.gauge, lease_seconds, limit, lease.id, *waits)
 
 

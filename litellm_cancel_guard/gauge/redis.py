@@ -210,8 +210,8 @@ class RedisGauge:
         """
         if not lined:
             return await self.slots(gauge), line.NOBODY
-        found, waiting, *first = await self._runner.run(partial(line.listing, gauge=gauge))
-        return _slots_in(found), line.Waits(waiting, *map(text_of, first))
+        found, waiting, classes, *first = await self._runner.run(partial(line.listing, gauge=gauge))
+        return _slots_in(found), line.Waits(waiting, classes, *map(text_of, first))
 
     async def forget(self, gauge: str) -> None:
         """Delete all keys of *gauge*, whatever is held: a made-up one, to be left without a trace.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import insort
 
-from litellm_cancel_guard.gauge.line import NOBODY, Waits
+from litellm_cancel_guard.gauge import line
+from litellm_cancel_guard.lease.lease import REST
 
 
 class Waiting:
@@ -26,6 +27,8 @@ class Waiting:
         """Have *name* wait at *place*, or behind all others of its class; return its place."""
         if name in self._places:
             return self._places[name][1]
+        if of not in self._classes and len(self._classes) >= line.MOST_CLASSES:
+            of = REST
         if not place:
             self._last += 1
             place = f"{self._last:017d}"
@@ -42,10 +45,12 @@ class Waiting:
             if not others:
                 del self._classes[of]
 
-    def seen(self) -> Waits:
+    def seen(self) -> line.Waits:
         """Return who waits, for an operator."""
         of = next(iter(self._classes), None)
-        return NOBODY if of is None else Waits(len(self), self._classes[of][0][1], of)
+        if of is None:
+            return line.NOBODY
+        return line.Waits(len(self), len(self._classes), self._classes[of][0][1], of)
 
     def next(self) -> str | None:
         """Return who is next, who waits no more; None where nobody does."""

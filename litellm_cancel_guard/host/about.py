@@ -35,6 +35,15 @@ def about(data: Any, key: Any, wanted: Sequence[str]) -> About:
     return said.get("model"), said.get("litellm_call_id"), getattr(key, "request_route", None), detail
 
 
+def told(name: str, data: Any, key: Any) -> Any:
+    """Return what is said of a request under *name*, one of `FIELDS`, as it is."""
+    return (
+        _address(data if isinstance(data, dict) else {}, key)
+        if name == "address"
+        else getattr(key, "end_user_id", None)
+    )
+
+
 def _detail(name: str, data: Any, key: Any) -> str:
     if name == "address":
         return _address(data, key)

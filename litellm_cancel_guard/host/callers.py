@@ -13,35 +13,48 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from litellm_cancel_guard.settings import FIELDS
 
-# In this order: a subagent of Claude Code, a session of it (2.1.197), a thread of Codex (0.171); as ASGI has them.
-_NAMING = (b"x-claude-code-agent-id", b"x-claude-code-session-id", b"thread-id")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Headers = Iterable[tuple[bytes, bytes]]
+
 # Of a name that is longer, the rest tells nobody apart, and a megabyte would take a millisecond to hash.
 _MOST_BYTES = 256
 
 _HOST = "litellm.proxy.proxy_server"
 
 
-def caller_in(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Return the number of who calls by *headers*, as ASGI has them; 0 for all that name nobody."""
+def caller_in(headers: Headers, names: Sequence[str], field: Callable[[str], Any]) -> int:
+    """Return the number of who asks: of the first of *names* that the request has; 0 for all that have none.
+
+    Args:
+        headers: of the request, as ASGI has them.
+        names: as `fair_by` has them, of headers and of `FIELDS`.
+        field: returns the value of one of those; what is no text names nobody.
+    """
+    sought = _as_asgi(tuple(names))
     try:
-        named = [(name, value) for name, value in headers if name in _NAMING]
-        return _number(min(named, key=lambda header: _NAMING.index(header[0]))[1]) if named else 0
+        # Of a header that came twice, the first.
+        said = dict(reversed([(name, value) for name, value in headers if name in sought])) if sought else {}
     except (TypeError, ValueError):
-        # Asked of every request, before anything that catches: headers of another shape would break each of them.
-        return 0
+        # Headers of another shape name nobody.
+        said = {}
+    told = (_said(field(name)) if name in FIELDS else said.get(header) for header, name in sought.items())
+    return next((_number(name) for name in told if name and isinstance(name, bytes)), 0)
 
 
-def caller_called(name: Any) -> int:
-    """Return the number of who is called *name*; 0 for what is no name."""
-    return _number(name.encode(errors="replace")) if isinstance(name, str) else 0
+@functools.lru_cache(maxsize=64)
+def _as_asgi(names: tuple[str, ...]) -> dict[bytes, str]:
+    return {name.lower().encode("latin-1"): name for name in names}
+
+
+def _said(value: Any) -> bytes:
+    return value[:_MOST_BYTES].encode(errors="replace") if isinstance(value, str) else b""
 
 
 def _number(name: bytes) -> int:
-    if not name:
-        return 0
     return int.from_bytes(hashlib.blake2b(name[:_MOST_BYTES], digest_size=8, key=_key()).digest(), "big")
 
 

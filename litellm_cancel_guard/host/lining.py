@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.host.about import told
+from litellm_cancel_guard.host.callers import caller_in
 from litellm_cancel_guard.lease.lease import Turn
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import LINE_SETTINGS, SettingsError, sound_line
@@ -17,11 +20,13 @@ _MOST_COMPLAINTS, _MOST_LETTERS = 100, 300
 _said: set[str] = set()
 
 
-def line_up(request: Request | None, settings: Any, key: Any) -> None:
-    """Say of *request* how long it waits for a slot of *key*, LiteLLM's ``UserAPIKeyAuth``, and in which class."""
+def line_up(request: Request | None, settings: Any, key: Any, data: Any = None) -> None:
+    """Say of *request* who asks, and how long it waits for a slot of *key*, LiteLLM's ``UserAPIKeyAuth``."""
     if request is None:
         return
     line = {name: getattr(settings, name) for name in LINE_SETTINGS} | _of_key(getattr(key, "metadata", None))
+    headers = () if request.asked is None else request.asked.headers
+    request.caller = caller_in(headers, line["fair_by"], partial(told, data=data, key=key))
     waits = line["max_wait_seconds"] > 0 and line["max_waiting"] > 0
     turn = Turn(line["max_waiting"], f"{request.caller:016x}") if waits else None
     request.may_wait(turn, line["max_wait_seconds"])

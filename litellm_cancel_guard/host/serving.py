@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from litellm_cancel_guard.host import killing
-from litellm_cancel_guard.host.callers import caller_called, caller_in
 from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
@@ -100,16 +99,16 @@ class Asked:
     """One HTTP request or WebSocket, as far as its client is concerned.
 
     Attributes:
-        caller: who asks, by its headers; see `callers`.
+        headers: as ASGI has them; none once it has been served, however long its context is kept.
         refused: a refusal of the guard's, which LiteLLM is about to answer with.
         ended: LiteLLM's call type and what its client is told, where it was ended before its time.
         waited: how long it has waited in line for slots, in seconds; 0 if it never did.
     """
 
-    __slots__ = ("caller", "ended", "refused", "waited")
+    __slots__ = ("ended", "headers", "refused", "waited")
 
     def __init__(self, scope: Any) -> None:
-        self.caller = caller_in(scope.get("headers") or ())
+        self.headers: Any = scope.get("headers") or ()
         self.refused: Refused | None = None
         self.ended: tuple[str, Failure] | None = None
         self.waited = 0.0
@@ -155,6 +154,11 @@ class Noted:
             if asked.ended is None:
                 raise
             await killing.tell(asked.ended, send, wire)
+        finally:
+            # LiteLLM's own tasks that the first request has begun keep its context for as long as the worker lives. Up
+            # to 1.80 a polled answer is opened when its client has been answered.
+            if wire is None or not wire.served.polled:
+                asked.headers = ()
 
 
 class _Answer:
@@ -225,15 +229,9 @@ def admitted() -> None:
         asked.refused = None
 
 
-def seen_now(end_user: Any) -> tuple[Served | None, Asked | None, int]:
-    """Return what is known of what is served now: by its server, of its client's call, and who asks (`caller_now`)."""
-    return served_now(), _asked.get(), caller_now(end_user)
-
-
-def caller_now(end_user: Any) -> int:
-    """Return who asks for what is served now: by its headers, or as *end_user*, or 0."""
-    asked = _asked.get()
-    return (0 if asked is None else asked.caller) or caller_called(end_user)
+def seen_now() -> tuple[Served | None, Asked | None]:
+    """Return what is known of what is served now: by its server, and of its client's call."""
+    return served_now(), _asked.get()
 
 
 def goes_on_alone() -> None:

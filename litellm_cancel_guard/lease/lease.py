@@ -32,6 +32,10 @@ class Parting(str, Enum):
     REDIS_AWAY = "redis_away"
 
 
+# Of all that name nobody, and of all that come when as many classes wait as are kept apart.
+UNNAMED, REST = "0" * 16, "f" * 16
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """How a request waits for a slot where its key is full.
@@ -43,7 +47,7 @@ class Turn:
     """
 
     most: int
-    of: str = "0" * 16
+    of: str = UNNAMED
     place: str = ""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from litellm_cancel_guard.lease import slotname
 from litellm_cancel_guard.lease.holders import AGENT_DIGITS, Holding
 from litellm_cancel_guard.lease.keyname import key_of
+from litellm_cancel_guard.lease.lease import REST, UNNAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,6 +203,7 @@ def described(count: Count) -> dict[str, Any]:
         "first_lapses_in_seconds": count.slots[0].lapses_in if count.slots else None,
         "of_silent_workers": sum(state_of(slot) == "silent" for slot in count.slots),
         "waiting": count.line.waiting,
+        "agents_waiting": count.line.classes,
         "first_waited_seconds": _rounded(count.line.first_for),
         "turn": turn_of(count.line),
     }
@@ -215,7 +217,7 @@ def detailed(count: Count) -> dict[str, Any]:
 
 def turn_of(line: Waits) -> str | None:
     """Return whose turn it is, as a holder's ``agent`` is called; None where that names nobody, or nobody waits."""
-    return line.of[:AGENT_DIGITS] if line.of.strip("0") else None
+    return None if line.of in ("", UNNAMED, REST) else line.of[:AGENT_DIGITS]
 
 
 def state_of(slot: Slot) -> str:

@@ -34,7 +34,7 @@ async def check(request, api_key):
 
 def commented_settings() -> dict[str, Any]:
     text = EXAMPLE.read_text()
-    shown = re.findall(r"^ +# (\w+: [\w.\[\]]+) +#", text[text.index("callback_settings:") :], re.MULTILINE)
+    shown = re.findall(r"^ +# (\w+: (?:[\w.]+|\[[\w, -]*\])) +#", text[text.index("callback_settings:") :], re.MULTILINE)
     settings: dict[str, Any] = yaml.safe_load("\n".join(shown))
     return settings
 

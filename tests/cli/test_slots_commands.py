@@ -84,8 +84,9 @@ class TestEachLayout:
         shown = {one["key"]: one for one in asked("status", "--redis", store.url)}
         assert sorted((one["waiting"], one["turn"]) for one in shown.values()) == [(0, None), (2, "deadbeef")]
         assert 0 < shown[name]["first_waited_seconds"] < 60
-        assert asked("slots", name, "--redis", store.url)["waiting"] == 2
-        line = r"2, the first for \d+\.\d s, agent deadbeef"
+        said = asked("slots", name, "--redis", store.url)
+        assert (said["waiting"], said["agents_waiting"]) == (2, 2)
+        line = r"2 of 2 agents, the first for \d+\.\d s, agent deadbeef"
         table = guard("status", "--redis", store.url).stdout
         assert re.search(rf"│ {line} +│", table), table
         text = guard("slots", name, "--redis", store.url).stdout

@@ -52,6 +52,7 @@ def test_what_a_key_says_of_itself_goes_before_the_settings(block: Any, waits: t
     [
         *([], "30", 30, {1: 2}, {"enabled": False}, {"max_wait_seconds": -1}, {"max_wait_seconds": 86401}),
         *({"max_wait_seconds": float("nan")}, {"max_wait_seconds": None}, {"max_waiting": 1.5}, {"max_waiting": {}}),
+        *({"fair_by": 5}, {"fair_by": None}, {"fair_by": ["end_usr"]}, {"fair_by": ["x" * 1_000_000]}),
         {"max_wait_seconds": "x" * 1_000_000},
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from litellm_cancel_guard.host.refused import Refused
-from litellm_cancel_guard.host.serving import Noted, admitted, caller_now, refused
+from litellm_cancel_guard.host.serving import Noted, admitted, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,44 +176,3 @@ def test_where_nobody_can_tell_what_is_in_flight_nothing_is_said_of_it() -> None
 
     assert unknown.data() == {"cause": "count_unknown", "retry_after": 1}
     assert dict(unknown.headers()) == {b"retry-after": b"1", b"x-cancel-guard-cause": b"count_unknown"}
-
-
-async def called_by(*headers: tuple[bytes, bytes], end_user: Any = None, scope: dict[str, Any] = POST) -> int:
-    callers: list[int] = []
-    await sent(saying(), {**scope, "headers": list(headers)}, lambda: callers.append(caller_now(end_user)))
-    return callers[0]
-
-
-AGENT, SESSION = b"x-claude-code-agent-id", b"x-claude-code-session-id"
-
-
-async def test_a_caller_is_told_apart_by_its_agent_then_its_session_then_its_end_user() -> None:
-    agent = await called_by((SESSION, b"s"), (AGENT, b"a"), end_user="u")
-
-    assert agent == await called_by((AGENT, b"a"), (SESSION, b"other"))
-    assert agent == await called_by((AGENT, b"a"), scope=SOCKET)
-    session = await called_by((SESSION, b"s"), end_user="u")
-    assert session == await called_by((SESSION, b"s"))
-    user = await called_by(end_user="u")
-    assert len({agent, session, user, await called_by((AGENT, b"b"))}) == 4
-
-
-@pytest.mark.parametrize("end_user", [None, "", 5, ["u"], {"u": 1}])
-async def test_who_names_nobody_is_one_with_all_who_do_not(end_user: Any) -> None:
-    assert await called_by((AGENT, b""), end_user=end_user) == 0
-
-
-@pytest.mark.parametrize("headers", [None, 5, [5], [(AGENT,)], [(AGENT, "a")], [[AGENT, None]]], ids=repr)
-async def test_headers_of_no_shape_name_nobody_and_break_no_request(headers: Any) -> None:
-    callers: list[int] = []
-    await sent(saying(), {**POST, "headers": headers}, lambda: callers.append(caller_now(None)))
-
-    assert callers == [0]
-
-
-async def test_a_name_of_a_megabyte_or_of_no_text_is_one_like_another() -> None:
-    long = await called_by((AGENT, b"a" * 2**20))
-
-    assert 0 < long < 2**64
-    assert 0 < await called_by((AGENT, b"\xff\x00")) < 2**64
-    assert 0 < await called_by(end_user="\ud800") < 2**64

@@ -31,7 +31,7 @@ async def answered(app: App, *waits: float, scope: dict[str, Any] = POST) -> lis
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
         one = Request("acompletion")
-        _, one.asked, _ = seen_now(None)
+        _, one.asked = seen_now()
         for seconds in waits:
             one.has_waited(seconds)
         await app(scope, receive, send)

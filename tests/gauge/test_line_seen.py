@@ -42,6 +42,7 @@ async def seen(store: Store) -> Count:
 
 
 def said(count: Count) -> tuple[int, str, str | None]:
+    assert count.line.classes <= count.line.waiting
     return count.line.waiting, count.line.first, described(count)["turn"]
 
 
@@ -52,6 +53,7 @@ async def test_how_many_wait_who_is_next_and_whose_turn_it_is_are_shown(store: S
     count = await seen(store)
 
     assert said(count) == (3, first.id, AGENT[:8])
+    assert described(count)["agents_waiting"] == 2
     assert [slot.id for slot in count.slots] == [holder.id]
     assert 0 <= described(count)["first_waited_seconds"] < 5
     assert {key: await store.witness.dump(key) for key in await store.witness.keys("*")} == before
@@ -113,6 +115,7 @@ async def test_without_redis_a_worker_shows_its_own_line() -> None:
     survey = LocalSurvey(gauge, lambda: Record("w", "h", 1, "0", "1", 10.0, 30.0), lambda: None)
     [place] = await survey.places()
     assert said(await survey.count(place)) == (2, first.id, AGENT[:8])
+    assert described(await survey.count(place))["agents_waiting"] == 2
     await gauge.release(holder)
     assert said(await survey.count(place)) == (1, second.id, None)
     await gauge.release(second)

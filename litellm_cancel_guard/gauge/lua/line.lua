@@ -9,6 +9,8 @@
 --   ring    sorted set: class -> its turn; the class with the lowest is next, and then behind all others. One that comes
 --           anew, or again, begins behind them: nobody gains by leaving, and a class waits for one round at most
 --   waits   sorted set: id -> when its place lapses (Redis' TIME, seconds), unless its worker looks after it
+-- Once as many classes wait as are kept apart, those that come anew are one, `f` sixteen times: a client that makes up a
+-- name for each request has the others wait for so many turns, and no more.
 -- What Redis does for one waiter more grows with the logarithm of how many there are.
 --
 -- After each script of the line either no slot is free or nobody waits. A slot comes free without one, too: it lapses, or

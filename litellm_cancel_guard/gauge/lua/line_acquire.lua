@@ -12,6 +12,7 @@
 -- ARGV[8]  lease of a slot that is handed, until it is claimed; seconds
 -- ARGV[9]  lease of a place in line; seconds
 -- ARGV[10] channel of the workers, to which the name of one is added
+-- ARGV[11] how many classes are kept apart
 -- Returns {1, slots in flight, this one included, slots dropped that had lapsed}; if it waits, {2, slots in flight, slots
 -- dropped, its place, how many wait, with it}; if refused, {0, slots in flight, slots dropped, {ids of slots in flight}}.
 -- Again with the same id: the slot is renewed, no second one is taken, and the limit is not asked; who waits, waits on at
@@ -43,7 +44,11 @@ if not redis.call('ZSCORE', slots, id) then
     redis.call('HSET', places, 'limit', ARGV[3])
   end
   local class, place = ARGV[6], ARGV[7]
-  if at then class, place = string.sub(at, 1, 16), string.sub(at, 18) end
+  if at then
+    class, place = string.sub(at, 1, 16), string.sub(at, 18)
+  elseif not redis.call('ZSCORE', ring, class) and redis.call('ZCARD', ring) >= tonumber(ARGV[11]) then
+    class = string.rep('f', 16)
+  end
   place = park(id, class, place, tonumber(ARGV[9]))
   keep_keys()
   hand(tonumber(ARGV[8]), ARGV[10], id)

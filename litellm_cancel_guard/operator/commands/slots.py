@@ -232,12 +232,13 @@ def _status_table(counts: list[Count]) -> Table:
 
 
 def _in_line(count: Count) -> str:
-    """Return how many wait, for how long the one that is next, and of which agent it is."""
+    """Return how many wait, of how many agents, for how long the one that is next, and of which agent it is."""
     if not count.line.waiting:
         return "-"
     since = "" if count.line.first_for is None else f", the first for {_seconds(count.line.first_for)}"
+    of = f" of {count.line.classes} agents" if count.line.classes > 1 else ""
     turn = turn_of(count.line)
-    return f"{count.line.waiting}{since}{'' if turn is None else f', agent {turn}'}"
+    return f"{count.line.waiting}{of}{since}{'' if turn is None else f', agent {turn}'}"
 
 
 def _worker(slot: Slot) -> str:
