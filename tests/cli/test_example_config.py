@@ -33,8 +33,8 @@ async def check(request, api_key):
 
 
 def commented_settings() -> dict[str, Any]:
-    text = EXAMPLE.read_text()
-    shown = re.findall(r"^ +# (\w+: (?:[\w.]+|\[[\w, -]*\])) +#", text[text.index("callback_settings:") :], re.MULTILINE)
+    _, _, block = EXAMPLE.read_text().partition("callback_settings:")
+    shown = re.findall(r"^ +# (\w+: (?:[\w.]+|\[[\w, -]*\])) +#", block, re.MULTILINE)
     settings: dict[str, Any] = yaml.safe_load("\n".join(shown))
     return settings
 

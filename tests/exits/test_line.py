@@ -66,6 +66,30 @@ async def test_twenty_agents_share_four_slots_and_none_is_refused(
     await at_rest(redis_server, one)
 
 
+@pytest.mark.parametrize(("header", "teams"), [("X-Claude-Code-Agent-Id", None), ("X-Team", 1)])
+async def test_a_fan_out_of_fifty_holds_up_the_one_request_of_another_agent_for_a_round_at_most(
+    two: Caller, redis_server: RedisServer, header: str, teams: int | None
+) -> None:
+    one, script = fresh_key(cap=2, wait=60, teams=teams), replace(two.script(), chunks=2, delay=0.1)
+    done: list[str] = []
+
+    async def ask(agent: str) -> int:
+        answer = await two.streamed(replace(CHAT, headers=((header, agent),)), one, script)
+        done.append(agent)
+        return answer.status
+
+    async with two.holding(one, 2):
+        asking = [asyncio.create_task(ask("many")) for _ in range(50)]
+        await wait_until(lambda: waiting(redis_server, one) == 50, "the fan-out waits")
+        asking.append(asyncio.create_task(ask("single")))
+        await wait_until(lambda: waiting(redis_server, one) == 51, "all wait")
+    assert await asyncio.gather(*asking) == [200] * 51
+    # One of the many has its turn before, and one beside it; what is more is read before it, or is behind it in time.
+    assert done.index("single") <= 5
+    assert (await two.provider.counts(script.run)).peak == 2
+    await at_rest(redis_server, one)
+
+
 async def test_a_slot_goes_to_the_next_within_milliseconds(two: Caller, redis_server: RedisServer) -> None:
     one = fresh_key(cap=1, wait=60)
     async with two.holding(one, 1):

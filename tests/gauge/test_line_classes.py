@@ -85,6 +85,22 @@ async def test_when_a_class_has_gone_there_is_room_for_another(gauge: Gauge, few
     assert await served(gauge, waiting) == ["c", "d", "e", "f", "g", "h"]
 
 
+async def test_who_waits_by_a_guard_that_keeps_all_classes_apart_has_his_turn(
+    gauge: Gauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an upgrade rolls out: the scripts of the guard before have no bound."""
+    [holder] = await fill(gauge, "a")
+    monkeypatch.setattr(line, "MOST_CLASSES", 10**6)
+    waiting = await park(gauge, *(waiter(name, of) for name, of in zip("bcd", [ONE, TWO, THREE], strict=True)))
+    monkeypatch.setattr(line, "MOST_CLASSES", 1)
+    waiting += await park(gauge, *(waiter(name, of) for name, of in zip("efg", [FOUR, TWO, FIVE], strict=True)))
+    monkeypatch.setattr(line, "MOST_CLASSES", 10**6)
+    waiting += await park(gauge, waiter("h", FIVE))
+    await gauge.release(holder)
+
+    assert await served(gauge, waiting) == ["b", "c", "d", "e", "h", "f", "g"]
+
+
 async def test_who_is_among_the_rest_keeps_his_place_and_leaves_it(gauge: Gauge, few: None) -> None:
     [holder] = await fill(gauge, "a")
     waiting = await park(

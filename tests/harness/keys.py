@@ -25,6 +25,7 @@ async def user_api_key_auth(request, api_key):
 
     if limit("block"):
         time.sleep(limit("block") / 1000)  # as a callback that waits without awaiting: the event loop stands still
+    fair = {"fair_by": ["X-Team"]} if limit("teams") else {}
     return UserAPIKeyAuth(
         api_key=secret.removeprefix("sk-") if "-raw-" in secret else hash_token(secret),
         max_parallel_requests=limit("cap"),
@@ -32,7 +33,7 @@ async def user_api_key_auth(request, api_key):
         tpm_limit=limit("tpm"),
         user_id=secret if limit("user") else None,
         user_rpm_limit=limit("user"),
-        metadata={"cancel_guard": {"max_wait_seconds": limit("wait")}} if limit("wait") else {},
+        metadata={"cancel_guard": {"max_wait_seconds": limit("wait"), **fair}} if limit("wait") else {},
     )
 """
 
@@ -50,7 +51,8 @@ def fresh_key(cap: int | None = 4, *, raw: bool = False, **limits: int | None) -
     """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth.
 
     *limits* are `rpm` and `tpm`, `user`, a user's requests per minute, `wait`, how many seconds its requests wait in
-    line, and `block`: a request with such a key makes its worker's event loop stand still for so many milliseconds.
+    line, `teams`: in turn by a header X-Team, and `block`: a request with such a key makes its worker's event loop
+    stand still for so many milliseconds.
     """
     limits = {"cap": cap, **limits}
     parts = [f"{name}{limit}" for name, limit in limits.items() if limit is not None]

@@ -12,6 +12,7 @@ from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.line import CLAIM_SECONDS, PLACE_SECONDS
 from litellm_cancel_guard.gauge.waiting import Waiting
 from litellm_cancel_guard.lease.lease import Admission
+from tests.simulation.history import History
 
 if TYPE_CHECKING:
     import asyncio
@@ -83,6 +84,7 @@ class ModelRedis:
         free = not line.waiting and len(self.live(lease.gauge)) < limit
         if known or len(line.waiting) < turn.most or free:
             place = line.waiting.park(lease.id, turn.of, turn.place)
+            line.history.came(lease.id, line.waiting._places[lease.id][0], place)
             line.homes[lease.id] = lease, home
             line.lapses[lease.id] = self.world.now + PLACE_SECONDS
         self.hand(line, lease.gauge)
@@ -113,6 +115,7 @@ class ModelRedis:
         """A slot that is handed is held for one claim; its waiter's worker is told."""
         while len(self.live(gauge)) < line.limit and (name := line.waiting.next()) is not None:
             lease, home = line.homes[name]
+            line.history.was_handed(name)
             line.leave(name)
             if lease not in self.live(gauge):
                 self.takes[lease] += 1
@@ -135,9 +138,11 @@ class Line:
     limit: int = 0
     lapses: dict[str, float] = field(default_factory=dict)
     homes: dict[str, tuple[Lease, ModelGauge]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
     def leave(self, name: str) -> None:
         self.waiting.leave(name)
+        self.history.left(name)
         self.lapses.pop(name, None)
         self.homes.pop(name, None)
 

@@ -1,11 +1,16 @@
-"""The line over thousands of schedules: never above the cap, nobody forgotten, no slot idle while somebody waits."""
+"""The line over thousands of schedules: never above the cap, nobody forgotten, no slot idle while somebody waits.
+
+In each of them nobody is overtaken in his class, nor by another class twice in a round: see `history`.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from litellm_cancel_guard.gauge import line
 from litellm_cancel_guard.gauge.line import CLAIM_SECONDS
 from litellm_cancel_guard.ledger.line import LOOK_SECONDS
 from tests.simulation.schedules import (
@@ -40,6 +45,8 @@ def simulations(
     def run(workers: int) -> Iterator[Simulation]:
         for sim in by_seed(seeds, monkeypatch, workers):
             sim.patience = PATIENCE
+            # Of the four classes, some are one where fewer are kept apart.
+            monkeypatch.setattr(line, "MOST_CLASSES", sim.chance.choice([2, 3, 256]))
             yield sim
 
     return run
@@ -72,6 +79,7 @@ def test_nobody_is_refused_who_has_time_and_the_cap_holds(simulations: Callable[
         settle(sim)
         assert (sim.refused[KEY], sim.most_flying, sim.redis.most) == (0, LIMIT, LIMIT)
         assert max(idle) <= 0.2
+        assert set(sim.redis.effective_releases.values()) == {1}
 
 
 def test_the_cap_holds_and_nobody_is_forgotten_whoever_is_killed(
@@ -82,6 +90,27 @@ def test_the_cap_holds_and_nobody_is_forgotten_whoever_is_killed(
         kill_two(sim)
         settle(sim)
         assert (sim.most_flying <= LIMIT, sim.redis.most <= LIMIT) == (True, True)
+
+
+def test_a_fan_out_has_the_share_of_one_agent(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+    for sim in simulations(3):
+        sim.patience = 400.0
+
+        def ask(of: int, times: int, sim: Simulation = sim) -> None:
+            for _ in range(times):
+                sim.chance.choice(sim.workers).serve(KEY, LIMIT, 1, None, of=of)
+
+        ask(0, 50)
+        for of in (1, 2, 3):
+            sim.world.after(1, partial(ask, of, 10))
+        sim.world.run_until(sim.world.now + 2)
+        handed = sim.redis.lines[KEY].history.handed
+        before = handed.copy()
+        sim.world.run_until(sim.world.now + 6)
+        shares = [handed[of] - before[of] for of in handed]
+        assert (len(shares) >= 3, max(shares) - min(shares) <= 1, sum(shares) >= 6 * LIMIT - 3) == (True, True, True)
+        settle(sim)
+        assert sim.admitted == 80
 
 
 def test_lost_messages_cost_a_look_and_no_slot(simulations: Callable[[int], Iterator[Simulation]]) -> None:

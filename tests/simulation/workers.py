@@ -58,8 +58,12 @@ class Worker:
     def stand_still(self, seconds: float) -> None:
         self.loop.still_until = self.sim.world.now + seconds
 
-    def serve(self, key: str, limit: int, seconds: float, leaves_after: float | None) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = self.loop.create_task(self._serve(key, limit, seconds))
+    def serve(
+        self, key: str, limit: int, seconds: float, leaves_after: float | None, of: int | None = None
+    ) -> asyncio.Task[None]:
+        """Serve a request that takes so many seconds, of one of four agents."""
+        agent = self.sim.chance.randrange(4) if of is None else of
+        task: asyncio.Task[None] = self.loop.create_task(self._serve(key, limit, seconds, agent))
         if leaves_after is not None:
             self.loop.call_later(leaves_after, task.cancel)
         return task
@@ -69,11 +73,11 @@ class Worker:
         for _ in range(count):
             await self.serve(key, 1, self.sim.chance.expovariate(2), None)
 
-    async def _serve(self, key: str, limit: int, seconds: float) -> None:
+    async def _serve(self, key: str, limit: int, seconds: float, of: int) -> None:
         self.heartbeat.start()
         request = Request("acompletion")
         if self.sim.patience:
-            request.may_wait(Turn(50, f"{self.sim.chance.randrange(4):016d}"), self.sim.patience)
+            request.may_wait(Turn(100, f"{of:016d}"), self.sim.patience)
         task = asyncio.current_task()
         assert task is not None
         task.add_done_callback(lambda _: self.ledger.end_soon(request, Ending.TASK_ENDED))
