@@ -71,8 +71,15 @@ class ModelRedis:
         self.slots.clear()
         self.lines.clear()
 
+    def line_of(self, gauge: str) -> Line:
+        if gauge not in self.lines:
+            self.lines[gauge] = line = Line()
+            # Places are microseconds there: none that was lost with the line before is given again.
+            line.waiting._last = int(self.world.now * 1_000_000)
+        return self.lines[gauge]
+
     def acquire_in_line(self, lease: Lease, turn: Turn, limit: int, home: ModelGauge) -> Admission:
-        line, live = self.lines.setdefault(lease.gauge, Line()), self.live(lease.gauge)
+        line, live = self.line_of(lease.gauge), self.live(lease.gauge)
         if lease in live or (not line.waiting and len(live) < limit):
             line.leave(lease.id)
             return self.acquire(lease, 2**31)
@@ -101,7 +108,7 @@ class ModelRedis:
         return len(self.live(lease.gauge))
 
     def look(self, gauge: str, ids: Sequence[str]) -> set[str]:
-        line = self.lines.setdefault(gauge, Line())
+        line = self.line_of(gauge)
         line.lapses.update((name, self.world.now + PLACE_SECONDS) for name in ids if name in line.waiting)
         self.drop_lapsed(line)
         self.hand(line, gauge)
