@@ -147,7 +147,7 @@ class Settings(BaseModel):
             if not _HEADER.fullmatch(name):
                 raise ValueError(f"{name[:100]!r} is no name of a header")
             # A header's name has a hyphen, nearly always: of a field that is misspelt nobody would ever hear.
-            if name not in FIELDS and "-" not in name and (meant := difflib.get_close_matches(name, FIELDS, 1)):
+            if name not in FIELDS and "-" not in name and (meant := difflib.get_close_matches(name.lower(), FIELDS, 1)):
                 raise ValueError(f"{name!r} is no field: did you mean {meant[0]}?")
         return tuple(names)
 

@@ -37,11 +37,9 @@ def about(data: Any, key: Any, wanted: Sequence[str]) -> About:
 
 def told(name: str, data: Any, key: Any) -> Any:
     """Return what is said of a request under *name*, one of `FIELDS`, as it is."""
-    return (
-        _address(data if isinstance(data, dict) else {}, key)
-        if name == "address"
-        else getattr(key, "end_user_id", None)
-    )
+    if name == "address":
+        return _address(data if isinstance(data, dict) else _NOTHING, key)
+    return getattr(key, "end_user_id", None)
 
 
 def _detail(name: str, data: Any, key: Any) -> str:
@@ -50,7 +48,7 @@ def _detail(name: str, data: Any, key: Any) -> str:
     return next((told for attribute in _OF_A_KEY[name] if (told := shortened(getattr(key, attribute, None)))), "")
 
 
-def _address(data: Any, key: Any) -> str:
+def _address(data: Mapping[str, Any], key: Any) -> str:
     """Return the address as LiteLLM has it: of the header, where ``use_x_forwarded_for`` says so (1.80 - 1.110).
 
     LiteLLM notes it in one of the two dicts, beside its object of the key, and the other is the client's, which may

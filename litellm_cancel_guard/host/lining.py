@@ -22,7 +22,8 @@ _said: set[str] = set()
 
 def line_up(request: Request | None, settings: Any, key: Any, data: Any = None) -> None:
     """Say of *request* who asks, and how long it waits for a slot of *key*, LiteLLM's ``UserAPIKeyAuth``."""
-    if request is None:
+    # A tool that is called inside an answer has data of its own, which say nothing of who asked for the answer.
+    if request is None or request.lease is not None:
         return
     line = {name: getattr(settings, name) for name in LINE_SETTINGS} | _of_key(getattr(key, "metadata", None))
     headers = () if request.asked is None else request.asked.headers

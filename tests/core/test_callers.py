@@ -12,6 +12,7 @@ import pytest
 
 from litellm_cancel_guard.host.lining import line_up
 from litellm_cancel_guard.host.serving import Noted, seen_now
+from litellm_cancel_guard.lease.lease import Lease
 from litellm_cancel_guard.ledger.registry import Request
 from litellm_cancel_guard.settings import Settings
 
@@ -79,6 +80,14 @@ async def test_by_what_the_key_says_rather_than_the_settings() -> None:
     assert await caller((AGENT, b"a"), of_key="X-Team,") == 0
     assert await caller((AGENT, b"a"), of_key=[]) == 0
     assert await caller((AGENT, b"a"), of_key=["no such name"]) == await caller((AGENT, b"a"))
+
+
+async def test_a_tool_that_is_called_inside_an_answer_is_of_who_asked_for_that() -> None:
+    one = await called([(AGENT, b"a")])
+    before, one.lease = one.caller, Lease("api_key:k")
+    line_up(one, Settings(fair_by=("address",)), SimpleNamespace(metadata={}), {})
+
+    assert (one.caller, before != 0) == (before, True)
 
 
 async def test_of_a_header_that_came_twice_by_the_first() -> None:

@@ -37,6 +37,7 @@ from litellm_cancel_guard.settings import Settings, sound_settings, unknown_vari
         ({"fair_by": ["X Team"]}, {}, ["fair_by: 'X Team' is no name of a header"]),
         ({"fair_by": ["x" * 2**20]}, {}, ["is no name of a header"]),
         ({"fair_by": ["end_usr"]}, {}, ["fair_by: 'end_usr' is no field: did you mean end_user?"]),
+        ({"fair_by": ["Address"]}, {}, ["fair_by: 'Address' is no field: did you mean address?"]),
         ({"fair_by": [f"x-{n}" for n in range(17)]}, {}, ["fair_by: 17 names are more than 16"]),
         (True, {"enabled": False}, ["must be a block"]),
         (["enabled"], {"enabled": False}, ["must be a block"]),
