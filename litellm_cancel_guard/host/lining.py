@@ -27,7 +27,7 @@ def line_up(request: Request | None, settings: Any, key: Any, data: Any = None) 
         return
     line = {name: getattr(settings, name) for name in LINE_SETTINGS} | _of_key(getattr(key, "metadata", None))
     headers = () if request.asked is None else request.asked.headers
-    request.caller = caller_in(headers, line["fair_by"], partial(told, data=data, key=key))
+    request.asked_by(caller_in(headers, line["fair_by"], partial(told, data=data, key=key)))
     waits = line["max_wait_seconds"] > 0 and line["max_waiting"] > 0
     turn = Turn(line["max_waiting"], f"{request.caller:016x}") if waits else None
     request.may_wait(turn, line["max_wait_seconds"])

@@ -88,6 +88,10 @@ class Request:
         self.to_end_as: Ending | None = None
         self.told_at = _NEVER
 
+    def asked_by(self, caller: int) -> None:
+        """Note who asks."""
+        self.caller = caller
+
     def may_wait(self, turn: Turn | None, seconds: float) -> None:
         """Have it wait in line for so many *seconds* at most where its key is full, or not at all."""
         self.turn, self.patience = turn, seconds
