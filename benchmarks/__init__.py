@@ -4,6 +4,7 @@
     python -m benchmarks --litellm 1.109.1 --only traffic,pair    some of it
     python -m benchmarks --quick                                  shows that it works; its figures are rough
     python -m benchmarks --noise --only throughput                bare against bare: what a ratio can be by chance
+    python -m benchmarks.builds COMMIT                            what the scripts cost Redis, beside those of COMMIT
     python -m benchmarks.table RESULTS.json…                      writes what docs/ says of a run
 
 Proxies, provider and redis-server are those of tests/harness, each a process of its own. The proxy under load has the

@@ -27,6 +27,8 @@ class Gauge(Protocol):
     """Acquire, renew, release and count; every call is one atomic step.
 
     All of them may raise GaugeUnavailableError or GaugeCorruptError, and nothing else.
+    What an acquire that was admitted and a release say of slots in flight may count some that have lapsed and are in
+    nobody's way, until they are dropped: by an acquire that would be refused for them, a renewal or a count.
     Repeating any of them with the same lease changes nothing further, but that a follow-up runs again.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from litellm_cancel_guard.gauge.layout import Call
-from litellm_cancel_guard.gauge.scripts import load_together
+from litellm_cancel_guard.gauge.scripts import SPARING, load_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +23,8 @@ _IDS_PER_CALL = 500
 _CALLS_PER_PIPELINE = 5000
 # Calls that one script makes on a single node: a command costs redis-py as much as the script costs Redis.
 _CALLS_TOGETHER = 50
+# Arguments that all renewals of a worker have in common, at their beginning.
+_SHARED = 2
 
 
 def batches(leases: Iterable[Lease]) -> list[list[Share]]:
@@ -59,10 +61,12 @@ def notable(answers: list[Any], shares: int) -> dict[int, Any]:
 
 
 def _as_one(calls: list[Call]) -> Call:
-    args: list[str | int | float] = [len(calls[0].keys)]
+    name = calls[0].script.name
+    args: list[str | int | float] = [*calls[0].args[:_SHARED]] if name in SPARING else [len(calls[0].keys)]
     for call in calls:
-        args += (len(call.args), *call.args)
-    return Call(load_together(calls[0].script.name), tuple(key for call in calls for key in call.keys), tuple(args))
+        own = call.args[_SHARED:] if name in SPARING else call.args
+        args += (len(own), *own)
+    return Call(load_together(name), tuple(key for call in calls for key in call.keys), tuple(args))
 
 
 def chunks(items: list[T], size: int) -> list[list[T]]:

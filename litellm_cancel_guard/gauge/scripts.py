@@ -7,8 +7,18 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 
-# What every script of a layout starts with, and what each that does the same starts with, beside its own file.
-_PRELUDES = {"counted": "counted_mirror", "acquire": "holders", "list": "listed"}
+# What a script starts with, beside its own file: what those of a layout do the same, and its quick way before that.
+_PRELUDES = {
+    "slots_acquire": ("holders",),
+    "counted_acquire": ("holders", "counted_acquire_quick", "counted_mirror"),
+    "counted_release": ("counted_release_quick", "counted_mirror"),
+    "counted_renew": ("counted_mirror",),
+    "counted_count": ("counted_mirror",),
+    "list": ("listed",),
+    "list_lined": ("listed",),
+}
+# Those that have a frame of their own to run for many gauges at once.
+SPARING = ("slots_renew", "counted_renew")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +38,7 @@ class Script:
 @functools.cache
 def load(name: str) -> Script:
     """Return the script *name*, read once; raise FileNotFoundError if the package lacks it."""
-    preludes = [_PRELUDES[part] for part in name.split("_") if part in _PRELUDES]
-    return _script(name, "".join(map(_read, [*preludes, name])))
+    return _script(name, "".join(map(_read, [*_PRELUDES.get(name, ()), name])))
 
 
 @functools.cache
@@ -43,7 +52,8 @@ def load_lined(layout: str, step: str) -> Script:
 @functools.cache
 def load_together(name: str) -> Script:
     """Return a script that runs the script *name* for many gauges of one node at once."""
-    return _script(f"{name}_together", _read("together").replace("@BODY@", load(name).text.rstrip()))
+    frame = _read(f"{name}_together" if name in SPARING else "together")
+    return _script(f"{name}_together", frame.replace("@BODY@", load(name).text.rstrip()))
 
 
 @functools.cache

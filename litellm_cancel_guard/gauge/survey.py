@@ -185,7 +185,9 @@ class Survey:
         """
         held, line = await self._gauge(place).listed(place.gauge, lined=place.lined)
         slots = [await self._slot(place, slot_id, left) for slot_id, left in held]
-        return Count(place, slots, await self._number(place), line=line)
+        # Where LiteLLM has slots of its own, it drops what has lapsed before it counts, as was done here.
+        number = await self._number(place) if place.counting else len(slots)
+        return Count(place, slots, number, line=line)
 
     async def release(self, place: Place, slot: str) -> int:
         """Give one slot back; return how many are left. One whose request runs is taken again at the next beat."""
@@ -227,8 +229,6 @@ class Survey:
 
     async def _number(self, place: Place) -> int:
         key = Keys(self._named(place)).limiter_count(place.gauge)
-        if not place.counting:
-            return int(await self._ask(self._client.zcard(key)))
         try:
             return int(float(await self._ask(self._client.get(key)) or 0))
         except ValueError:

@@ -192,14 +192,15 @@ async def test_a_refusal_that_finds_everything_as_it_was_writes_nothing(real: St
     # Redis' clock may go on within a script, and by so much expiries differ from what was noted.
     await real.witness.pexpireat(LIMITER_KEY, int((await real.book())["expires"]) + 20)
 
-    assert await commands(real, gauge.acquire(C, 2)) == "mget pttl time zcard zrange zremrangebyscore"
+    looked = "mget mget pttl time time" if others else "mget pttl time"
+    assert await commands(real, gauge.acquire(C, 2)) == f"{looked} zcard zrange zremrangebyscore"
 
 
 async def test_a_refusal_at_rest_writes_nothing(real: Store) -> None:
     gauge = real.gauge("counted")
     await gauge.acquire(A, 0)
 
-    assert await commands(real, gauge.acquire(A, 0)) == "exists mget time zcard zrange zremrangebyscore"
+    assert await commands(real, gauge.acquire(A, 0)) == "exists mget time zrange zremrangebyscore"
 
 
 async def test_an_id_that_is_given_twice_is_renewed_and_not_lost(store: Store) -> None:
@@ -216,8 +217,8 @@ async def test_what_one_request_costs_on_an_idle_key(real: Store) -> None:
         acquire = await commands(real, gauge.acquire(A, 9))
         release = await commands(real, gauge.release(A))
 
-    assert acquire == "exists mget pexpireat set set time zadd zcard zremrangebyscore"
-    assert release == "del mget pttl time zcard zrem"
+    assert acquire == "exists mget pexpireat set set time zadd"
+    assert release == "del mget zrem"
 
 
 async def test_what_one_request_costs_beside_eight_others(real: Store) -> None:
@@ -228,5 +229,5 @@ async def test_what_one_request_costs_beside_eight_others(real: Store) -> None:
         acquire = await commands(real, gauge.acquire(A, 9))
         release = await commands(real, gauge.release(A))
 
-    assert acquire == "mget pttl set set time zadd zcard zremrangebyscore"
-    assert release == "mget pttl set set time zcard zrem zremrangebyscore"
+    assert acquire == "mget set set time zadd zcard"
+    assert release == "mget set set zrem"

@@ -12,7 +12,7 @@ from litellm_cancel_guard.gauge import line
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import Call, counted_layout, slots_layout
 from litellm_cancel_guard.gauge.notice import ordering
-from litellm_cancel_guard.gauge.scripts import load
+from litellm_cancel_guard.gauge.scripts import load, load_together
 from litellm_cancel_guard.lease.lease import Lease, Turn
 
 if TYPE_CHECKING:
@@ -24,12 +24,21 @@ TEXTS = {
     file.name.removesuffix(".lua"): file.read_text()
     for file in (resources.files("litellm_cancel_guard.gauge") / "lua").iterdir()
 }
-PRELUDES = {"counted": "counted_mirror", "acquire": "holders", "list": "listed"}
-FRAMES = {"together", "followed"}
+PRELUDES = {
+    "slots_acquire": ["holders"],
+    "counted_acquire": ["holders", "counted_acquire_quick", "counted_mirror"],
+    "counted_release": ["counted_release_quick", "counted_mirror"],
+    "counted_renew": ["counted_mirror"],
+    "counted_count": ["counted_mirror"],
+    "list": ["listed"],
+    "list_lined": ["listed"],
+}
+FRAMES = {"together", "followed", "slots_renew_together", "counted_renew_together"}
 # What the scripts of the line start with, by the layout.
 LINED = {"slots": ["slots_held", "line"], "counted": ["counted_mirror", "counted_held", "line"]}
 STEPS = {"line_acquire", "line_release", "line_look"}
-SCRIPTS = sorted(TEXTS.keys() - set(PRELUDES.values()) - FRAMES - {"slots_held", "counted_held", "line"} - STEPS)
+PARTS = {part for parts in PRELUDES.values() for part in parts}
+SCRIPTS = sorted(TEXTS.keys() - PARTS - FRAMES - {"slots_held", "counted_held", "line"} - STEPS)
 LEASE = Lease("api_key:x", "a", Turn(9))
 LAYOUTS = (slots_layout(), counted_layout())
 LINE_CALLS = [
@@ -60,7 +69,7 @@ def header_and_code(name: str) -> tuple[str, str]:
     """The comment a script begins with, and what runs, the shared start included."""
     lines = TEXTS[name].splitlines()
     length = next(i for i, line in enumerate(lines) if not line.startswith("--"))
-    preludes = [TEXTS[prelude] for part, prelude in PRELUDES.items() if part in name.split("_")]
+    preludes = [TEXTS[prelude] for prelude in PRELUDES.get(name, ())]
     return "\n".join(lines[:length]), "".join(preludes) + "\n".join(lines[length:])
 
 
@@ -92,8 +101,27 @@ def test_every_time_in_a_header_has_its_unit(name: str) -> None:
     header, _ = header_and_code(name)
     times = [line for line in header.splitlines() if re.match(r"-- ARGV\[\d\]  (horizon|window|lease)", line)]
 
-    assert times
+    assert times or "\n-- Clock: none" in header
     assert all("; seconds" in line for line in times)
+
+
+@pytest.mark.parametrize(
+    "call", [call for call in CALLS if call.script.name in PRELUDES], ids=lambda call: call.script.name
+)
+def test_a_script_starts_with_what_its_kind_does_the_same(call: Call) -> None:
+    assert call.script.text == "".join(TEXTS[part] for part in [*PRELUDES[call.script.name], call.script.name])
+
+
+@pytest.mark.parametrize("name", ["slots_renew", "counted_renew"])
+def test_the_frame_of_a_renewal_has_the_header_of_a_script_and_the_text_of_the_one_for_a_single_gauge(
+    name: str,
+) -> None:
+    header, _ = header_and_code(f"{name}_together")
+    said = [re.search(rf"^-- {word}", header, re.MULTILINE) for word in ("[A-Z]", "Clock: ", "Returns ", "Again")]
+
+    assert all(said), said
+    assert set(re.findall(r"^-- (ARGV\[\d\])  \S", header, re.MULTILINE)) == {"ARGV[1]", "ARGV[2]", "ARGV[3]"}
+    assert load_together(name).text == TEXTS[f"{name}_together"].replace("@BODY@", load(name).text.rstrip())
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))

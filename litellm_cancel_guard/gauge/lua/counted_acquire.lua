@@ -20,8 +20,8 @@ local lease, limit, slot = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local held, lapsed = prune()
 if held + unguarded + 1 > limit then
   local holders = held_by_others(slots, held, slot)
-  if holders then return { 0, write(held), lapsed, holders } end
+  if holders then return { 0, write(held), dropped + lapsed, holders } end
 end
 held = held + redis.call('ZADD', slots, string.format('%.6f', now + lease), slot)
 prolong(lease)
-return { 1, write(held), lapsed }
+return { 1, write(held), dropped + lapsed }

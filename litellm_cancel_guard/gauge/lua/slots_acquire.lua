@@ -1,9 +1,13 @@
 -- Take a slot in LiteLLM's own sorted set, if fewer than the limit are held.
 --
 -- A member is a slot, its score the moment LiteLLM takes for its beginning:
--- the guard writes now + lease - horizon, so that LiteLLM's prune and this one
+-- the guard writes now + lease - horizon, so that LiteLLM's prune and the guard's
 -- drop it one lease after its last renewal. Slots of workers without the guard
 -- (score = when they began) lie in the same set and count.
+--
+-- One that has lapsed is dropped where it would make this one refused, where the
+-- key's life is prolonged, by every renewal and by a count; until then it is
+-- counted. So a refusal is exact; where there is room, nothing depends on it.
 --
 -- Clock: Redis' TIME, in seconds.
 -- KEYS[1]  sorted set of slots, {api_key:<hash>}:max_parallel_requests
@@ -15,26 +19,37 @@
 -- dropped, {ids of the slots in flight}}, none of more than 64.
 -- Again with the same id: the slot is renewed, no second one is taken, and the
 -- limit is not asked.
-if redis.replicate_commands then redis.replicate_commands() end -- Redis < 7 with lua-replicate-commands no
-local key, slot = KEYS[1], ARGV[4]
-local horizon, lease, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+if not redis.REDIS_VERSION_NUM and redis.replicate_commands then redis.replicate_commands() end -- Redis < 7
+local key, horizon, lease, limit = KEYS[1], ARGV[1] * 1000000, ARGV[2] * 1000, tonumber(ARGV[3])
+local time, lapsed = redis.call('TIME'), 0
+local now = time[1] * 1000000 + time[2]
+-- Of whole microseconds: '%.6f' takes Redis twice as long.
+local oldest, lapses = now - horizon, now + lease * 1000 - horizon
+local score = string.format('%d.%06d', lapses / 1000000, lapses % 1000000)
 
-local lapsed = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', now - horizon))
 local held = redis.call('ZCARD', key)
-if held + 1 > limit then
-  local holders = held_by_others(key, held, slot)
-  if holders then return { 0, held, lapsed, holders } end
+local added = held + 1 <= limit and redis.pcall('ZADD', key, score, ARGV[4])
+if type(added) ~= 'number' then
+  -- Full, perhaps of slots that lapsed; or Redis' memory is, which lets a script go on that began with what takes none.
+  lapsed = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', oldest / 1000000))
+  held = held - lapsed
+  if held + 1 > limit then
+    local holders = held_by_others(key, held, ARGV[4])
+    if holders then return { 0, held, lapsed, holders } end
+  end
+  added = redis.call('ZADD', key, score, ARGV[4])
 end
-held = held + redis.call('ZADD', key, string.format('%.6f', now + lease - horizon), slot)
 
--- The others may live for as long as the key was given them: longer than we do.
-local ttl, keep = redis.call('PTTL', key), math.ceil((lease + 1) * 1000)
-if ttl < 0 and held > 1 then
-  keep = math.max(keep, math.ceil(horizon * 1000))
+-- A key that was not there has no expiry. Another may have been given more than this slot needs, for others.
+local ttl = held > 0 and redis.call('PTTL', key) or -2
+if ttl < lease + 500 then
+  -- By more than is needed: of many in a second, few prolong it.
+  local keep = math.max(lease * 1.5, lease + 1000)
+  if ttl < 0 and held + added > 1 then keep = math.max(keep, horizon / 1000) end
+  redis.call('PEXPIRE', key, string.format('%d', math.ceil(keep)))
+  if held > 0 then
+    local late = redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', oldest / 1000000))
+    held, lapsed = held - late, lapsed + late
+  end
 end
-if ttl < keep then
-  redis.call('PEXPIRE', key, keep)
-end
-return { 1, held, lapsed }
+return { 1, held + added, lapsed }
