@@ -58,6 +58,7 @@ async def test_no_failure_passes_for_a_whole_answer_and_no_whole_one_for_a_failu
     await judge(failing_proxy, list(cells()))
 
 
+@pytest.mark.timeout(300)
 async def test_the_commonest_failures_are_failures_and_the_oddest_whole_answers_whole(failing_proxy: Proxy) -> None:
     usual = list(cells(("openai", "hosted_vllm", "anthropic", "ollama_chat", *_OF_THEIR_OWN, "upstream", "bridged")))
     await judge(failing_proxy, [cell for cell in usual if cell.kind.name in COMMONEST])
