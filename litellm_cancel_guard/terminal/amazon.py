@@ -25,7 +25,9 @@ _PRELUDE = struct.Struct("!III")
 _BEHIND = 4
 # What says that it is longer is none (botocore 1.42, eventstream.py: 24 MiB, and 128 KiB of headers).
 _LONGEST = 25 * 2**20
-_TEXT, _CHUNK = b"\x07", "chunk"
+_TEXT, _CHUNK, _BYTES = b"\x07", "chunk", b'"bytes":'
+# By this in its headers the next words of `ConverseStream` are told in a fraction of the time.
+_WORDS, _HEADED = b":event-type\x07\x00\x11contentBlockDelta", 256
 # What may be more than the next words of an answer. In a text these have their quotes escaped.
 _TELLING = (b'eason"', b'"error"', b'"message_stop"', b"Metrics")
 # Events that are no words of an answer that has ended.
@@ -57,10 +59,12 @@ class Messages:
         """Return what may be read on by LiteLLM: whole messages, and none from the first that tells of a failure on."""
         if self._unread:
             return data
-        self._open += data
-        if len(self._open) < self._needs:
-            return b""
-        seen, start = bytes(self._open), 0
+        if self._open or len(data) < self._needs:
+            self._open += data
+            if len(self._open) < self._needs:
+                return b""
+            data = bytes(self._open)
+        seen, start = data, 0
         for end in self._ends(seen):
             self._see(seen[start:end])
             if self.failure is not None:
@@ -69,10 +73,10 @@ class Messages:
         else:
             start = len(seen) if self._unread else start
         self._open = bytearray(seen[start:])
-        return seen[:start]
+        return seen[:start] if self._open else seen
 
     def give_up(self) -> bytes:
-        """Know nothing of this stream: it is what LiteLLM makes of it. Returns what of it was kept back."""
+        """Know nothing of this stream: it is what LiteLLM makes of it. Return what of it was kept back."""
         self._unread, self.over, self.failure = True, False, None
         kept, self._open = bytes(self._open), bytearray()
         return kept
@@ -102,6 +106,8 @@ class Messages:
             yield at
 
     def _see(self, message: bytes) -> None:
+        if self._speaks and not self.over and message.find(_WORDS, 0, _HEADED) > 0:
+            return
         _, length, _ = _PRELUDE.unpack_from(message)
         payload = message[_PRELUDE.size + length : -_BEHIND]
         headers = message[_PRELUDE.size : _PRELUDE.size + length]
@@ -110,15 +116,14 @@ class Messages:
         if not kind:
             self.failure = _exception(headers, payload)
         elif kind == _CHUNK:
-            self._see_chunk(_parsed(payload))
+            self._see_chunk(base64.b64decode(_bytes_in(payload)))
         elif kind == "messageStop":
             self._end(_parsed(payload).get("stopReason"))
         elif kind != "metadata":
             # What is an event of `ConverseStream` ends in a `messageStop`.
             self._speaks, self.over = True, self.over and kind == "contentBlockStop"
 
-    def _see_chunk(self, chunk: Any) -> None:
-        data = base64.b64decode(chunk.get("bytes") or b"")
+    def _see_chunk(self, data: bytes) -> None:
         if self._speaks and not self.over and not any(mark in data for mark in _TELLING):
             return
         event = _parsed(data)
@@ -134,6 +139,13 @@ class Messages:
         self._speaks = self.over = True
         if isinstance(reason, str) and self.failure is None:
             self.failure = failure_by(reason)
+
+
+def _bytes_in(payload: bytes) -> bytes:
+    """Return the base64 text of a chunk: no quote is in it, and `"bytes"` in nothing that stands before it."""
+    named = payload.find(_BYTES)
+    start = payload.find(b'"', named + len(_BYTES)) + 1
+    return payload[start : payload.find(b'"', start)] if named >= 0 < start else b""
 
 
 def _reason_in(event: dict[str, Any]) -> Any:

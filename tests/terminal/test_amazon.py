@@ -193,9 +193,17 @@ async def test_a_cut_is_none_where_its_deployment_may_end_so_and_all_of_it_is_re
         await read(response(Closed(half)))
 
 
-async def test_a_fault_in_the_reader_leaves_the_stream_to_litellm() -> None:
-    odd = message({"bytes": 5}, event_type="chunk") + WHOLE
-    assert await read(response(Closed(odd[:50], odd[50:]))) == odd
+@pytest.mark.parametrize("size", [50, 100_000])
+async def test_a_fault_in_the_reader_leaves_the_stream_to_litellm(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Messages, "_end", lambda *_: 1 / 0)
+    reads = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+    assert await read(response(Closed(*reads))) == WHOLE
+
+
+@pytest.mark.parametrize("payload", [{}, {"bytes": 5}, {"bytes": ""}, {"p": "abc"}, {"bytes": "!"}])
+async def test_a_chunk_that_holds_nothing_goes_on_as_it_is(payload: dict[str, Any]) -> None:
+    odd = message(payload, event_type="chunk") + WHOLE
+    assert await read(response(Closed(odd))) == odd
 
 
 def test_what_else_is_asked_of_bedrock_is_not_judged() -> None:

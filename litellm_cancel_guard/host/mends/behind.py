@@ -203,7 +203,7 @@ def _read(messages: Messages, data: bytes) -> bytes:
         return messages.read(data)
     except Exception:
         log.exception("cancel_guard: Bedrock's stream is read as LiteLLM reads it")
-        return messages.give_up()
+        return messages.give_up() or data
 
 
 def _told(failure: Failure) -> Exception:
