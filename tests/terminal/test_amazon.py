@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
 from litellm_cancel_guard.host.mends import behind
+from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal.amazon import Messages
 from litellm_cancel_guard.terminal.failure import failure_of
 from tests.failures.aws import CLAUDE, CONVERSE, LLAMA, chunk, message
+from tests.terminal.loose import touch
 from tests.terminal.test_behind import Connection, read
 
 if TYPE_CHECKING:
@@ -209,3 +213,27 @@ async def test_a_chunk_that_holds_nothing_goes_on_as_it_is(payload: dict[str, An
 def test_what_else_is_asked_of_bedrock_is_not_judged() -> None:
     made = response(Connection(WHOLE), "/model/m/converse")
     assert isinstance(made.stream, Connection)
+
+
+@pytest.mark.parametrize("passes", [True, False])
+async def test_a_deployment_that_may_end_so_is_known_where_bedrock_is_asked(passes: bool) -> None:
+    """`model_info: {cancel_guard: {on_truncation: pass}}`, which LiteLLM hands on beside its client's arguments."""
+    put_in, half = touch(), WHOLE[:300]
+    assert behind.mend(Settings(), put_in)
+    info = {"cancel_guard": {"on_truncation": "pass" if passes else "error"}}
+    details = {"litellm_params": {"litellm_metadata": {"model_info": info}}}
+    handler = AsyncHTTPHandler()
+    handler.client = httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Closed(half))), base_url="http://aws"
+    )
+    try:
+        asked = SimpleNamespace(model_call_details=details)
+        answer = await handler.post(f"http://aws{ASKED}", data="{}", stream=True, logging_obj=asked)
+        if passes:
+            assert await read(answer) == half
+        else:
+            with pytest.raises(Exception, match="ended before it was complete"):
+                await read(answer)
+    finally:
+        put_in.take_out()
+        await handler.client.aclose()
