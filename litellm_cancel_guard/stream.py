@@ -50,8 +50,11 @@ async def guarded(
                         yield chunk
                         if not closer.looked_again:
                             closer.look_again()
-            except asyncio.CancelledError:
+                # LiteLLM's own iterators may make an error, or an end, of the cancellation that was to stop them: its
+                # client would be told of a provider's failure, or half an answer would look whole.
                 closer.raise_stopped()
+            except (asyncio.CancelledError, Exception) as error:
+                closer.raise_stopped_for(error)
                 raise
             ending = Ending.COMPLETED
         except Exception as error:

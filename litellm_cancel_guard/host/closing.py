@@ -88,7 +88,7 @@ class Closer:
             task.cancel()
 
     def raise_stopped(self) -> None:
-        """Raise ProviderStreamError in the place of the cancellation that `stop` has caused; nothing if it was another.
+        """Raise ProviderStreamError in the place of what `stop` has caused; nothing if the stream goes its own way.
 
         Not the exception itself is kept: it would be in a cycle with the frames that it is raised through.
         """
@@ -97,6 +97,11 @@ class Closer:
             if uncancel is not None:
                 uncancel()
             raise ProviderStreamError(self.stopped)
+
+    def raise_stopped_for(self, error: BaseException) -> None:
+        """Raise the same in the place of *error*: the cancellation that `stop` caused, or what LiteLLM made of it."""
+        if not (isinstance(error, ProviderStreamError) and error.failure is self.stopped):
+            self.raise_stopped()
 
     async def close_stopped(self, *wrappers: Any) -> None:
         """Close what `stop` has ended, before its slot is another's; what has failed by itself is over already."""

@@ -6,6 +6,9 @@ LiteLLM makes `stop` of each that its own table lacks (1.80 - 1.110, litellm_cor
 
 from __future__ import annotations
 
+from typing import Any
+
+from litellm_cancel_guard.terminal import wording
 from litellm_cancel_guard.terminal.failure import Failure
 from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 
@@ -27,9 +30,14 @@ _FAILED: dict[str, int] = {
     # docs.aws.amazon.com, Converse `stopReason`
     "malformed_model_output": BROKEN_OFF,
     "malformed_tool_use": BROKEN_OFF,
-    # ai.google.dev, `FinishReason`
+    # docs.cohere.com, chat of its first version: the context was full
+    "ERROR_LIMIT": 400,
+    # ai.google.dev, `FinishReason`; the last is said of a request that lacks what it has to bring back
     "MALFORMED_FUNCTION_CALL": BROKEN_OFF,
     "MALFORMED_RESPONSE": BROKEN_OFF,
+    "UNEXPECTED_TOOL_CALL": BROKEN_OFF,
+    "TOO_MANY_TOOL_CALLS": BROKEN_OFF,
+    "MISSING_THOUGHT_SIGNATURE": 400,
     # docs.ollama.com, api: a model that was loaded for a prompt has said nothing yet
     "load": _UNAVAILABLE,
 }
@@ -63,12 +71,25 @@ ENDS: dict[str, str] = {
     "MAX_TOKENS": "length",
     "TOOL_CALL": "tool_calls",
     "ERROR_TOXIC": "content_filter",
+    # docs.aws.amazon.com, Converse `stopReason`
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    # ai.google.dev, `FinishReason`, as gateways hand it on (`MAX_TOKENS` is Cohere's, too)
+    "STOP": "stop",
+    **dict.fromkeys(("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
+    **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "OTHER"), "content_filter"),
     # docs.ollama.com, api: the model was asked to go
     "unload": "stop",
 }
 
 
-def failure_by(reason: str) -> Failure | None:
-    """Return the failure that a finish reason tells of; None for an end, and for one that nobody documents."""
+def failure_by(reason: str, words: Any = None) -> Failure | None:
+    """Return the failure that a finish reason tells of; None for an end, and for one that nobody documents.
+
+    *words* are the provider's own for it, where it has some.
+    """
     status = _FAILED.get(reason)
-    return None if status is None else Failure(status, f"The provider ended its answer with `{reason}`.")
+    if status is None:
+        return None
+    said = wording.cleaned(words, status) if words and isinstance(words, str) else ""
+    return Failure(status, said or f"The provider ended its answer with `{reason}`.")

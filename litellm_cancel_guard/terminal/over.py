@@ -42,9 +42,17 @@ _BY_PATH = (
 )
 
 
+_OF_BEDROCK = re.compile(r"/model/[^/]+/(?:converse-stream|invoke-with-response-stream)$")
+
+
 def over_at(path: str) -> Over | None:
     """Return how an answer ends that was asked for at *path* of a provider; None where that is not known here."""
     return next((over for pattern, over in _BY_PATH if pattern.search(path.rstrip("/"))), None)
+
+
+def is_of_bedrock(path: str) -> bool:
+    """Tell whether Bedrock is asked at *path* for a stream of messages, which is judged by what they say."""
+    return _OF_BEDROCK.search(path) is not None
 
 
 def _says_more(data: bytes) -> bool:

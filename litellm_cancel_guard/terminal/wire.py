@@ -1,4 +1,4 @@
-"""What a provider sent, as it was sent: one stream of OpenAI's protocol or of Ollama's, before LiteLLM reads it.
+"""What a provider sent, as it was sent: one stream of OpenAI's protocol, Ollama's or Cohere's, before LiteLLM reads it.
 
 LiteLLM's parsers make `stop` of reasons that they do not know, and nothing of a line that they can't read, of a field
 that is not `data` and of an object without a frame (1.80 - 1.110). Here only what looks unusual is parsed: of a healthy
@@ -24,6 +24,8 @@ _LONGEST = 16 * 2**20
 _CHOICES = 1024
 _BEGUN, _FRAME = "data:", b"data: {"
 _OBJECT = ("{", "[")
+# The first and the last of Cohere's own events (docs.cohere.com/reference/chat-stream).
+_COHERES = ("message-start", "message-end")
 _OTHER_FIELDS = (":", "id:", "retry:")
 # An end that is written so is not found among chunks that are not parsed: a whole answer would be taken for a cut one.
 _ODD_END = re.compile(r'(?:eason|done)"(?!: ?\S)')
@@ -39,16 +41,18 @@ class Wire:
         done: `[DONE]` has come.
         told: an end that comes now is not the usual one.
         news: there is something to be made of the chunks that come now: an end, or what is told.
+        in_step: each line is a chunk of its own, in which LiteLLM may see no end.
     """
 
     __slots__ = (
         *("_asked", "_begun", "_event", "_held", "_lines", "_odd", "_open", "_over", "_reads", "_silent", "_simple"),
-        *("done", "failure", "lost", "news", "reasons", "speaks", "told"),
+        *("done", "failure", "in_step", "lost", "news", "reasons", "speaks", "told"),
     )
 
-    def __init__(self, *, choices: int = 1) -> None:
+    def __init__(self, *, choices: int = 1, in_step: bool = False) -> None:
         """Begin; of *choices*, as many as were asked for, those that have begun have to end."""
         self._asked = choices
+        self.in_step = in_step
         self.failure: Failure | None = None
         self.speaks = self.done = self.lost = self.told = self.news = False
         self.reasons: dict[int, str] = {}
@@ -212,6 +216,11 @@ class Wire:
             self.speaks = True
             if event["done"]:
                 self._finish(0, event.get("done_reason") or "stop")
+        elif event.get("type") in _COHERES or isinstance(event.get("is_finished"), bool):
+            self.speaks = True
+            ended = event if event.get("is_finished") else event.get("delta")
+            if isinstance(ended, dict) and isinstance(reason := ended.get("finish_reason"), str) and reason:
+                self._finish(0, reason, ended.get("error"))
 
     def _choose(self, choice: dict[str, Any]) -> None:
         index = choice.get("index")
@@ -225,11 +234,11 @@ class Wire:
         if isinstance(reason, str) and reason:
             self._finish(index, reason)
 
-    def _finish(self, index: int, reason: str) -> None:
+    def _finish(self, index: int, reason: str, words: Any = None) -> None:
         self.reasons[index] = reason
         self.news = True
         self._tell(ENDS.get(reason) != reason)
-        if self.failure is None and (failure := failure_by(reason)) is not None:
+        if self.failure is None and (failure := failure_by(reason, words)) is not None:
             self.failure = failure
             self._tell(True)
 

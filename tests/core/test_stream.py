@@ -157,6 +157,36 @@ async def test_a_stream_that_is_stopped_while_it_waits_ends_in_the_failure_and_i
     assert (provider.closed, endings) == (1, [Ending.PROVIDER_FAILED])
 
 
+@pytest.mark.parametrize("made", [RuntimeError("a bad gateway"), None])
+async def test_a_stopped_stream_ends_in_that_failure_whatever_its_iterators_make_of_it(made: Exception | None) -> None:
+    """LiteLLM maps what ends a stream; and a generator that ends at a cancellation looks whole."""
+
+    class Swallowing(Provider):
+        async def _chunks(self) -> AsyncIterator[Any]:
+            yield "one"
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if made is not None:
+                    raise made from None
+
+    provider, endings = Swallowing(), Endings()
+    stream, closers = told_of(provider, endings)
+    assert await anext(stream) == "one"
+
+    async def read() -> str:
+        with pytest.raises(ProviderStreamError, match="ended"):
+            await anext(stream)
+        await asyncio.sleep(0)
+        return "went on"
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    closers[0].stop(Failure(503, "ended"), task_inside(stream))
+    assert await reading == "went on"
+    assert (provider.closed, endings) == (1, [Ending.PROVIDER_FAILED])
+
+
 async def test_a_cancellation_that_is_nobodys_order_stays_one() -> None:
     provider, endings = Provider("one", stalls=True), Endings()
     stream, _ = told_of(provider, endings)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import yaml
 
+from tests.failures.aws import CLAUDE, CONVERSE, LLAMA
 from tests.failures.kinds import ANTHROPIC, HALF, OLLAMA, OPENAI, REST, Kind
+from tests.failures.others import COHERE, GOOGLE, RESPONSES
 from tests.failures.provider import UNPLAYED, marked
 
 if TYPE_CHECKING:
@@ -24,19 +26,62 @@ _ONE_CHOICE = ("mistral", "zai")
 # What LiteLLM's own reader of a provider raises at, guarded or not, and no provider is known to send it there.
 _UNREADABLE = (("openrouter", "error: null"), ("openrouter", "filter behind the end"))
 ROUTES = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
+_PATHS = {**ROUTES, "responses": "/v1/responses"}
+# Those that LiteLLM reads by one and the same reader, whoever sends it: of the whole table only.
+ALIKE = (
+    *("databricks", "together_ai", "fireworks_ai", "perplexity", "cerebras", "sambanova", "nvidia_nim", "watsonx"),
+    *("huggingface", "llamafile", "lm_studio", "moonshot", "dashscope", "litellm_proxy"),
+)
+_ANYWHERE = {
+    "gemini": GOOGLE,
+    "cohere": COHERE,
+    "converse": CONVERSE,
+    "claude": CLAUDE,
+    "llama": LLAMA,
+    "upstream": RESPONSES,
+    "bridged": RESPONSES,
+}
+KINDS = {
+    **dict.fromkeys((*OPENAI_LIKE, *ALIKE), OPENAI),
+    **_ANYWHERE,
+    "anthropic": ANTHROPIC,
+    "ollama": OLLAMA,
+    "ollama_chat": OLLAMA,
+}
+_BEDROCK = {
+    "converse": "converse/us.amazon.nova-lite-v1:0",
+    "claude": "invoke/anthropic.claude-3-haiku-20240307-v1:0",
+    "llama": "invoke/meta.llama3-8b-instruct-v1:0",
+}
 
 
 def deployments(base: str) -> list[dict[str, Any]]:
-    bases = dict.fromkeys(OPENAI_LIKE, f"{base}/v1") | dict.fromkeys(("anthropic", "ollama", "ollama_chat"), base)
+    bases = dict.fromkeys((*OPENAI_LIKE, *ALIKE), f"{base}/v1") | dict.fromkeys(
+        ("anthropic", "ollama", "ollama_chat"), base
+    )
     models: list[dict[str, Any]] = [
         {"model_name": name, "litellm_params": {"model": f"{name}/m", "api_base": url, "api_key": "provider-key"}}
         for name, url in bases.items()
     ]
+    watsonx = next(model for model in models if model["model_name"] == "watsonx")
+    watsonx["litellm_params"] |= {"api_base": base, "token": "provider-token", "project_id": "project"}
+    models.append(_at("cohere", "cohere_chat/command-r", f"{base}/v2/chat"))
+    models.append(_at("gemini", "gemini/gemini-2.0-flash", base))
+    models.append(_at("upstream", "openai/m", f"{base}/v1"))
+    models.append(_at("bridged", "openai/responses/m", f"{base}/v1"))
+    for name, model in _BEDROCK.items():
+        own = {"aws_bedrock_runtime_endpoint": base, "aws_region_name": "us-east-1"}
+        keys = {"aws_access_key_id": "provider-key", "aws_secret_access_key": "provider-key"}
+        models.append({"model_name": name, "litellm_params": {"model": f"bedrock/{model}", **own, **keys}})
     azure = next(model for model in models if model["model_name"] == "azure")
     azure["litellm_params"] |= {"api_base": base, "api_version": "2024-10-21"}
     passing = {"model_name": "passing", "model_info": {"cancel_guard": {"on_truncation": "pass"}}}
     vllm = next(model for model in models if model["model_name"] == "hosted_vllm")
     return [*models, {**vllm, "model_name": "gpt"}, {**vllm, **passing}]
+
+
+def _at(name: str, model: str, base: str) -> dict[str, Any]:
+    return {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "provider-key"}}
 
 
 def settings(base: str) -> str:
@@ -62,15 +107,23 @@ class Cell:
         return f"{self.route} {self.provider} {self.kind.name}"
 
 
-def cells(providers: Iterable[str] = (*OPENAI_LIKE, "anthropic", "ollama", "ollama_chat")) -> Iterator[Cell]:
+def cells(providers: Iterable[str] = tuple(KINDS), routes: Iterable[str] = tuple(_PATHS)) -> Iterator[Cell]:
     for provider in providers:
-        kinds = OPENAI if provider in OPENAI_LIKE else ANTHROPIC if provider == "anthropic" else OLLAMA
-        for route in ROUTES:
-            for kind in kinds:
+        for route in routes:
+            if not _is_asked(provider, route):
+                continue
+            for kind in KINDS[provider]:
                 # Anthropic's protocol has no place for a second choice.
                 asks = kind.n == 1 or (route == "chat" and provider not in _ONE_CHOICE)
                 if asks and (provider, kind.name) not in _UNREADABLE:
                     yield Cell(route, provider, kind)
+
+
+def _is_asked(provider: str, route: str) -> bool:
+    if route == "responses":
+        return provider in _ANYWHERE
+    # On the other routes LiteLLM asks it in another protocol.
+    return provider != "upstream"
 
 
 @dataclass(frozen=True)
@@ -97,17 +150,18 @@ class Seen:
 
 async def ask(client: httpx.AsyncClient, url: str, secret: str, cell: Cell) -> Seen:
     body: dict[str, Any] = {"model": cell.provider, "stream": True, "max_tokens": 64}
-    body |= {"messages": [{"role": "user", "content": marked(cell.kind)}]}
+    asked = [{"role": "user", "content": marked(cell.kind)}]
+    body |= {"input": asked} if cell.route == "responses" else {"messages": asked}
     if cell.kind.n > 1:
         body["n"] = cell.kind.n
     try:
         headers = {"Authorization": f"Bearer {secret}", "anthropic-version": "2023-06-01"}
-        answer = await client.post(f"{url}{ROUTES[cell.route]}", json=body, headers=headers)
+        answer = await client.post(f"{url}{_PATHS[cell.route]}", json=body, headers=headers)
     except httpx.HTTPError as broken:
         return Seen(0, "", f"{type(broken).__name__}")
     if answer.status_code != httpx.codes.OK:
         return Seen(answer.status_code, "", answer.text)
-    return Seen(200, *(_chat if cell.route == "chat" else _messages)(answer.text))
+    return Seen(200, *_READERS[cell.route](answer.text))
 
 
 def _chat(body: str) -> tuple[str, str, str]:
@@ -139,6 +193,25 @@ def _messages(body: str) -> tuple[str, str]:
             delta = json.loads(said["data"])["delta"]
             text += delta.get("text") or json.dumps(delta.get("partial_json", ""))
     return text, "" if "event: message_stop" in body else "no message_stop"
+
+
+def _responses(body: str) -> tuple[str, str]:
+    """As openai's SDK: a top-level `error` is raised, and an end without its last event has no response."""
+    text = ""
+    for line in body.replace("\r\n", "\n").split("\n"):
+        if not line.startswith("data: {"):
+            continue
+        event = json.loads(line.removeprefix("data: "))
+        if event.get("error") or event.get("type") in ("error", "response.failed"):
+            return text, line
+        if str(event.get("type")).endswith((".delta", "arguments.done")):
+            text += event.get("delta") or event.get("arguments") or ""
+        if event.get("type") in ("response.completed", "response.incomplete"):
+            return text, ""
+    return text, "no response.completed"
+
+
+_READERS: dict[str, Any] = {"chat": _chat, "messages": _messages, "responses": _responses}
 
 
 async def play(url: str, secret: str, asked: list[Cell]) -> list[Seen]:

@@ -11,7 +11,9 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from tests.failures.aws import CLAUDE, CONVERSE, LLAMA
 from tests.failures.kinds import ANTHROPIC, ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OLLAMA, OPENAI, Kind
+from tests.failures.others import COHERE, GOOGLE, RESPONSES
 from tests.harness.process import LOOPBACK, free_port
 
 UNPLAYED = "no such kind in this protocol"
@@ -19,11 +21,18 @@ _ASKED = re.compile(r"\[\[kind=([^\]]+)\]\]")
 _PULSE_SECONDS = 0.2
 _OPEN = web.AppKey("open", dict[int, str])
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
+_AWS = "application/vnd.amazon.eventstream"
 _PROTOCOLS = {
-    "/chat/completions": ((*OPENAI, *ENDLESS_OPENAI), "text/event-stream"),
+    "/chat/completions|/chat_stream": ((*OPENAI, *ENDLESS_OPENAI), "text/event-stream"),
     "/api/chat": (OLLAMA, "application/x-ndjson"),
     "/api/generate": (OLLAMA, "application/x-ndjson"),
     "/messages": ((*ANTHROPIC, *ENDLESS_ANTHROPIC), "text/event-stream"),
+    "/responses": (RESPONSES, "text/event-stream"),
+    ":streamGenerateContent": (GOOGLE, "text/event-stream"),
+    "/v2/chat": (COHERE, "application/stream+json"),
+    "/converse-stream": (CONVERSE, _AWS),
+    "anthropic[^/]*/invoke-with-response-stream": (CLAUDE, _AWS),
+    "llama[^/]*/invoke-with-response-stream": (LLAMA, _AWS),
 }
 
 
@@ -69,7 +78,7 @@ def _application() -> web.Application:
 
 async def _answer(request: web.Request) -> web.StreamResponse:
     found = _ASKED.search(await request.text())
-    protocol = next((said for end, said in _PROTOCOLS.items() if request.path.endswith(end)), None)
+    protocol = next((said for end, said in _PROTOCOLS.items() if re.search(f"{end}$", request.path)), None)
     if protocol is None:
         return web.json_response({"error": "no such path"}, status=404)
     if found is None:

@@ -23,6 +23,9 @@ OTHERS = {
     "anthropic": "anthropic/claude-3-5-haiku-20241022",
     "gemini": "gemini/gemini-2.0-flash",
     "ollama_chat": "ollama_chat/llama3",
+    "cohere": "cohere_chat/command-r",
+    "converse": "bedrock/converse/us.amazon.nova-lite-v1:0",
+    "claude": "bedrock/invoke/anthropic.claude-3-haiku-20240307-v1:0",
 }
 
 
@@ -38,6 +41,8 @@ def settings(base: str) -> str:
         for name, model in (OPENAI_LIKE | OTHERS).items():
             api_base = f"{place}/v1" if name in OPENAI_LIKE else place
             params: dict[str, Any] = {"model": model, "api_key": "provider-key", "api_base": api_base}
+            if model.startswith("bedrock"):
+                params = {"model": model, "aws_bedrock_runtime_endpoint": place, "aws_region_name": "us-east-1"}
             models.append({"model_name": f"{name}-{where}" if where else name, "litellm_params": params})
     usual = {"model": "openai/first-gpt", "api_key": "provider-key", "api_base": f"{base}/v1"}
     models.append({"model_name": "gpt", "litellm_params": usual})

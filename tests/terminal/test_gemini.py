@@ -61,6 +61,18 @@ async def test_a_failure_after_a_finished_answer_is_one() -> None:
     assert failure_of(raised.value).status == 429
 
 
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("MALFORMED_FUNCTION_CALL", 503), ("UNEXPECTED_TOOL_CALL", 503), ("MISSING_THOUGHT_SIGNATURE", 400)],
+)
+async def test_a_reason_that_means_a_failure_is_one(reason: str, status: int) -> None:
+    """LiteLLM says `stop` (1.80 - 1.110), and behind a tool call `tool_calls`: an agent runs what was not finished."""
+    failed = {"candidates": [{"finishReason": reason, "index": 0}]}
+    with pytest.raises(Exception, match=reason) as raised:
+        await read(WORD, failed)
+    assert failure_of(raised.value).status == status
+
+
 @pytest.mark.parametrize("rest", ["data: [DONE]", ": bye", "id: 7", '{"candidates": [{"cont', "<html>busy</html>"])
 async def test_what_is_left_of_an_unfinished_answer_was_cut(rest: str) -> None:
     with pytest.raises(Exception, match="before it was complete") as raised:

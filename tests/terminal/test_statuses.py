@@ -164,7 +164,7 @@ def _not_ended(cell: Cell, answer: httpx.Response, said: told.Told) -> str:
 NOWHERE = [
     Cell(route, f"{model}-{where}", "", stream)
     for route in PATHS
-    for model in ("openai", "hosted_vllm", "anthropic", "gemini", "ollama_chat")
+    for model in ("openai", "hosted_vllm", "anthropic", "gemini", "ollama_chat", "cohere", "converse", "claude")
     for where in ("refused", "nowhere", "plain")
     for stream in (True, False)
 ]

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from litellm_cancel_guard.terminal.wire import Wire
 from tests.failures.kinds import DONE, HALF, OLLAMA, OPENAI, REST, Kind, choice, chunk, ended, frame, said
+from tests.failures.others import COHERE
 
-READ = [kind for kind in (*OPENAI, *OLLAMA) if not kind.breaks]
+READ = [kind for kind in (*OPENAI, *OLLAMA, *COHERE) if not kind.breaks]
 CUTTABLE = [kind for kind in READ if kind.whole and kind.n == 1]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
+from litellm.llms.cohere.common_utils import CohereV2ModelResponseIterator
 from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 from openai import AsyncOpenAI, AsyncStream
 
@@ -19,12 +20,14 @@ from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
 from tests.failures.kinds import BEGUN, DONE, REST, ended, said
+from tests.failures.others import COHERE
 from tests.terminal.loose import touch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from litellm_cancel_guard.host.grafting import Touch
+    from tests.failures.kinds import Kind
 
 
 class Wrapper:
@@ -97,6 +100,23 @@ async def test_a_whole_stream_is_read_to_its_end(put_in: Touch, stream: Any) -> 
 async def test_a_stream_is_no_longer_tapped_when_the_graft_is_out(put_in: Touch, stream: Any) -> None:
     put_in.take_out()
     assert wires.tapped(stream(BEGUN), Wrapper()) is None
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in COHERE if not (kind.breaks or kind.pieces)], ids=lambda kind: kind.name
+)
+async def test_of_coheres_own_events_the_end_is_read_which_litellm_does_not_see(put_in: Touch, kind: Kind) -> None:
+    async def lines() -> AsyncIterator[str]:
+        for line in kind.body.decode().splitlines():
+            yield line
+
+    stream: Any = CohereV2ModelResponseIterator(streaming_response=lines(), sync_stream=False)
+    if kind.whole:
+        assert await read(stream) >= 4
+        return
+    # A line that is cut is no JSON to LiteLLM either, which raises.
+    with pytest.raises((ProviderStreamError, RuntimeError)):
+        await read(stream)
 
 
 async def test_a_tapped_stream_is_freed_as_soon_as_nobody_reads_it(put_in: Touch) -> None:

@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.aio.deadline import Deadline
+from litellm_cancel_guard.host import deployments
 from litellm_cancel_guard.host.closing import Closer
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.host.taken_over import as_taken_over
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.terminal.over import over_at
+from litellm_cancel_guard.terminal.amazon import Messages
+from litellm_cancel_guard.terminal.failure import ProviderStreamError
+from litellm_cancel_guard.terminal.over import is_of_bedrock, over_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
+    from litellm_cancel_guard.terminal.failure import Failure
     from litellm_cancel_guard.terminal.over import Over
 
 # Behind the last reason usage may come, and `[DONE]`; neither has to be made first.
@@ -31,15 +37,17 @@ WAIT_SECONDS = 2.0
 _KEPT = 128
 
 
-def mend(_settings: Settings, touch: Touch) -> bool:
-    """Have the streams that LiteLLM asks for by its own client end behind their answers."""
+def mend(settings: Settings, touch: Touch) -> bool:
+    """Have the streams that LiteLLM asks for by its own client end behind their answers, and Bedrock's be judged."""
     client = class_with("llms.custom_httpx.http_handler", "AsyncHTTPHandler", "post")
     if client is None:
         return False
 
     async def post(original: Any, *args: Any, **kwargs: Any) -> Any:
         response = await original(*args, **kwargs)
-        _have_it_end(response)
+        asks = SimpleNamespace(logging_obj=kwargs.get("logging_obj"))
+        tells = settings.on_truncation == "error" and not deployments.passes_truncation(asks)
+        _have_it_end(response, tell_truncation=tells)
         return response
 
     touch.replace(client, "post", post, _streams)
@@ -50,14 +58,19 @@ def _streams(*_: Any, **kwargs: Any) -> bool:
     return bool(kwargs.get("stream"))
 
 
-def _have_it_end(answer: Any) -> None:
+def _have_it_end(answer: Any, *, tell_truncation: bool = True) -> None:
     import httpx
 
     if not isinstance(answer, httpx.Response) or answer.is_stream_consumed or answer.is_closed:
         return
-    over = over_at(answer.request.url.path)
-    if over is not None and isinstance(answer.stream, httpx.AsyncByteStream) and not _asks_for_several(answer):
-        answer.stream = _reads()(answer.stream, over)
+    if not isinstance(answer.stream, httpx.AsyncByteStream):
+        return
+    path = answer.request.url.path
+    over = over_at(path)
+    if over is not None and not _asks_for_several(answer):
+        answer.stream = _of_httpx(_Reads)(answer.stream, over)
+    elif is_of_bedrock(path):
+        answer.stream = _of_httpx(_Judged)(answer.stream, tell_truncation=tell_truncation)
 
 
 def _asks_for_several(answer: Any) -> bool:
@@ -135,28 +148,83 @@ class Behind:
 
 
 @functools.cache
-def _reads() -> Any:
-    """Return the class of what a response is read from; httpx takes no other than its own kind (`aiter_raw`)."""
+def _of_httpx(reads: type[_Connection]) -> Any:
+    """Return *reads* as what a response is read from; httpx takes no other than its own kind (`aiter_raw`)."""
     import httpx
 
-    class Reads(_Reads, httpx.AsyncByteStream):
-        """One connection's reads."""
-
-    return Reads
+    return type(reads.__name__.lstrip("_"), (reads, httpx.AsyncByteStream), {})
 
 
-class _Reads:
-    """A response's bytes, which end behind the answer. It stands in for httpx' own layer of the kind."""
+class _Connection:
+    """A response's bytes. It stands in for httpx' own layer of the kind."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def _begin(self) -> Any:
+        # All that httpx' `BoundAsyncStream.__aiter__` does is to hand on (0.23 - 0.28, _client.py).
+        bound = type(self._stream).__name__ == "BoundAsyncStream"
+        return getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+
+class _Judged(_Connection):
+    """Bedrock's messages, which end behind the answer, or in its failure."""
+
+    def __init__(self, stream: Any, *, tell_truncation: bool) -> None:
+        super().__init__(stream)
+        self._tell_truncation = tell_truncation
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pull, messages = self._begin().__anext__, Messages()
+        patience: _Patience | None = None
+        while messages.failure is None:
+            patience = (patience or _Patience()) if messages.over else None
+            try:
+                data = await (pull() if patience is None else patience.wait_for(pull))
+            except StopAsyncIteration:
+                break
+            if whole := _read(messages, data):
+                yield whole
+        if messages.failure is not None:
+            raise _told(messages.failure)
+        cut = messages.verdict() if self._tell_truncation else None
+        if cut is not None:
+            raise _told(cut)
+        if left := messages.rest():
+            yield left
+
+
+def _read(messages: Messages, data: bytes) -> bytes:
+    try:
+        return messages.read(data)
+    except Exception:
+        log.exception("cancel_guard: Bedrock's stream is read as LiteLLM reads it")
+        return messages.give_up() or data
+
+
+def _told(failure: Failure) -> Exception:
+    """Return Bedrock's failure as LiteLLM's own: mapped, logged and given to its fallbacks as any other."""
+    from litellm.llms.bedrock.common_utils import BedrockError
+
+    error: Exception = BedrockError(status_code=as_taken_over(failure.status), message=failure.message)
+    error.__cause__ = ProviderStreamError(failure)
+    return error
+
+
+class _Reads(_Connection):
+    """A response's bytes, which end behind the answer."""
 
     def __init__(self, stream: Any, over: Over) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._over = over
         self._open = b""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        # All that httpx' `BoundAsyncStream.__aiter__` does is to hand on (0.23 - 0.28, _client.py).
-        bound = type(self._stream).__name__ == "BoundAsyncStream"
-        reads = getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__()
+        reads = self._begin()
         mark = self._over.mark
         async for data in reads:
             if data.find(mark) < 0 and data.endswith(b"\n") and not self._open:
@@ -194,7 +262,3 @@ class _Reads:
             return None
         self._open = b"" if data.endswith(b"\n") else data[-_KEPT:]
         return data
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._stream.aclose()

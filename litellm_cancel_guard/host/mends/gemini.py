@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.called import Meant
 from litellm_cancel_guard.host.mends.found import class_with
+from litellm_cancel_guard.terminal.ends import failure_by
 from litellm_cancel_guard.terminal.failure import Failure, ProviderStreamError, failure_in, failure_in_text
 from litellm_cancel_guard.terminal.wording import embedded_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
 
@@ -73,16 +76,34 @@ def _mend_parser(iterator: Any, touch: Touch) -> None:
     def chunk_parser(original: Any, self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
         if not _is_read(self):
             return original(self, chunk, *args, **kwargs)
-        failure = failure_in(chunk) if isinstance(chunk, list) else None
-        if failure is None:
-            parsed = original(self, chunk, *args, **kwargs)
-            self.guard_finished = getattr(self, "guard_finished", False) or _says_the_end(chunk)
-            failure = failure_in(chunk) if isinstance(chunk, dict) and "candidates" not in chunk else None
-            if failure is None:
-                return parsed
-        raise Meant(_error(failure))
+        failure = _failure_of(chunk)
+        if failure is not None:
+            raise Meant(_error(failure))
+        parsed = original(self, chunk, *args, **kwargs)
+        self.guard_finished = getattr(self, "guard_finished", False) or _says_the_end(chunk)
+        return parsed
 
     touch.replace(iterator, "chunk_parser", chunk_parser, _says_more)
+
+
+def _failure_of(chunk: Any) -> Failure | None:
+    """Return what *chunk* tells of a failure: by an error, or by the reason that the answer has ended with.
+
+    LiteLLM makes `stop` of such a reason, or `tool_calls` of one behind a call (1.80 - 1.110), and an error of its own
+    of an error, whose status is then another (1.110: of a 503 a 500).
+    """
+    if isinstance(chunk, list):
+        return failure_in(chunk)
+    if not isinstance(chunk, dict):
+        return None
+    if "candidates" not in chunk:
+        return failure_in(chunk)
+    reasons = (str(candidate.get("finishReason")) for candidate in _candidates(chunk))
+    return next((failure for reason in reasons if (failure := failure_by(reason)) is not None), None)
+
+
+def _candidates(chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (candidate for candidate in chunk.get("candidates") or () if isinstance(candidate, dict))
 
 
 def _says_more(parser: Any, chunk: Any, *_: Any, **__: Any) -> bool:
@@ -108,8 +129,7 @@ def _says_the_end(chunk: Any) -> bool:
     """Tell whether Google ends the answer here; LiteLLM gives every chunk a finish_reason of `stop`."""
     if not isinstance(chunk, dict):
         return False
-    candidates = chunk.get("candidates") or ()
-    ended = any(isinstance(candidate, dict) and candidate.get("finishReason") for candidate in candidates)
+    ended = any(candidate.get("finishReason") for candidate in _candidates(chunk))
     return ended or bool((chunk.get("promptFeedback") or {}).get("blockReason"))
 
 

@@ -190,7 +190,7 @@ class Source:
         """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
         if self._ending is not None and reasons.says_more(chunk):
             self._ending.goes_on()
-        if not reasons.ends(chunk):
+        if not (reasons.ends(chunk) or (wire.in_step and self._ending is None)):
             return
         if wire.told:
             self._end_as_told(wire)

@@ -1,8 +1,9 @@
 """The reader at the wire: what a provider sent is seen before LiteLLM, or the openai SDK, makes chunks of it.
 
 The SDK's streams read the connection by their decoder (openai 2.24 - 3.57, _streaming.py `_iter_events`); LiteLLM's own
-iterators are handed line by line to `_handle_string_chunk` (1.80 - 1.110, llms/base_llm/base_model_iterator.py). Both
-are tapped on the one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
+iterators are handed line by line to `_handle_string_chunk` (1.80 - 1.110, llms/base_llm/base_model_iterator.py), and
+Cohere's, which LiteLLM reads no end of, to a method of their own (llms/cohere/common_utils.py). All are tapped on the
+one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _BRIDGE = "litellm.completion_extras.litellm_responses_transformation.transforma
 # The SDK gives what it exports another module's name.
 _OF_THE_SDK = {("openai", "AsyncStream"), ("openai._streaming", "AsyncStream")}
 _BASE = ("litellm.llms.base_llm.base_model_iterator", "BaseModelResponseIterator")
+_COHERES = "litellm.llms.cohere.common_utils"
+_TAKE_LINES = (["self", "str_line"], ["self", "chunk"])
 _ASIDE = "cancel_guard: a stream is read as LiteLLM reads it"
 _in_force: list[Touch] = []
 
@@ -59,13 +62,19 @@ def tapped(stream: Any, wrapper: Any) -> Wire | None:
         wire = Wire(choices=_asked(wrapper))
         stream._decoder = _Decoder(stream._decoder, wire)
         return wire
+    if type(stream).__module__ == _COHERES:
+        return _noted(stream, "convert_str_chunk_to_generic_chunk", Wire(in_step=True))
     if _BASE not in kinds or any(module == _BRIDGE for module, _ in kinds) or "__anext__" in vars(type(stream)):
         return None
-    handle = type(stream)._handle_string_chunk
-    if not _takes_lines(handle):
+    return _noted(stream, "_handle_string_chunk", Wire(choices=_asked(wrapper)))
+
+
+def _noted(stream: Any, name: str, wire: Wire) -> Wire | None:
+    """Have *wire* note each line that *stream* hands to its method *name*; None where that takes something else."""
+    handle = getattr(type(stream), name, None)
+    if handle is None or not _takes_lines(handle):
         return None
-    wire = Wire(choices=_asked(wrapper))
-    stream._handle_string_chunk = _noting(handle, weakref.ref(stream), wire)
+    setattr(stream, name, _noting(handle, weakref.ref(stream), wire))
     return wire
 
 
@@ -120,16 +129,17 @@ class _Reads:
 
 def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -> Callable[..., Any]:
     # Weakly: the stream holds what it is given here, and would keep the provider's connection until it is collected.
-    def noted(str_line: Any) -> Any:
+    def noted(*lines: Any, **named: Any) -> Any:
+        (line,) = lines or named.values()
         try:
-            if isinstance(str_line, str):
-                wire.line(str_line)
+            if isinstance(line, str):
+                wire.line(line)
             else:
                 wire.give_up()
         except Exception:
             wire.give_up()
             log.exception(_ASIDE)
-        return handle(stream(), str_line)
+        return handle(stream(), line)
 
     return noted
 
@@ -138,6 +148,6 @@ def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -
 def _takes_lines(handle: Callable[..., Any]) -> bool:
     """Tell whether LiteLLM's method takes a line, by the name that LiteLLM calls it with, and nothing else."""
     try:
-        return list(inspect.signature(handle).parameters) == ["self", "str_line"]
+        return list(inspect.signature(handle).parameters) in _TAKE_LINES
     except (TypeError, ValueError):
         return False
