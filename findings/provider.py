@@ -29,6 +29,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False  # ends without the last chunk
     silent: float = 0.0  # seconds before the status line
+    tell: str = ""  # a key of the request's JSON: how many entries it has goes to the log
 
 
 def sse(*parts: bytes | float, **more: Any) -> Answer:
@@ -136,10 +137,12 @@ class Provider:
         """Serve one request; false when the connection is over."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         fields = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:]}
-        await reader.readexactly(int(fields.get("content-length", "0")))
+        asked = await reader.readexactly(int(fields.get("content-length", "0")))
         name = head[0].split()[1].strip("/").split("/")[0].split("?")[0]
         self.note(f"{name} request on connection {mine}")
         told = self.next_answer(name)
+        if told.tell:
+            self.note(f"{name} {told.tell} {len(json.loads(asked)[told.tell])}")
         pauses = told.silent or any(isinstance(part, float) for part in told.parts)
         left = asyncio.ensure_future(reader.read(1)) if pauses else None
         begun = time.monotonic()
