@@ -35,7 +35,7 @@ YAML
 cat >"$WORK/chat.py" <<'PY'
 import os, sys
 from google import genai
-client = genai.Client(api_key=os.environ["PROXY_KEY"], http_options={"base_url": os.environ["PROXY"]})
+client = genai.Client(api_key=os.environ["PROXY_KEY"], http_options={"base_url": os.environ["PROXY"], "api_version": "v1beta"})
 name = sys.argv[1]
 chat = client.chats.create(model=name)
 for text in ("My name is Ann.", "What is my name?"):

@@ -137,11 +137,11 @@ class Provider:
         """Serve one request; false when the connection is over."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         fields = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:]}
-        asked = await reader.readexactly(int(fields.get("content-length", "0")))
+        asked = await self.asked(reader, fields)
         name = head[0].split()[1].strip("/").split("/")[0].split("?")[0]
         self.note(f"{name} request on connection {mine}")
         told = self.next_answer(name)
-        if told.tell:
+        if told.tell and asked:
             self.note(f"{name} {told.tell} {len(json.loads(asked)[told.tell])}")
         pauses = told.silent or any(isinstance(part, float) for part in told.parts)
         left = asyncio.ensure_future(reader.read(1)) if pauses else None
@@ -166,6 +166,16 @@ class Provider:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
         return not told.cut and left is None
+
+    async def asked(self, reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
+        """The request's body."""
+        if "chunked" not in fields.get("transfer-encoding", ""):
+            return await reader.readexactly(int(fields.get("content-length", "0")))
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readline()
+        return body
 
     async def gone(self, left: asyncio.Future[bytes] | None, seconds: float) -> bool:
         """Whether the client leaves within so many seconds."""
