@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Bedrock's stream, cut off in the middle of an event, has ended well to boto3; the JavaScript SDK raises.
 #
-# Each event is a binary frame that tells its own length and checksum, so half a frame can be told from an end. botocore keeps what
-# does not fill a frame in its buffer and drops it with the stream: no exception, no stop reason. Where the connection breaks as well,
-# what is raised is urllib3's, not botocore's. A frame whose checksum is wrong is raised.
+# Each event is a binary frame that tells its own length and checksum, so half a frame can be told from an end. botocore keeps
+# what does not fill a frame in its buffer and drops it with the stream: no exception, no stop reason. Where the connection breaks
+# as well, what is raised is urllib3's error, none of botocore's. Only a frame whose checksum is wrong is refused.
 #
 # Version: boto3 1.44.8 (PyPI), @aws-sdk/client-bedrock-runtime 3.1162.0 (npm).
 # Source:  botocore/eventstream.py, EventStream._create_raw_event_generator (nothing is asked of the buffer when the body is over).

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # A google-genai chat that streams through LiteLLM has no memory: each question reaches the model alone.
 #
-# LiteLLM's Gemini route serves models of every provider. The chunk that it makes of another provider's finish_reason has `parts: []`, which
-# Google's SDKs hold for a turn that failed, so they leave question and answer out of what they send next (google-genai-chat-forgets-the-turn).
-# The same chat without streaming gets `parts: [{"text": …}]` and works, and so does a stream of Gemini's own.
+# LiteLLM's Gemini route serves models of every provider. The chunk that it makes of another provider's finish_reason has
+# `parts: []`, which Google's SDKs hold for a turn that failed, so they leave question and answer out of what they send next
+# (google-genai-chat-forgets-the-turn). Without streaming the same chat gets a part with text, and remembers.
 #
 # Version: litellm 1.110.2, google-genai 3.6.1 (PyPI).
-# Source:  litellm/google_genai/adapters/transformation.py, translate_streaming_completion_to_generate_content (`"parts": parts`, which is
-#          empty in the last chunk), beside _transform_openai_message_to_google_genai_parts (`parts if parts else [{"text": ""}]`).
+# Source:  litellm/google_genai/adapters/transformation.py, translate_streaming_completion_to_generate_content (`"parts": parts`,
+#          empty in the last chunk), beside _transform_openai_message_to_google_genai_parts (`else [{"text": ""}]`).
 # Hurts:   users of Google's SDKs behind the proxy: the answers look right, each for itself, and nothing tells that the model
 #          never sees what was said before.
-# Do:      send_message() without streaming, or keep the contents in a list of one's own and call generate_content_stream() with it.
+# Do:      send_message() without streaming, or keep the contents oneself and hand them to generate_content_stream().
 # Seen:    messages at the provider for a second question: plain 3, streamed 1
 . "$(dirname "$0")/lib.sh"
 proxy_packages

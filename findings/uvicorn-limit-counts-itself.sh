@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # `uvicorn --limit-concurrency 1` answers 503 to every request, and with 3 two idle connections are enough for a 503.
 #
-# One expects a bound on what is in progress. uvicorn's help says "connections or tasks", LiteLLM's that idle connections can use the
-# limit up; neither says that the connection of the request itself counts, nor that "reached" is too many. So a limit of N
+# One expects a bound on what is in progress. uvicorn's help says "connections or tasks", LiteLLM's that idle connections can use
+# the limit up; neither says that the connection of the request itself counts, nor that "reached" is too many. So a limit of N
 # serves N - 1 clients that stay connected, working or not, and a limit of 1, which LiteLLM's option takes for valid, nobody.
 #
 # Version: uvicorn 0.54.0 (PyPI), with h11 and with httptools 0.9.0.
@@ -11,7 +11,7 @@
 # Hurts:   operators who bound a worker that way (`litellm --limit_concurrency`): an SDK's pool of idle connections, or a load
 #          balancer or health check that keeps its own, shuts the worker to all while nothing runs, until
 #          `--timeout-keep-alive` (5 s) closes them.
-# Do:      a limit above the connections of all clients, and another means for the requests themselves (a semaphore in a middleware).
+# Do:      a limit above the connections of all clients, and another means for requests (a semaphore in a middleware).
 # Seen:    limit 1, five requests one behind the other: 503 503 503 503 503 | limit 3, two idle connections: 503, closed: 200
 . "$(dirname "$0")/lib.sh"
 python_packages uvicorn==0.54.0 httptools==0.9.0
