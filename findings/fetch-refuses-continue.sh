@@ -9,7 +9,8 @@
 # Source:  undici's lib/dispatcher/client-h1.js, onHeadersComplete (`statusCode === 100`).
 # Hurts:   users whose gateway or provider answers 100 before it reads the prompt: each call is an APIConnectionError after three
 #          requests, and a provider that works on each of them bills three.
-# Do:      as a server, answer 100 only to `Expect: 100-continue`; to keep a connection alive use 102, or SSE comments.
+# Do:      as a server, answer 100 only to `Expect: 100-continue`; to keep a connection alive use SSE comments, or 102 (not behind nginx:
+#          nginx-loses-the-answer-behind-102).
 # Seen:    100: openai-node APIConnectionError, 3 requests; openai whole, 1 | 102 and 103: whole, 1 in both
 . "$(dirname "$0")/lib.sh"
 needs node

@@ -29,6 +29,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False  # ends without the last chunk
     silent: float = 0.0  # seconds before the status line
+    tell: str = ""  # a key of the request's JSON: how many entries it has goes to the log
 
 
 def sse(*parts: bytes | float, **more: Any) -> Answer:
@@ -136,10 +137,12 @@ class Provider:
         """Serve one request; false when the connection is over."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         fields = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:]}
-        await reader.readexactly(int(fields.get("content-length", "0")))
+        asked = await self.asked(reader, fields)
         name = head[0].split()[1].strip("/").split("/")[0].split("?")[0]
         self.note(f"{name} request on connection {mine}")
         told = self.next_answer(name)
+        if told.tell and asked:
+            self.note(f"{name} {told.tell} {len(json.loads(asked)[told.tell])}")
         pauses = told.silent or any(isinstance(part, float) for part in told.parts)
         left = asyncio.ensure_future(reader.read(1)) if pauses else None
         begun = time.monotonic()
@@ -163,6 +166,16 @@ class Provider:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
         return not told.cut and left is None
+
+    async def asked(self, reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
+        """The request's body."""
+        if "chunked" not in fields.get("transfer-encoding", ""):
+            return await reader.readexactly(int(fields.get("content-length", "0")))
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readline()
+        return body
 
     async def gone(self, left: asyncio.Future[bytes] | None, seconds: float) -> bool:
         """Whether the client leaves within so many seconds."""
