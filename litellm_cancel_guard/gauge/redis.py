@@ -132,9 +132,10 @@ class RedisGauge:
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         """Hold each of *leases* for another lease time; return those that were no longer held.
 
-        One round trip for each Redis node and 5000 gauges. A lease whose gauge's
-        keys hold another type is among those no longer held, and the log says
-        why: one such key must not keep the other leases from being renewed.
+        One round trip for each Redis node and 200 gauges, and a turn of the event
+        loop with it. A lease whose gauge's keys hold another type is among those no
+        longer held, and the log says why: one such key must not keep the other
+        leases from being renewed.
 
         Raises:
             GaugeUnavailableError: Redis could not be asked about one of them;
@@ -155,7 +156,7 @@ class RedisGauge:
     async def hold(self, wanted: Sequence[Wanted]) -> list[bool | None]:
         """Acquire each of many leases under the limit beside it; return of each whether it is held now.
 
-        One round trip for each Redis node and 5000 leases. None is said of a lease
+        One round trip for each Redis node and 200 leases. None is said of a lease
         whose gauge's keys hold another type; it is a renewal that names them.
 
         Raises:
@@ -184,7 +185,8 @@ class RedisGauge:
     def node(self, gauge: str) -> str:
         """Return the node of a cluster that has *gauge*, and "" where there is no cluster, or no knowing."""
         try:
-            found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+            client = self._client()
+            found = node_of(client, self._layout.keys_of(gauge)[0]) if is_cluster(client) else None
         except Exception:
             # Asked while an outage begins: raised there, none would, and on_redis_error would decide nothing.
             return ""

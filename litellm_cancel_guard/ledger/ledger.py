@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.aio.completion import Mark, begin, begin_now, reached
 from litellm_cancel_guard.aio.deadline import LAST_LOOK_SECONDS
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
+from litellm_cancel_guard.gauge.batches import chunks
 from litellm_cancel_guard.lease.keyname import without_key
 from litellm_cancel_guard.lease.lease import Admission, CountUnknownError, Ending, Lease, Parting
 from litellm_cancel_guard.lease.routes import UNHOOKED_ROUTES
 from litellm_cancel_guard.ledger.line import Line
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
-from litellm_cancel_guard.ledger.renewals import Renewals
+from litellm_cancel_guard.ledger.renewals import AT_A_TIME, Renewals
 from litellm_cancel_guard.ledger.turnover import Turnover
 from litellm_cancel_guard.redaction.records import log
 
@@ -210,20 +211,26 @@ class Ledger:
 
         Those of requests that are over, but for a server that never says so, are given back instead.
         """
-        self._let_lapse(self.registry.overdue(self.settings.lease_seconds))
-        await self._renewals.renew()
-
-    def _let_lapse(self, overdue: list[Request]) -> None:
-        holding = sum(request.ending is None and request.lease is not None for request in overdue)
-        for request in overdue:
-            self.end_soon(request, Ending.LAPSED)
-            self.registry.abandon(request)
+        holding = 0
+        for some in chunks(self.registry.everyone(), AT_A_TIME):
+            # One that ends while the others are looked at is none of those that never end.
+            holding += self._let_lapse([request for request in some if request.is_over(self.settings.lease_seconds)])
+            await asyncio.sleep(0)
         if holding:
             log.warning(
                 "cancel_guard: the web server never ended %d requests whose answer is out or whose client is gone; "
                 "their slots are given back",
                 holding,
             )
+        await self._renewals.renew()
+
+    def _let_lapse(self, overdue: list[Request]) -> int:
+        """End those of *overdue* that no task of theirs has ended, and return how many of them held slots."""
+        holding = sum(request.ending is None and request.lease is not None for request in overdue)
+        for request in overdue:
+            self.end_soon(request, Ending.LAPSED)
+            self.registry.abandon(request)
+        return holding
 
     async def _acquire(self, request: Request, lease: Lease, limit: int, follow_up: FollowUp | None) -> Admission:
         gauge = lease.gauge
