@@ -84,6 +84,13 @@ class Settings(BaseModel):
         default="log",
         description="A worker whose loop stands still: `log` says where, `exit` also ends it, to be replaced.",
     )
+    max_stall_renewal_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        le=86400,
+        description="How long a thread renews the slots of a worker whose event loop stands still, before they lapse; "
+        "0: not at all. Where what blocks the loop holds the interpreter (the GIL), no thread runs.",
+    )
     max_wait_seconds: float = Field(
         default=0.0,
         ge=0,

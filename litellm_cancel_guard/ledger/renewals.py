@@ -8,8 +8,9 @@ A lease that Redis no longer has at a beat was lost in one of three ways, and wh
 - *Redis could not be asked* for longer than a lease, by this worker or by any: the same. Each worker went on by
   itself, as `on_redis_error` says; afterwards the sum is what is in flight, and nobody is admitted until it is below
   the cap. That others took the slots of a worker that was cut off alone can't be told from that and is treated alike.
-- *This worker did not ask* for longer than a lease: its event loop stood still. The others relied on Redis meanwhile
-  and may have the slots by right. It takes back what is still free, and lets go of the rest: the cap holds.
+- *This worker did not ask* for longer than a lease: its event loop stood still, and nothing stood in for it (see
+  `stand_in`). The others relied on Redis meanwhile and may have the slots by right. It takes back what is still free,
+  and lets go of the rest: the cap holds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from litellm_cancel_guard.aio.completion import Mark
 from litellm_cancel_guard.aio.deadline import Deadline
@@ -53,10 +54,24 @@ AT_A_TIME = 500
 _NO_LIMIT = 2**31 - 1
 
 
+class Kept(NamedTuple):
+    """What was renewed while the event loop stood still; see `StandIn`.
+
+    Attributes:
+        asked_at: when the round began that did so last, in seconds on the monotonic clock.
+        leases: what Redis had at that.
+    """
+
+    asked_at: float
+    leases: frozenset[Lease]
+
+
 class Renewals:
     """One per ledger.
 
     Attributes:
+        renewed_at: when the last beat began at which Redis answered, in seconds on the monotonic clock.
+        kept: what another thread has renewed since.
         unwritten: leases of requests that were admitted without Redis: nothing of them has to be released there.
         unsure: leases of requests that were admitted when Redis had not answered in time: it may have them or not.
         asking: leases whose acquire is on its way: a renewal that overtakes it would take them for lost.
@@ -77,7 +92,8 @@ class Renewals:
         self._releases = releases
         # Leases that this worker failed to renew in time; see the module's third case.
         self._overdue: set[Lease] = set()
-        self._asked_at = time.monotonic()
+        self._asked_at = self.renewed_at = time.monotonic()
+        self.kept = Kept(0.0, frozenset())
 
     def forget(self, lease: Lease) -> bool:
         """Forget about *lease*, whose request has ended; return whether it was never written."""
@@ -93,7 +109,8 @@ class Renewals:
         It asks for no longer than a beat, so that silence is not taken for an event loop that stood still. During an
         outage this is what asks Redis, also where nothing is held.
         """
-        asked_before, self._asked_at = self._asked_at, time.monotonic()
+        began = time.monotonic()
+        asked_before, self._asked_at = self._asked_at, began
         held = self._registry.held_here()
         if self.asking:
             held = [lease for lease in held if lease not in self.asking]
@@ -106,6 +123,10 @@ class Renewals:
         for failure in done:
             if failure is not None:
                 _raise(failure)
+        if not self._outage.on:
+            self.renewed_at = began
+        if self.kept.asked_at < began:
+            self.kept = Kept(0.0, frozenset())
 
     async def _by_node(self, held: list[Lease]) -> dict[str, list[Lease]]:
         shares: dict[str, list[Lease]] = {node: [] for node in self._outage.away}
@@ -152,8 +173,11 @@ class Renewals:
         now, lease_seconds = time.monotonic(), self._settings.lease_seconds
         if now - asked_before < lease_seconds:
             return
-        requests = self._tied_to(held)
-        self._overdue |= {lease for lease, request in requests.items() if now - request.opened_at >= lease_seconds}
+        kept = self.kept
+        for lease, request in self._tied_to(held).items():
+            asked_at = max(request.opened_at, kept.asked_at if lease in kept.leases else 0.0)
+            if now - asked_at >= lease_seconds:
+                self._overdue.add(lease)
 
     def _tied_to(self, leases: Collection[Lease]) -> Held:
         found = ((lease, self._registry.holding(lease)) for lease in leases)
