@@ -69,7 +69,8 @@ ALLOWED = (
         "refunded twice",
         ("redis",),
         "Bare LiteLLM (1.86 - 1.109) gives back what it reserved for a failed request in its failure hook and in its "
-        "failure event: each looks whether the other has, and then waits for Redis.",
+        "failure event: each looks whether the other has, and then waits for Redis. What a broken stream has used "
+        "(told since 1.101.6) each puts in the reservation's place.",
         covers.refunded_twice,
     ),
     Allowance(

@@ -113,7 +113,17 @@ def not_billed(difference: Difference, pair: Pair) -> bool:
 
 
 def refunded_twice(difference: Difference, pair: Pair) -> bool:
-    return difference.counts_tokens and counted(difference.bare) < 0 <= counted(difference.guarded)
+    """Bare has given back more than there was, or settled twice with what a failed stream had used before its end."""
+    if not difference.counts_tokens:
+        return False
+    bare, guarded = counted(difference.bare), counted(difference.guarded)
+    used, also_used = (_used_by_failures(seen.told) for seen in (pair.guarded, pair.bare))
+    settled_twice = used == also_used == guarded < bare < 2 * used
+    return bare < 0 <= guarded or (bool(pair.case.act.fails) and settled_twice)
+
+
+def _used_by_failures(told: list[dict[str, Any]]) -> int:
+    return sum(event.get("total_tokens") or 0 for event in told if event["event"] == "failure")
 
 
 def never_refunded(difference: Difference, pair: Pair) -> bool:

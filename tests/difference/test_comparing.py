@@ -145,6 +145,21 @@ def test_what_a_team_may_use_of_a_model_differs_by_as_much_as_what_it_may_use(mo
     }
 
 
+@pytest.mark.parametrize(
+    ("case", "bare", "guarded", "allowed"),
+    [(MID, 17, 9, "refunded twice"), (MID, 18, 9, None), (MID, 17, 8, None), (MID, 9, 17, None), (WHOLE, 17, 9, None)],
+)
+def test_a_reservation_may_be_settled_once_where_bare_litellm_does_it_twice(
+    case: Case, bare: int, guarded: int, allowed: str | None
+) -> None:
+    """Reserved 1, used 9 before the stream broke: bare counts 1 + (9 - 1) + (9 - 1)."""
+    one, other = side(0, case), side(1, case)
+    for at, counted in ((one, bare), (other, guarded)):
+        at.seen[case].told[-1] = {**success(9), "event": "failure"}
+        tokens(at, counted)
+    assert [(found.channel, found.allowed) for found in judged(one, other)] == [("redis", allowed)]
+
+
 @pytest.mark.parametrize(("case", "allowed"), [(MID, "broken off"), (WHOLE, None), (LEFT, None)])
 def test_a_stream_that_fails_may_end_where_bare_litellm_breaks_it_off(case: Case, allowed: str | None) -> None:
     bare, guarded = side(0, case), side(1, case)
