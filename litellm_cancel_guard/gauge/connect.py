@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.sending import what_of
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 T = TypeVar("T")
+
+_TO_CLOSE_SECONDS = 1.0
 
 
 class NoRedisError(Exception):
@@ -90,12 +93,12 @@ async def opened(make: Callable[[], Any] | None, used_by: Callable[[Callable[[],
 
 
 async def _close(client: Any) -> None:
-    """Close what an asyncio *client* has opened, whoever made its pool; nothing is raised."""
+    """Close what an asyncio *client* has opened, whoever made its pool; nothing is raised, or waited for for long."""
     with suppress(Exception):
-        await client.aclose()
-    with suppress(Exception):
-        # Handed to the client, it is not the client's to close. That of a cluster has none.
-        await client.connection_pool.disconnect()
+        async with Deadline(_TO_CLOSE_SECONDS):
+            await client.aclose()
+            # Handed to the client, a pool is not the client's to close. That of a cluster has none.
+            await client.connection_pool.disconnect()
 
 
 def _host(node: Any) -> str:

@@ -7,9 +7,11 @@ import logging
 import threading
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import redis
 import redis.asyncio as aioredis
 
 from litellm_cancel_guard.gauge.redis import RedisGauge
@@ -33,17 +35,17 @@ SOON = 10.0
 class Worker:
     """A ledger with its registry, whose thread may be watched and held up."""
 
-    def __init__(self, port: int, layout: str = "slots", **settings: Any) -> None:
+    def __init__(self, port: int, layout: str = "slots", client: Any = aioredis.Redis, **settings: Any) -> None:
         self.layout = LAYOUTS[layout]
         self.key = LIMITER_KEY if layout == "slots" else SLOTS_KEY
-        self.client = aioredis.Redis(host=LOOPBACK, port=port)
+        self.client = client(host=LOOPBACK, port=port)
         self.settings: Any = Settings(lease_seconds=LEASE, redis_timeout=0.5, **settings)
         self.gauge = RedisGauge(
             lambda: self.client,
             self.layout,
             lease_seconds=LEASE,
             timeout_seconds=0.5,
-            another=lambda: aioredis.Redis(host=LOOPBACK, port=port),
+            another=lambda: client(host=LOOPBACK, port=port),
         )
         self.ledger = Ledger(Registry(), self.gauge, self.settings, self.apart)
         self.asked: list[set[Lease]] = []
@@ -102,18 +104,17 @@ async def worker_of(gauge_redis: RedisServer) -> AsyncIterator[Callable[..., Wor
             assert not thread.is_alive()
 
 
+def left_in(client: Any, worker: Worker) -> list[float]:
+    """For how many seconds each slot will still be held, as Redis says; the loop that asks stands still meanwhile."""
+    seconds, microseconds = client.time()
+    scores = client.zrange(worker.key, 0, -1, withscores=True)
+    now = seconds + microseconds / 1e6 - worker.layout.horizon_seconds
+    return [score - now for _, score in scores if score > now]
+
+
 @pytest.fixture
 def left(gauge_redis: RedisServer) -> Callable[[Worker], list[float]]:
-    """Asks Redis for how many seconds each slot will still be held; blocks the loop that asks."""
-
-    def ask(worker: Worker) -> list[float]:
-        client: Any = gauge_redis.client
-        seconds, microseconds = client.time()
-        scores = client.zrange(worker.key, 0, -1, withscores=True)
-        now = seconds + microseconds / 1e6 - worker.layout.horizon_seconds
-        return [score - now for _, score in scores if score > now]
-
-    return ask
+    return partial(left_in, gauge_redis.client)
 
 
 def until(reached: Callable[[], object], seconds: float = SOON) -> None:
@@ -149,6 +150,20 @@ async def test_a_slot_is_held_for_as_long_as_the_loop_stands_still(
     assert "a thread renewed the slots held here meanwhile" in caplog.text
     assert "lapsed" not in caplog.text
     assert len(left(worker)) == 3
+
+
+async def test_so_it_is_in_a_cluster(cluster_port: int) -> None:
+    with redis.Redis(host=LOOPBACK, port=cluster_port) as witness:
+        witness.flushall()
+        worker = Worker(cluster_port, client=aioredis.RedisCluster)
+        request = await worker.admitted()
+        await worker.beat()
+        stands_until = time.monotonic() + 2 * LEASE
+        while time.monotonic() < stands_until:
+            assert len(left_in(witness, worker)) == 1
+        await worker.ledger.end(request, Ending.COMPLETED)
+        await worker.ledger.give_back()
+        await worker.client.aclose()
 
 
 async def test_a_release_that_is_overtaken_by_a_renewal_frees_the_slot(
