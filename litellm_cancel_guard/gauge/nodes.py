@@ -10,11 +10,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.gauge.moving import answers_of, follow, is_moving
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-# What a node answers that is not, or not yet, the right one: the client then looks for it.
-_ELSEWHERE = ("MovedError", "AskError", "TryAgainError", "ClusterDownError", "SlotNotCoveredError", "MasterDownError")
+# What a node answers that is not the right one: the client then looks for it.
+_ELSEWHERE = ("MovedError", "ClusterDownError", "SlotNotCoveredError", "MasterDownError")
 
 
 def is_cluster(client: Any) -> bool:
@@ -54,8 +56,13 @@ async def _first(node: Any, client: Any, command: tuple[Any, ...]) -> Any:
     try:
         return await node.execute_command(*command)
     except Exception as error:
-        if type(error).__name__ not in _ELSEWHERE:
-            raise
+        said: Any = error
+    if is_moving(said):
+        said = await follow(client, node, said, command)
+    if not isinstance(said, Exception):
+        return said
+    if type(said).__name__ not in _ELSEWHERE:
+        raise said
     return await client.execute_command(*command)
 
 
@@ -85,23 +92,31 @@ async def _moved(other: Any, node: Any, command: tuple[Any, ...]) -> bool:
 
 
 async def ask_all(client: Any, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Return the answers to *commands*, errors among them, in one round trip to each node."""
-    nodes = [node_of(client, key) for key in keys]
+    """Return the answers to *commands*, errors among them, in one round trip to each node.
+
+    Of a command for which there is no key, the answer is what it was at first.
+    """
+    answers = await _ask_nodes(client, [node_of(client, key) for key in keys], commands)
+    for place, key in enumerate(keys):
+        if is_moving(answers[place]) or type(answers[place]).__name__ in _ELSEWHERE:
+            answers[place] = await _answer(client, key, commands[place])
+    return answers
+
+
+async def _ask_nodes(client: Any, nodes: Sequence[Any], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     if nodes[0] is not None and all(node is nodes[0] for node in nodes):
-        answers = await _ask_node(nodes[0], commands)
-        if not any(type(answer).__name__ in _ELSEWHERE for answer in answers):
-            return answers
+        return await answers_of(nodes[0], commands)
     # Not pipe.evalsha: the cluster's pipeline blocks that name, but not the command.
     async with client.pipeline(transaction=False) as pipe:
         for command in commands:
             pipe.execute_command(*command)
-        found: list[Any] = await pipe.execute(raise_on_error=False)
+        alone = {"allow_redirections": False} if is_cluster(client) else {}
+        found: list[Any] = await pipe.execute(raise_on_error=False, **alone)
     return found
 
 
-async def _ask_node(node: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    from redis.asyncio.cluster import PipelineCommand
-
-    asked = [PipelineCommand(number, *command) for number, command in enumerate(commands)]
-    await node.execute_pipeline(asked)
-    return [one.result for one in asked]
+async def _answer(client: Any, key: str, command: tuple[Any, ...]) -> Any:
+    try:
+        return await ask(client, key, *command)
+    except Exception as error:
+        return error

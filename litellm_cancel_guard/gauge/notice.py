@@ -15,7 +15,7 @@ from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import Call
 from litellm_cancel_guard.gauge.nodes import ask, ask_all, is_cluster
 from litellm_cancel_guard.gauge.scripts import load
-from litellm_cancel_guard.gauge.sending import command_of, text_of, what_of
+from litellm_cancel_guard.gauge.sending import text_of, what_of, whole
 from litellm_cancel_guard.lease import holders, records
 from litellm_cancel_guard.lease.counters import HOUR_SECONDS, KEPT_HOURS, Hour
 from litellm_cancel_guard.lease.holders import Holding
@@ -124,7 +124,7 @@ async def order(client: Any, key: str, slot: str, by: str, *, stands: float) -> 
         GaugeUnavailableError: Redis could not be asked.
     """
     try:
-        await ask(client, key, *command_of(ordering(key, slot, by, stands), by_sha=False))
+        await whole(client, ordering(key, slot, by, stands))
     except Exception as exc:
         raise GaugeUnavailableError(what_of(exc)) from exc
 

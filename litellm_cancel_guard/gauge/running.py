@@ -19,6 +19,8 @@ from litellm_cancel_guard.gauge.sending import (
     text_of,
     wants_text,
     what_of,
+    whole,
+    whole_pipelined,
 )
 from litellm_cancel_guard.redaction.records import log
 
@@ -100,7 +102,7 @@ class Runner:
         except Exception as refusal:
             if not (self.known.by_sha and wants_text(refusal)):
                 raise
-            answer = await ask(client, call.keys[0], *command_of(call, by_sha=False))
+            answer = await whole(client, call, ask)
             self._note(refusal)
             return answer
 
@@ -154,7 +156,7 @@ class Runner:
         again = [i for i, answer in enumerate(answers) if self.known.by_sha and wants_text(answer)]
         if again:
             texts = [calls[i] for i in again]
-            for i, answer in zip(again, await pipelined(client, texts, None, by_sha=False), strict=True):
+            for i, answer in zip(again, await whole_pipelined(client, texts), strict=True):
                 if not isinstance(answer, Exception):
                     self._note(answers[i])
                 answers[i] = answer

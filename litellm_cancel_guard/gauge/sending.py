@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.gauge.nodes import ask_all
+from litellm_cancel_guard.gauge.nodes import ask, ask_all, node_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from litellm_cancel_guard.gauge.layout import Call
 
@@ -20,6 +20,42 @@ async def pipelined(client: Any, calls: Sequence[Call], beside: Command | None, 
     keys = [call.keys[0] for call in calls]
     answers = await ask_all(client, keys, [*commands, *([] if beside is None else [beside])])
     return answers[: len(calls)]
+
+
+async def whole(client: Any, call: Call, ask: Callable[..., Awaitable[Any]] = ask) -> Any:
+    """Return the answer to *call*, sent as its text; loaded first where a user may run scripts by their SHA alone."""
+    try:
+        return await ask(client, call.keys[0], *command_of(call, by_sha=False))
+    except Exception as refusal:
+        if not _is_forbidden(refusal):
+            raise
+    await ask(client, call.keys[0], *_loading(call))
+    return await ask(client, call.keys[0], *command_of(call, by_sha=True))
+
+
+async def whole_pipelined(client: Any, calls: Sequence[Call]) -> list[Any]:
+    """Return the answers of *calls*, errors among them, each sent as `whole` does."""
+    answers = await pipelined(client, calls, None, by_sha=False)
+    forbidden = [place for place, answer in enumerate(answers) if _is_forbidden(answer)]
+    if not forbidden:
+        return answers
+    again = [calls[place] for place in forbidden]
+    loaded = {(call.script.sha, node_of(client, call.keys[0])): call for call in again}
+    for call in loaded.values():
+        await ask(client, call.keys[0], *_loading(call))
+    for place, answer in zip(forbidden, await pipelined(client, again, None, by_sha=True), strict=True):
+        answers[place] = answer
+    return answers
+
+
+def _loading(call: Call) -> Command:
+    return ("SCRIPT LOAD", call.script.text)
+
+
+def _is_forbidden(answer: object) -> bool:
+    from redis.exceptions import NoPermissionError
+
+    return isinstance(answer, NoPermissionError)
 
 
 def command_of(call: Call, *, by_sha: bool) -> Command:

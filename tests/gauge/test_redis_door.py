@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.gauge.notice import order
 from litellm_cancel_guard.gauge.redis import RedisGauge
 from litellm_cancel_guard.lease.lease import Admission, Lease
 from tests.gauge.stores import GAUGE, LAYOUTS, LIMITER_KEY, Store
@@ -99,6 +100,41 @@ async def test_where_evalsha_is_refused_a_first_renewal_sends_texts_too(
 
     assert await gauge.renew([A, B]) == {A, B}
     assert len(caplog.records) == 1
+
+
+@pytest.fixture
+async def without_eval(real: Store, gauge_redis: RedisServer) -> AsyncIterator[Store]:
+    """A user who may run scripts by their SHA alone, as redis-py's own scripts do, and so LiteLLM's."""
+    await real.witness.execute_command("ACL", "SETUSER", "by_sha", "on", ">secret", "~*", "&*", "+@all", "-eval")
+    client = aioredis.Redis(host=LOOPBACK, port=gauge_redis.port, username="by_sha", password="secret")
+    yield Store(client, real.witness)
+    await client.aclose()
+    await real.witness.execute_command("ACL", "DELUSER", "by_sha")
+
+
+async def test_where_eval_is_refused_scripts_are_loaded(
+    without_eval: Store,
+    layout: str,
+    step: Callable[[RedisGauge], Awaitable[object]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gauge, other = without_eval.gauge(layout), Store(without_eval.witness, without_eval.witness).gauge(layout)
+    answers = []
+    for each in (gauge, other):
+        await without_eval.witness.flushall()
+        await each.acquire(A, 2)
+        await without_eval.witness.script_flush()
+        answer = await step(each)
+        answers.append([name for name, _ in answer] if isinstance(answer, list) and step is STEPS["slots"] else answer)
+
+    assert answers[0] == answers[1]
+    assert caplog.records == []
+
+
+async def test_an_order_is_given_where_eval_is_refused(without_eval: Store) -> None:
+    await without_eval.witness.script_flush()
+    await order(without_eval.client, "orders", "a slot", "the test", stands=31.0)
+    assert await without_eval.witness.hgetall("orders") == {"a slot": "the test"}
 
 
 class WithoutEvalsha:

@@ -88,6 +88,19 @@ class RedisCluster:
         self._until_known_as("slave", port)
         return port
 
+    def add_master(self) -> int:
+        """Start a master that has no hash slot yet, and return its port; every node knows it, and no client."""
+        port = free_port_with_bus()
+        self._masters[port] = _start(port, self._folder)
+        with redis.Redis(port=port, decode_responses=True) as node:
+            asking: Any = node
+            asking.execute_command("CLUSTER MEET", LOOPBACK, self.ports[0])
+            # It takes nothing, an imported key neither, before it has seen that the cluster is up.
+            serves = lambda: asking.execute_command("CLUSTER INFO")["cluster_state"] == "ok"  # noqa: E731
+            self._masters[port].wait_ready(serves, within=30)
+        self._until_known_as("master", port)
+        return port
+
     def fail_over(self, port: int, replica: int) -> None:
         """The master at *port* dies; when the call returns its replica has become one, as every other node knows."""
         for other in self._masters:
@@ -120,6 +133,31 @@ class RedisCluster:
 
         self._masters[self.ports[0]].wait_ready(serves, within=30)
         for node in nodes:
+            node.close()
+
+
+class Move:
+    """A hash slot on its way from one master to another, a step at a time, as `redis-cli --cluster reshard` has it."""
+
+    def __init__(self, slot: int, source: int, target: int) -> None:
+        self._slot, self._target = slot, target
+        self._nodes: list[Any] = [redis.Redis(port=port, decode_responses=True) for port in (source, target)]
+        self._ids = [node.execute_command("CLUSTER MYID") for node in self._nodes]
+
+    def begin(self) -> None:
+        (source, target), (its_id, target_id) = self._nodes, self._ids
+        target.execute_command("CLUSTER SETSLOT", self._slot, "IMPORTING", its_id)
+        source.execute_command("CLUSTER SETSLOT", self._slot, "MIGRATING", target_id)
+
+    def carry_keys(self) -> None:
+        source = self._nodes[0]
+        while keys := source.execute_command("CLUSTER GETKEYSINSLOT", self._slot, 100):
+            source.execute_command("MIGRATE", LOOPBACK, self._target, "", 0, 5000, "KEYS", *keys)
+
+    def end(self) -> None:
+        """Once, and once more."""
+        for node in reversed(self._nodes):
+            node.execute_command("CLUSTER SETSLOT", self._slot, "NODE", self._ids[1])
             node.close()
 
 

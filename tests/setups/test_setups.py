@@ -127,24 +127,34 @@ async def test_a_redis_key_of_another_type_costs_no_request_and_is_named(
     assert {redis_server.client.type(name) for name in names} == {"list"}, "nothing is deleted"
 
 
-async def test_a_redis_that_refuses_evalsha_is_sent_the_scripts_whole(
-    start: Callable[..., Proxy], call_on: Callable[[Proxy], Caller], key: Key, redis_server: RedisServer
+@pytest.mark.parametrize(
+    ("rights", "said"), [(["-evalsha", "-script"], 1), (["-eval"], 0)], ids=["without EVALSHA", "without EVAL"]
+)
+async def test_scripts_are_sent_as_redis_takes_them(
+    start: Callable[..., Proxy],
+    call_on: Callable[[Proxy], Caller],
+    key: Key,
+    redis_server: RedisServer,
+    rights: list[str],
+    said: int,
 ) -> None:
-    """Behind Twemproxy or Codis, LiteLLM takes this for an outage and counts in each process (#32232)."""
+    """Behind Twemproxy or Codis, LiteLLM takes the first for an outage and counts in each process (#32232)."""
     redis_server.client.acl_setuser(
         "plain",
         enabled=True,
+        reset=True,
         passwords=["+secret"],
         keys=["*"],
         channels=["*"],
-        commands=["+@all", "-evalsha", "-script"],
+        commands=["+@all", *rights],
     )
     params = f"{{type: redis, host: 127.0.0.1, port: {redis_server.port}, username: plain, password: secret}}"
     proxy = start(settings=f"litellm_settings: {{cache: true, cache_params: {params}}}")
 
     await slots_come_back(call_on(proxy), key)
     assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
-    assert proxy.text().count("Redis refuses EVALSHA") == 1
+    assert proxy.text().count("Redis refuses EVALSHA") == said
+    assert "cannot count slots in Redis" not in proxy.text()
 
 
 async def test_a_key_without_a_cap_causes_no_traffic_in_redis(caller: Caller, redis_server: RedisServer) -> None:

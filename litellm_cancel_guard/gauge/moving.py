@@ -1,0 +1,58 @@
+"""A hash slot on its way to another node of a cluster.
+
+The node that it goes to has none before its first, so no client has heard of it: redis-py (5 - 8.1, asyncio/cluster.py
+`_execute_command`) looks it up for the ASK, finds None, and raises an AttributeError. And of keys that are asked for
+together, some of which are there already or don't exist, both nodes say TRYAGAIN until the slot has arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A slot takes milliseconds, one with many keys a second; the call's own limit may end this sooner.
+_TRIES = 50
+_PAUSE_SECONDS = 0.02
+
+
+def is_moving(answer: object) -> bool:
+    """Tell whether *answer* says that the hash slot is on its way."""
+    return type(answer).__name__ in ("AskError", "TryAgainError")
+
+
+async def follow(client: Any, node: Any, moving: Exception, command: tuple[Any, ...]) -> Any:
+    """Return the last answer to *command*, of whose hash slot *node* has said *moving*; perhaps an error."""
+    answer: Any = moving
+    for _ in range(_TRIES):
+        if type(answer).__name__ == "AskError":
+            answer = await _asking(client, answer, command)
+        if not is_moving(answer):
+            break
+        await asyncio.sleep(_PAUSE_SECONDS)
+        [answer] = await answers_of(node, [command])
+    return answer
+
+
+async def answers_of(node: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return the answers of *node*, errors among them; one after the other, on one connection."""
+    from redis.asyncio.cluster import PipelineCommand
+
+    asked = [PipelineCommand(number, *command) for number, command in enumerate(commands)]
+    await node.execute_pipeline(asked)
+    return [one.result for one in asked]
+
+
+async def _asking(client: Any, moving: Any, command: tuple[Any, ...]) -> Any:
+    commands = [("ASKING",), command]
+    if (known := client.get_node(moving.host, int(moving.port))) is not None:
+        return (await answers_of(known, commands))[1]
+    from redis.asyncio.cluster import ClusterNode
+
+    node = ClusterNode(moving.host, int(moving.port), **client.nodes_manager.connection_kwargs)
+    try:
+        return (await answers_of(node, commands))[1]
+    finally:
+        await node.disconnect()
