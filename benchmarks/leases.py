@@ -1,4 +1,4 @@
-"""What one worker pays for the leases it holds: CPU time of its heartbeat, and memory."""
+"""What one worker pays for the leases it holds: CPU time of its heartbeat, at once and in all, and memory."""
 
 from __future__ import annotations
 
@@ -45,11 +45,13 @@ class _Beats:
 
     Attributes:
         here: CPU seconds of this process for one beat, of several.
+        longest: CPU seconds of the longest turn of the event loop during one, of several.
         in_redis: CPU seconds of redis-server for one.
         redis_memory: bytes in Redis for all leases.
     """
 
     here: list[float]
+    longest: list[float]
     in_redis: float
     redis_memory: int
 
@@ -68,9 +70,11 @@ def _grow(stage: Stage, plan: Plan, results: Results, layout: str, per_key: int)
 
 def _figures(beats: _Beats, count: int, about: str) -> list[Figure]:
     share = [seconds / Settings().heartbeat_seconds * 100 for seconds in beats.here]
-    target = at_most(2.0) if count == _COUNTS[1] else None
+    target, turn = (at_most(2.0), at_most(10.0)) if count == _COUNTS[1] else (None, None)
+    longest = [seconds * 1000 for seconds in beats.longest]
     return [
         spread(NAME, f"heartbeat, {about}", "% of a core", share, target=target),
+        spread(NAME, f"longest turn of the event loop in a beat, {about}", "ms", longest, target=turn),
         one(NAME, f"CPU of redis-server per lease renewed, {about}", "µs", beats.in_redis / count * 1e6),
         one(NAME, f"memory in Redis per lease, {about}", "B", beats.redis_memory / count),
     ]
@@ -105,7 +109,8 @@ async def _beats(stage: Stage, layout: str, names: list[str]) -> _Beats:
         cpu = cpu_seconds(stage.redis.pid)
         here = [await _beat(book) for _ in range(_BEATS)]
         in_redis = (cpu_seconds(stage.redis.pid) - cpu) / _BEATS
-        return _Beats(here, in_redis, await _freed(connected))
+        longest = [await _longest_turn(book) for _ in range(_BEATS)]
+        return _Beats(here, longest, in_redis, await _freed(connected))
 
 
 async def _freed(connected: Any) -> int:
@@ -125,6 +130,24 @@ async def _beat(book: Ledger) -> float:
     if book.outage.on:
         raise RuntimeError("a beat got no answer in time")
     return time.process_time() - began
+
+
+async def _longest_turn(book: Ledger) -> float:
+    """Return the CPU seconds of the longest turn of the event loop during a beat: what a stream may wait for."""
+    turns: list[float] = []
+
+    async def turn() -> None:
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            last, before = time.thread_time(), last
+            turns.append(last - before)
+
+    turning = asyncio.create_task(turn())
+    await asyncio.sleep(0)
+    await _beat(book)
+    turning.cancel()
+    return max(turns)
 
 
 async def _held(stage: Stage, names: list[str]) -> int:

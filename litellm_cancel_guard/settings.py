@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-
 # What of a holder is shown only where it is asked for: it tells of people.
 DETAILS = ("alias", "team", "user", "end_user", "address")
 
@@ -92,6 +91,13 @@ class Settings(BaseModel):
         default="log",
         description="A worker whose loop stands still: `log` says where, `exit` also ends it, to be replaced.",
     )
+    max_stall_renewal_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        le=86400,
+        description="How long a thread renews the slots of a worker whose event loop stands still, before they lapse; "
+        "0: not at all. Where what blocks the loop holds the interpreter (the GIL), no thread runs.",
+    )
     max_wait_seconds: float = Field(
         default=0.0,
         ge=0,
@@ -100,10 +106,7 @@ class Settings(BaseModel):
         "it is refused; 0: it is refused at once. A key's metadata may say otherwise: see below.",
     )
     max_waiting: int = Field(
-        default=100,
-        ge=0,
-        le=100_000,
-        description="How many requests of one key may wait at a time; 0: none.",
+        default=100, ge=0, le=100_000, description="How many requests of one key may wait at a time; 0: none."
     )
     fair_by: tuple[str, ...] = Field(
         default=FAIR_BY,

@@ -86,8 +86,7 @@ class Worker:
         # A pipelined request inherits the context of the one before it, which LiteLLM may have counted.
         host.counted_by_litellm(counted=False)
         self.attach_once(guard)
-        task = asyncio.current_task()
-        if self.ledger is None or task is None:
+        if self.ledger is None or (task := asyncio.current_task()) is None:
             return
         if not self.counts():
             self.registry.leave_context()
@@ -133,6 +132,7 @@ class Worker:
         """Return what acquires a slot for *request*, or refuses; *follow_up* as in the ledger."""
         ledger, heartbeat = self._attached()
         if heartbeat.start():
+            ledger.stand_in.watch()
             self._act_last()
         return ledger.admit(request, gauge, limit, follow_up)
 
@@ -258,7 +258,7 @@ class Worker:
         gauge = host.gauge_for(recognised, self.settings, aside)
         self.survey = lambda: host.survey_of(recognised, gauge, self.presence.record, self.presence.holding)
         before = self.ledger, self._heartbeat
-        self.ledger = Ledger(self.registry, gauge, self.settings)
+        self.ledger = Ledger(self.registry, gauge, self.settings, getattr(gauge, "apart", None))
         self._heartbeat = Heartbeat(self.ledger.renew, self.ledger.give_back, self.ledger.pace)
         self.ledger.outage.observer = self._heartbeat.observer = self.registry.observer
         self.ledger.outage.when_begun(self._heartbeat.hurry)

@@ -1,9 +1,21 @@
-"""A Redis by its parameters, and a client of our own for it."""
+"""A client of our own: for a Redis by its parameters, or for an event loop of our own."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from litellm_cancel_guard.aio.deadline import Deadline
+from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.gauge.sending import what_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+T = TypeVar("T")
+
+_TO_CLOSE_SECONDS = 1.0
 
 
 class NoRedisError(Exception):
@@ -59,6 +71,34 @@ class Target:
         if url:
             return aioredis.Redis.from_url(url, **some)
         return aioredis.Redis(**params)
+
+
+@asynccontextmanager
+async def opened(make: Callable[[], Any] | None, used_by: Callable[[Callable[[], Any]], T]) -> AsyncIterator[T]:
+    """Give what uses the asyncio client that *make* returns, which is closed afterwards.
+
+    Raises:
+        GaugeUnavailableError: there is no such client.
+    """
+    try:
+        client = None if make is None else make()
+    except Exception as exc:
+        raise GaugeUnavailableError(f"no client of its own: {what_of(exc)}") from exc
+    if client is None:
+        raise GaugeUnavailableError("no client of its own")
+    try:
+        yield used_by(lambda: client)
+    finally:
+        await _close(client)
+
+
+async def _close(client: Any) -> None:
+    """Close what an asyncio *client* has opened, whoever made its pool; nothing is raised, or waited for for long."""
+    with suppress(Exception):
+        async with Deadline(_TO_CLOSE_SECONDS):
+            await client.aclose()
+            # Handed to the client, a pool is not the client's to close. That of a cluster has none.
+            await client.connection_pool.disconnect()
 
 
 def _host(node: Any) -> str:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError, line
 from litellm_cancel_guard.gauge.batches import batches, chunks, pipelines
+from litellm_cancel_guard.gauge.connect import opened
 from litellm_cancel_guard.gauge.hearing import Hearing
 from litellm_cancel_guard.gauge.layout import Layout, followed
 from litellm_cancel_guard.gauge.nodes import ask, ask_anew, is_cluster, node_of
 from litellm_cancel_guard.gauge.running import Runner
-from litellm_cancel_guard.gauge.sending import (
-    text_of,
-    what_of,
-)
+from litellm_cancel_guard.gauge.sending import text_of, what_of
 from litellm_cancel_guard.gauge.unlined import Unlined, is_refused
 from litellm_cancel_guard.lease.keyname import without_key
 from litellm_cancel_guard.lease.lease import Admission, Lease
@@ -26,9 +24,11 @@ from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from litellm_cancel_guard.gauge.batches import Share, Wanted
     from litellm_cancel_guard.gauge.layout import Call
+    from litellm_cancel_guard.gauge.running import Known
     from litellm_cancel_guard.gauge.sending import Command
     from litellm_cancel_guard.lease.lease import FollowUp, Turn
 
@@ -50,12 +50,14 @@ class RedisGauge:
         lease_seconds: how long a slot is held without renewal.
         timeout_seconds: how long any one call may take, connecting included.
         aside: what goes along with its calls.
+        another: returns a client of the same settings, for another event loop; None where there is none.
+        known: what is known of this Redis already.
 
     Attributes:
         unlined: where nobody can wait in line.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by name
         self,
         client_factory: Callable[[], Any],
         layout: Layout,
@@ -63,19 +65,34 @@ class RedisGauge:
         lease_seconds: float,
         timeout_seconds: float,
         aside: Aside = Aside(),  # noqa: B008 - it can't be changed
+        another: Callable[[], Any] | None = None,
+        known: Known | None = None,
     ) -> None:
         self._client = client_factory
         self._aside = aside
         self._recording: asyncio.Task[None] | None = None
         self._layout = layout
         self._lease_seconds = lease_seconds
-        self._runner = Runner(client_factory, layout, timeout_seconds)
+        self._another = another
+        self._runner = Runner(client_factory, layout, timeout_seconds, known)
         self.unlined = Unlined(self._runner)
         self._hearing = Hearing(client_factory, layout.channel_of)
 
     def retime(self, *, lease_seconds: float, timeout_seconds: float) -> None:
         """Go by other times from the next call on; both in seconds."""
         self._lease_seconds, self._runner.timeout_seconds = lease_seconds, timeout_seconds
+
+    def apart(self) -> AbstractAsyncContextManager[RedisGauge]:
+        """Give the same gauge by a client of its own, which the running event loop has for itself; closed in the end.
+
+        Raises:
+            GaugeUnavailableError: no such client can be made.
+        """
+        return opened(self._another, self._by)
+
+    def _by(self, client: Callable[[], Any]) -> RedisGauge:
+        times: Any = {"lease_seconds": self._lease_seconds, "timeout_seconds": self._runner.timeout_seconds}
+        return RedisGauge(client, self._layout, **times, known=self._runner.known)
 
     async def acquire(self, lease: Lease, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Hold a slot for *lease* if fewer than *limit* are held, and run *follow_up* in the same call then."""
@@ -132,9 +149,10 @@ class RedisGauge:
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         """Hold each of *leases* for another lease time; return those that were no longer held.
 
-        One round trip for each Redis node and 5000 gauges. A lease whose gauge's
-        keys hold another type is among those no longer held, and the log says
-        why: one such key must not keep the other leases from being renewed.
+        One round trip for each Redis node and 200 gauges, and a turn of the event
+        loop with it. A lease whose gauge's keys hold another type is among those no
+        longer held, and the log says why: one such key must not keep the other
+        leases from being renewed.
 
         Raises:
             GaugeUnavailableError: Redis could not be asked about one of them;
@@ -155,7 +173,7 @@ class RedisGauge:
     async def hold(self, wanted: Sequence[Wanted]) -> list[bool | None]:
         """Acquire each of many leases under the limit beside it; return of each whether it is held now.
 
-        One round trip for each Redis node and 5000 leases. None is said of a lease
+        One round trip for each Redis node and 200 leases. None is said of a lease
         whose gauge's keys hold another type; it is a renewal that names them.
 
         Raises:
@@ -184,7 +202,8 @@ class RedisGauge:
     def node(self, gauge: str) -> str:
         """Return the node of a cluster that has *gauge*, and "" where there is no cluster, or no knowing."""
         try:
-            found = node_of(self._client(), self._layout.keys_of(gauge)[0])
+            client = self._client()
+            found = node_of(client, self._layout.keys_of(gauge)[0]) if is_cluster(client) else None
         except Exception:
             # Asked while an outage begins: raised there, none would, and on_redis_error would decide nothing.
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +40,21 @@ _BOTH = (
 )
 
 
+@dataclass
+class Known:
+    """What was found out about a Redis, and said: who asks it by another client is not to do so again.
+
+    Attributes:
+        by_sha: whether it takes a script by its SHA.
+        apart: whether it takes no script with keys of several hash slots, although its client is no cluster's.
+        told_of_both: whether the log has been told of LiteLLMs on both sides of 1.94.
+    """
+
+    by_sha: bool = True
+    apart: bool = False
+    told_of_both: bool = False
+
+
 class Runner:
     """What it raises of a call, it raises within ``timeout_seconds``, as GaugeUnavailableError or GaugeCorruptError.
 
@@ -46,18 +62,19 @@ class Runner:
         client: returns the asyncio client for the running event loop; called for every use.
         layout: the one that is tried first. A key that holds what the layout `beyond` keeps there is asked in that one.
         timeout_seconds: how long any one call may take, connecting included.
+        known: what is known already.
     """
 
-    def __init__(self, client: Callable[[], Any], layout: Layout, timeout_seconds: float) -> None:
+    def __init__(
+        self, client: Callable[[], Any], layout: Layout, timeout_seconds: float, known: Known | None = None
+    ) -> None:
         self.timeout_seconds = timeout_seconds
         self._client = client
         self._layout = layout
         # From one look to the next the last slot may go and the first of the other layout come, under load time and
         # again: a request that gave up then would be refused, or let through uncounted, for a key that has room.
         self._layouts = (layout,) if layout.beyond is None else (*_TURNS * (layout, layout.beyond), layout)
-        self._by_sha = True
-        self._apart = False
-        self._told_of_both = False
+        self.known = known or Known()
 
     async def run(self, call_of: Callable[[Layout], Call], ask: Callable[..., Awaitable[Any]] = ask) -> Any:
         """Return what the call answers."""
@@ -81,9 +98,9 @@ class Runner:
     async def _run_one(self, call: Call, ask: Callable[..., Awaitable[Any]]) -> Any:
         client = self._client()
         try:
-            return await ask(client, call.keys[0], *command_of(call, by_sha=self._by_sha))
+            return await ask(client, call.keys[0], *command_of(call, by_sha=self.known.by_sha))
         except Exception as refusal:
-            if not (self._by_sha and wants_text(refusal)):
+            if not (self.known.by_sha and wants_text(refusal)):
                 raise
             answer = await whole(client, call, ask)
             self._note(refusal)
@@ -121,13 +138,13 @@ class Runner:
     async def _answers(
         self, client: Any, batch: list[T], call_of: Callable[[T], Call], beside: Command | None
     ) -> dict[int, Any]:
-        if not (self._apart or is_cluster(client)):
+        if not (self.known.apart or is_cluster(client)):
             answers = await self._evaluate_all(client, together(batch, call_of), beside)
             if not any(map(crosses_hash_slots, answers)):
                 return notable(answers, len(batch))
             # A plain client may speak to a cluster: of one shard, or behind a single address (Redis Enterprise, Azure,
             # ElastiCache Serverless). An acquire has one hash slot and works; no renewal would, and slots would lapse.
-            self._apart, beside = True, None
+            self.known.apart, beside = True, None
             log.info(
                 "cancel_guard: Redis takes no script with keys of several hash slots; each key is renewed by its own"
             )
@@ -135,8 +152,8 @@ class Runner:
         return dict(enumerate(await self._evaluate_all(client, calls, beside)))
 
     async def _evaluate_all(self, client: Any, calls: Sequence[Call], beside: Command | None) -> list[Any]:
-        answers = await pipelined(client, calls, beside, by_sha=self._by_sha)
-        again = [i for i, answer in enumerate(answers) if self._by_sha and wants_text(answer)]
+        answers = await pipelined(client, calls, beside, by_sha=self.known.by_sha)
+        again = [i for i, answer in enumerate(answers) if self.known.by_sha and wants_text(answer)]
         if again:
             texts = [calls[i] for i in again]
             for i, answer in zip(again, await whole_pipelined(client, texts), strict=True):
@@ -147,15 +164,15 @@ class Runner:
 
     def _note(self, refusal: Exception | None) -> None:
         """Remember that the text was taken where the SHA was refused, unless the server only did not know it yet."""
-        if refusal and self._by_sha and not is_unknown_script(refusal):
-            self._by_sha = False
+        if refusal and self.known.by_sha and not is_unknown_script(refusal):
+            self.known.by_sha = False
             log.warning(
                 "cancel_guard: Redis refuses EVALSHA (%s); its scripts are sent whole from now on", what_of(refusal)
             )
 
     def _tell_of_both(self) -> None:
-        if not self._told_of_both:
-            self._told_of_both = True
+        if not self.known.told_of_both:
+            self.known.told_of_both = True
             log.warning("cancel_guard: %s", _BOTH)
 
     async def fault(self, exc: Exception, call: Call) -> GaugeUnavailableError | GaugeCorruptError:

@@ -42,6 +42,8 @@ F16. The limiter counts in Redis where ``rate_limits.has_redis`` is true (1.110)
 F17. In 1.108.14 and since 1.109.2 a request whose key is in LiteLLM's cache is refused before its body is read, by
     ``raise_if_over_limit_before_body``, which looks at the slots, too (``read_only=True``); what it lets pass comes to
     the pre-call hook as ever.
+F18. LiteLLM's Redis client of an event loop is made by ``_redis.get_redis_connection_pool`` and
+    ``get_redis_async_client``, both of the cache's ``redis_kwargs``. 1.80 - 1.110, caching/redis_cache.py.
 """
 
 from __future__ import annotations

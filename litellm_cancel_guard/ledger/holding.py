@@ -26,7 +26,7 @@ class Holdings:
         grew, self._grew = self._grew, {}
         holders = {lease.id: self._holder(lease.id, request, grew) for lease, request in some}
         refusals = self._registry.refusals.kept()
-        left_out = sum(1 for _ in self._registry.leases()) - len(some)
+        left_out = self._registry.slots() - len(some)
         return Holding(holders, left_out, refusals) if holders or refusals else None
 
     def _holder(self, slot: str, request: Request, grew: dict[str, tuple[int, float]]) -> Holder:

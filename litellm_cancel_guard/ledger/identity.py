@@ -64,6 +64,6 @@ class Identity:
             missing=self._missing(),
             settings=settings.model_dump(mode="json"),
             changed=list(settings.model_dump(exclude_defaults=True)),
-            slots=sum(1 for _ in self._registry.leases()),
+            slots=self._registry.slots(),
             obeys=True,
         )

@@ -22,7 +22,9 @@ from litellm_cancel_guard.ledger.line import Line
 from litellm_cancel_guard.ledger.outage import Outage, insisted, stood_still
 from litellm_cancel_guard.ledger.releases import AT_ONCE, Releases
 from litellm_cancel_guard.ledger.renewals import Renewals
+from litellm_cancel_guard.ledger.stand_in import StandIn
 from litellm_cancel_guard.ledger.turnover import Turnover
+from litellm_cancel_guard.ledger.unending import let_lapse
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge import Gauge
     from litellm_cancel_guard.lease.lease import FollowUp
     from litellm_cancel_guard.ledger.registry import Registry, Request
+    from litellm_cancel_guard.ledger.stand_in import Apart
     from litellm_cancel_guard.settings import Settings
 
     Ask = Callable[[Lease], Awaitable[Admission]]
@@ -50,9 +53,10 @@ class Ledger:
     Attributes:
         outage: whether Redis is away, as far as this worker knows.
         line: those who wait for a slot.
+        stand_in: renews while the event loop stands still.
     """
 
-    def __init__(self, registry: Registry, gauge: Gauge, settings: Settings) -> None:
+    def __init__(self, registry: Registry, gauge: Gauge, settings: Settings, apart: Apart | None = None) -> None:
         self.registry = registry
         self.gauge = gauge
         self.settings = settings
@@ -60,6 +64,7 @@ class Ledger:
         self.line = Line(gauge, settings, self.outage)
         self._releases = Releases(registry, gauge, settings, self.outage)
         self._renewals = Renewals(registry, gauge, settings, self.outage, self._releases)
+        self.stand_in = StandIn(registry, settings, self.outage, self._renewals, apart)
         self._turnover = Turnover()
         self._corrupt: set[str] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -192,6 +197,7 @@ class Ledger:
 
     async def give_back(self) -> None:
         """Release every slot and place held here, within ``redis_timeout`` seconds: server or event loop is to end."""
+        self.stand_in.end()
         # First those in line: a slot that comes free would be handed to one of them, who takes it and is gone.
         for waiter in self.line.waiting():
             self.line.quit(waiter)
@@ -210,20 +216,9 @@ class Ledger:
 
         Those of requests that are over, but for a server that never says so, are given back instead.
         """
-        self._let_lapse(self.registry.overdue(self.settings.lease_seconds))
+        self.stand_in.watch()
+        await let_lapse(self.registry, self.end_soon, self.settings.lease_seconds)
         await self._renewals.renew()
-
-    def _let_lapse(self, overdue: list[Request]) -> None:
-        holding = sum(request.ending is None and request.lease is not None for request in overdue)
-        for request in overdue:
-            self.end_soon(request, Ending.LAPSED)
-            self.registry.abandon(request)
-        if holding:
-            log.warning(
-                "cancel_guard: the web server never ended %d requests whose answer is out or whose client is gone; "
-                "their slots are given back",
-                holding,
-            )
 
     async def _acquire(self, request: Request, lease: Lease, limit: int, follow_up: FollowUp | None) -> Admission:
         gauge = lease.gauge

@@ -102,6 +102,14 @@ class Request:
         if self.asked is not None:
             self.asked.waited += seconds
 
+    def is_over(self, lease_seconds: float) -> bool:
+        """Tell whether it is over as far as its server tells, although its tasks may never end.
+
+        One that only waits for its server is over a lease after its last message; see `Served.is_over`. Of one that has
+        given its slot back, the task is all that is kept.
+        """
+        return self.served is not None and self.served.is_over(lease_seconds, self.tasks)
+
     def __repr__(self) -> str:
         state = self.ending.value if self.ending else "in flight"
         return f"<Request {self.route} {state} {self.lease or 'no slot'}>"
@@ -231,18 +239,21 @@ class Registry:
         for held in self._held.values():
             yield from held.items()
 
-    def overdue(self, lease_seconds: float) -> list[Request]:
-        """Return those that are over as far as their server tells, although their tasks may never end.
+    def held_here(self) -> list[Lease]:
+        """Return every lease held here, as it is now: these may begin and end while the list is gone through.
 
-        One that only waits for its server is over a lease after its last message; see `Served.is_over`. Of one that has
-        given its slot back, the task is all that is kept.
+        Also from another thread: each dict is copied first. No pairs: those of ten thousand bring on the garbage
+        collector.
         """
-        requests = dict.fromkeys((*self._by_task.values(), *(request for _, request in self.leases())))
-        return [
-            request
-            for request in requests
-            if request.served is not None and request.served.is_over(lease_seconds, request.tasks)
-        ]
+        return [lease for held in list(self._held.values()) for lease in list(held)]
+
+    def holding(self, lease: Lease) -> Request | None:
+        """Return the request that *lease* is tied to; None where it has ended."""
+        return self._held.get(lease.gauge, {}).get(lease)
+
+    def everyone(self) -> list[Request]:
+        """Return all that are served and all that hold a slot, as they are now."""
+        return list(dict.fromkeys((*self._by_task.values(), *(request for _, request in self.leases()))))
 
     def abandon(self, request: Request) -> None:
         """Let go of the tasks of *request*, which has ended, as if they were done.
@@ -256,6 +267,10 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._by_task)
+
+    def slots(self) -> int:
+        """Return how many slots are held here."""
+        return sum(map(len, self._held.values()))
 
     def _forget(self, lease: Lease) -> None:
         held = self._held.get(lease.gauge)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
-from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.lease.lease import Ending, Lease
 from tests.core.scripted import KEY, ScriptedGauge, opened
 
 if TYPE_CHECKING:
@@ -97,3 +97,29 @@ async def test_an_acquire_on_its_way_is_not_taken_for_lost_by_a_beat(ledger: Led
 
     assert not (await refused).admitted
     assert len(gauge.slots) == 1
+
+
+async def test_a_beat_gives_the_event_loop_turns_while_it_goes_through_many_leases(
+    ledger: Ledger, gauge: ScriptedGauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For ten thousand in one go, each stream of the worker waited for 180 ms."""
+    for number in range(2000):
+        ledger.registry.hold(opened(ledger), Lease(f"api_key:{number}"), 1)
+    gauge.slots |= {lease for lease, _ in ledger.registry.leases()}
+    turns, asked = 0, asyncio.Event()
+
+    async def count() -> None:
+        nonlocal turns
+        while not asked.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def renew(_: object) -> set[Lease]:
+        asked.set()
+        return set()
+
+    monkeypatch.setattr(gauge, "renew", renew)
+    counting = asyncio.create_task(count())
+    await ledger.renew()
+    await counting
+    assert turns >= 8

@@ -170,7 +170,7 @@ async def test_a_user_who_may_run_no_script_at_all_is_unavailable_and_nothing_is
             await gauge.renew([A])
     await real.witness.execute_command("ACL", "DELUSER", "none")
 
-    assert gauge._runner._by_sha
+    assert gauge._runner.known.by_sha
     assert caplog.records == []
 
 

@@ -264,13 +264,35 @@ async def f17() -> Any:
     return seen
 
 
+async def f18() -> Any:
+    """What a client is that is made beside LiteLLM's own, for each way to name a Redis."""
+    from litellm import _redis
+
+    def made(**settings: Any) -> Any:
+        pool = _redis.get_redis_connection_pool(**settings)
+        return _redis.get_redis_async_client(connection_pool=pool, **settings)
+
+    cache = limiter().internal_usage_cache.dual_cache.redis_cache
+    own, node = made(**cache.redis_kwargs), {"host": "127.0.0.1", "port": PORT}
+    secured = made(host="h", port=1, password="p", ssl=True).connection_pool
+    watched = made(sentinel_nodes=[["127.0.0.1", PORT]], service_name="master", password="p")
+    return {
+        "answers": await own.ping(),
+        "own": own is not cache.init_async_client() and own.connection_pool is not cache.async_redis_conn_pool,
+        "cluster": hasattr(made(startup_nodes=[node]), "nodes_manager"),
+        "url": made(url=f"rediss://u:p@127.0.0.1:{PORT}/2").connection_pool.connection_kwargs["password"],
+        "tls": [secured.connection_class.__name__, secured.connection_kwargs["password"]],
+        "sentinel": type(watched.connection_pool).__name__,
+    }
+
+
 class Leaves(BaseException):
     """What is no Exception."""
 
 
 async def main() -> None:
     seen: dict[str, Any] = {}
-    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12, f13, f15, f16, f17):
+    for fact in (f1, f2, f3, f5, f6, f7, f8, f10, f11, f12, f13, f15, f16, f17, f18):
         try:
             seen[fact.__name__.upper()] = await fact()
         except Exception as fault:

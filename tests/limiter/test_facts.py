@@ -145,3 +145,14 @@ def test_f16_the_limiter_says_whether_it_counts_in_redis(seen: dict[str, Any]) -
 
 def test_f17_an_early_look_asks_the_instance_and_reads_only(seen: dict[str, Any], litellm_version: Version) -> None:
     assert seen["F17"] == ([[True, 1]] if litellm_version.looks_early else None)
+
+
+def test_f18_a_client_beside_litellms_own_is_made_of_the_same_settings(seen: dict[str, Any]) -> None:
+    assert seen["F18"] == {
+        "answers": True,
+        "own": True,
+        "cluster": True,
+        "url": "p",
+        "tls": ["SSLConnection", "p"],
+        "sentinel": "SentinelConnectionPool",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import facts
@@ -43,7 +44,16 @@ def gauge_for(recognised: Recognised, settings: Settings, aside: Aside) -> Gauge
         lease_seconds=settings.lease_seconds,
         timeout_seconds=settings.redis_timeout,
         aside=aside,
+        another=partial(_another_client, recognised.redis_cache),
     )
+
+
+def _another_client(cache: Any) -> Any:
+    """Return a client as LiteLLM makes its own of each event loop (F18), which LiteLLM does not know of."""
+    from litellm import _redis
+
+    pool = _redis.get_redis_connection_pool(**cache.redis_kwargs)
+    return _redis.get_redis_async_client(connection_pool=pool, **cache.redis_kwargs)
 
 
 class LookedUp:
