@@ -227,8 +227,7 @@ class Registry:
 
     def limits(self, most: int) -> list[tuple[str, int]]:
         """Return the cap last enforced on each of *most* gauges that this worker holds slots of."""
-        held = itertools.islice(self._held.items(), most)
-        return [(gauge, next(reversed(requests.values())).limit) for gauge, requests in held]
+        return [(name, next(reversed(its.values())).limit) for name, its in itertools.islice(self._held.items(), most)]
 
     def holds_unhooked(self, gauge: str) -> bool:
         """Tell whether a slot of *gauge* is held by a request whose client may have seen its end already."""
@@ -242,8 +241,7 @@ class Registry:
     def held_here(self) -> list[Lease]:
         """Return every lease held here, as it is now: these may begin and end while the list is gone through.
 
-        Also from another thread: each dict is copied first. No pairs: those of ten thousand bring on the garbage
-        collector.
+        Each dict is copied first, for another thread. No pairs: ten thousand bring on the garbage collector.
         """
         return [lease for held in list(self._held.values()) for lease in list(held)]
 
@@ -260,7 +258,7 @@ class Registry:
 
         They may never be, and a task that nothing will ever wake is collected, but where it is held.
         """
-        for task in [task for task, served in self._by_task.items() if served is request]:
+        for task in self.tasks_of(request):
             del self._by_task[task]
         request.tasks = 0
         self._on_task_end(request)
@@ -276,10 +274,10 @@ class Registry:
         held = self._held.get(lease.gauge)
         if held is not None:
             held.pop(lease, None)
-            if not held:
-                del self._held[lease.gauge]
-                if not self._held:
-                    self.when_idle()
+        if held is not None and not held:
+            del self._held[lease.gauge]
+            if not self._held:
+                self.when_idle()
 
     @property
     def idle(self) -> bool:
