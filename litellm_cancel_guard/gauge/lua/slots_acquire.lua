@@ -43,8 +43,8 @@ end
 -- A key that was not there has no expiry. Another may have been given more than this slot needs, for others.
 local ttl = held > 0 and redis.call('PTTL', key) or -2
 if ttl < lease + 500 then
-  -- By more than is needed: of many in a second, few prolong it.
-  local keep = math.max(lease * 1.5, lease + 1000)
+  -- By more than is needed: of many in a second, two prolong it.
+  local keep = lease + 1000
   if ttl < 0 and held + added > 1 then keep = math.max(keep, horizon / 1000) end
   redis.call('PEXPIRE', key, string.format('%d', math.ceil(keep)))
   if held > 0 then
