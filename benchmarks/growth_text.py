@@ -32,7 +32,7 @@ here: what LiteLLM itself asks of Redis comes on top.
 - **10⁶ streams.** `lease_seconds: 120` renews a quarter as often, and the slots of a killed worker come back
   after two minutes instead of half a one. A worker with 10 000 streams spends {share} % of its core on renewing
   them if each is of another key, {share_ten} % if ten share one; its event loop is busy with that for {beat_ms} ms
-  at each beat. Many workers with fewer streams each are better than the reverse.
+  at each beat, in turns of some milliseconds. Many workers with fewer streams each are better than the reverse.
 - **A far Redis.** A request waits for one round trip before its provider is asked, and for one before its last
   byte. A `redis_timeout` near the round trip takes a slow Redis for one that is away."""
 
