@@ -40,7 +40,8 @@ async def whole_pipelined(client: Any, calls: Sequence[Call]) -> list[Any]:
     if not forbidden:
         return answers
     again = [calls[place] for place in forbidden]
-    loaded = {(call.script.sha, node_of(client, call.keys[0])): call for call in again}
+    # By its name: of a node itself redis 5 and 6 make no key of a dict, and no renewal would ever come through.
+    loaded = {(call.script.sha, getattr(node_of(client, call.keys[0]), "name", None)): call for call in again}
     for call in loaded.values():
         await ask(client, call.keys[0], *_loading(call))
     for place, answer in zip(forbidden, await pipelined(client, again, None, by_sha=True), strict=True):

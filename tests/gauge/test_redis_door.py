@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis.asyncio as aioredis
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -129,6 +130,24 @@ async def test_where_eval_is_refused_scripts_are_loaded(
 
     assert answers[0] == answers[1]
     assert caplog.records == []
+
+
+async def test_where_a_cluster_refuses_eval_scripts_are_loaded_by_a_client_whose_nodes_have_no_hash(
+    cluster_port: int, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of redis 5 and 6; for 5.3.1 LiteLLM 1.110 is made (caching/redis_cluster_node_isolation.py)."""
+    monkeypatch.setattr(ClusterNode, "__hash__", None)
+    as_text: Any = aioredis.Redis(host=LOOPBACK, port=cluster_port, decode_responses=True)
+    async with as_text as witness:
+        await witness.execute_command("ACL", "SETUSER", "by_sha", "on", ">secret", "~*", "&*", "+@all", "-eval")
+        client = aioredis.RedisCluster(host=LOOPBACK, port=cluster_port, username="by_sha", password="secret")
+        gauge = Store(client, witness).gauge(layout)
+        await gauge.acquire(A, 2)
+        await witness.script_flush()
+        assert await gauge.renew([A, B]) == {B}
+        await client.aclose()
+        await witness.execute_command("ACL", "DELUSER", "by_sha")
+        await witness.flushall()
 
 
 async def test_an_order_is_given_where_eval_is_refused(without_eval: Store) -> None:
