@@ -98,7 +98,11 @@ async def _close(client: Any) -> None:
         async with Deadline(_TO_CLOSE_SECONDS):
             await client.aclose()
             # Handed to the client, a pool is not the client's to close. That of a cluster has none.
-            await client.connection_pool.disconnect()
+            pool = client.connection_pool
+            await pool.disconnect()
+            # Whoever said which the master is, is connected still: one more at each round, for the garbage collector.
+            for sentinel in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+                await sentinel.aclose()
 
 
 def _host(node: Any) -> str:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.gauge.connect import NoRedisError
+import pytest
+import redis
+import redis.asyncio as aioredis
+
+from litellm_cancel_guard.gauge.connect import NoRedisError, opened
 from litellm_cancel_guard.host.redis_settings import target_of
+from tests.harness.process import LOOPBACK
+from tests.setups.stores import Sentinels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_url_in_the_config_goes_before_host_and_password() -> None:
@@ -35,3 +45,20 @@ def test_a_config_without_a_cache_means_no_redis() -> None:
 def test_nodes_that_are_no_json_are_named() -> None:
     with pytest.raises(NoRedisError, match="startup_nodes is no JSON"):
         target_of(None, None, {"REDIS_CLUSTER_NODES": "r:1"})
+
+
+async def test_a_client_of_our_own_leaves_no_connection_to_the_master_or_a_sentinel(tmp_path: Path) -> None:
+    sentinel_of: Any = aioredis.Sentinel
+    with closing(Sentinels(tmp_path)) as stores:
+        make = lambda: sentinel_of([(LOOPBACK, stores.port)]).master_for(stores.NAME)  # noqa: E731
+        for port in (stores.port, stores.ports[0]):
+            with redis.Redis(port=port) as witness:
+                before = _clients_of(witness)
+                async with opened(make, lambda client: client()) as client:
+                    await client.ping()
+                    assert _clients_of(witness) - before
+                assert not _clients_of(witness) - before
+
+
+def _clients_of(server: Any) -> set[str]:
+    return {client["id"] for client in server.client_list(_type="normal")}
