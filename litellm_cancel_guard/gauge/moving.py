@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.gauge.scripts import text_by_sha
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,13 +48,24 @@ async def answers_of(node: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any
 
 
 async def _asking(client: Any, moving: Any, command: tuple[Any, ...]) -> Any:
-    commands = [("ASKING",), command]
     if (known := client.get_node(moving.host, int(moving.port))) is not None:
-        return (await answers_of(known, commands))[1]
+        return await _answer_ahead(known, command)
     from redis.asyncio.cluster import ClusterNode
 
     node = ClusterNode(moving.host, int(moving.port), **client.nodes_manager.connection_kwargs)
     try:
-        return (await answers_of(node, commands))[1]
+        return await _answer_ahead(node, command)
     finally:
         await node.disconnect()
+
+
+async def _answer_ahead(node: Any, command: tuple[Any, ...]) -> Any:
+    """Return the answer of *node*, to which the hash slot is on its way; it has run no script before its first slot.
+
+    A user who may not send a text is told so by the node that the client knows, and can load it nowhere else.
+    """
+    asking = [("ASKING",), command]
+    answer = (await answers_of(node, asking))[-1]
+    if type(answer).__name__ == "NoScriptError" and (text := text_by_sha(command[1])) is not None:
+        answer = (await answers_of(node, [("SCRIPT LOAD", text), *asking]))[-1]
+    return answer

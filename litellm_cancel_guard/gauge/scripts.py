@@ -19,6 +19,7 @@ _PRELUDES = {
 }
 # Those that have a frame of their own to run for many gauges at once.
 SPARING = ("slots_renew", "counted_renew")
+_texts: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,14 @@ def load_followed(acquire: Script, text: str) -> Script:
     return _script(f"{acquire.name}_followed", both)
 
 
+def text_by_sha(sha: str) -> str | None:
+    """Return the text of the script that has this *sha*; None where none of those that were loaded has."""
+    return _texts.get(sha)
+
+
 def _script(name: str, text: str) -> Script:
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, _texts.setdefault(sha, text), sha)
 
 
 def _read(name: str) -> str:

@@ -78,6 +78,24 @@ async def test_what_has_gone_ahead_is_counted_where_it_is(client: Any, move: Mov
 
 
 @pytest.mark.timeout(120)
+async def test_where_eval_is_refused_a_script_is_loaded_where_the_slot_goes_to(
+    cluster: RedisCluster, move: Move, abc: list[Lease]
+) -> None:
+    """The refusal comes first, before the node has looked where the key is: no client is sent on to load it there."""
+    a, b, _ = abc
+    cluster.each_node("ACL", "SETUSER", "by_sha", "on", ">secret", "~*", "&*", "+@all", "-eval")
+    client: Any = aioredis.RedisCluster(host=LOOPBACK, port=cluster.ports[0], username="by_sha", password="secret")
+    async with client:
+        gauge = gauge_of(client, "slots")
+        move.begin()
+        assert await gauge.acquire(a, 2) == Admission(True, 1)
+        assert await gauge.renew([a, b]) == {b}
+        assert await gauge.count(a.gauge) == 1
+        move.end()
+        assert await gauge.release(a) == 0
+
+
+@pytest.mark.timeout(120)
 async def test_a_renewal_on_several_nodes_reaches_what_has_gone_ahead(
     client: Any, move: Move, abc: list[Lease]
 ) -> None:

@@ -69,6 +69,13 @@ class RedisCluster:
             serves = lambda: asking.execute_command("CLUSTER INFO")["cluster_state"] == "ok"  # noqa: E731
             self._masters[port].wait_ready(serves, within=30)
 
+    def each_node(self, *command: str) -> None:
+        """Have each node that there is carry out *command*."""
+        for port in self._masters:
+            with redis.Redis(port=port) as node:
+                asking: Any = node
+                asking.execute_command(*command)
+
     def add_replica(self, of: int) -> int:
         """Start a replica of the master at this port, and return its own; it is in step, and every node knows it."""
         port = free_port_with_bus()
