@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.gauge import GaugeUnavailableError
+from litellm_cancel_guard.gauge.nodes import is_cluster
 from litellm_cancel_guard.gauge.sending import what_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TO_CLOSE_SECONDS = 1.0
+_TO_LOOK_SECONDS, _TO_CLOSE_SECONDS = 2.0, 1.0
 
 
 class NoRedisError(Exception):
@@ -87,9 +88,20 @@ async def opened(make: Callable[[], Any] | None, used_by: Callable[[Callable[[],
     if client is None:
         raise GaugeUnavailableError("no client of its own")
     try:
+        if is_cluster(client):
+            await _look_for_nodes(client)
         yield used_by(lambda: client)
     finally:
         await _close(client)
+
+
+async def _look_for_nodes(client: Any) -> None:
+    """Have the *client* of a cluster know what node has which keys: each is to be asked by itself."""
+    try:
+        async with Deadline(_TO_LOOK_SECONDS):
+            await client.initialize()
+    except Exception as exc:
+        raise GaugeUnavailableError(what_of(exc)) from exc
 
 
 async def _close(client: Any) -> None:

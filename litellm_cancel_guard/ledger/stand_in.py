@@ -24,6 +24,7 @@ import threading
 import time
 from collections import deque
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
@@ -184,8 +185,8 @@ class _Thread(threading.Thread):
     def _look(self) -> None:
         """Stand in for the loop if it has something to renew and gives no sign of life."""
         since, sign = max(self._alive_at, self._renewals.renewed_at), threading.Event()
-        # In an outage nobody relies on what Redis has, and the loop alone asks it.
-        if not (self._registry.idle or self._outage.on):
+        # In an outage nobody relies on what Redis has, and the loop alone asks it. Of a cluster's other nodes all do.
+        if not (self._registry.idle or "" in self._outage.away):
             try:
                 self._loop.call_soon_threadsafe(sign.set)
             except RuntimeError:
@@ -208,7 +209,7 @@ class _Thread(threading.Thread):
                 self._await(sign)
                 return
             done = self._renew()
-            renewed |= done
+            renewed |= done and bool(self._renewals.kept.leases)
             sign.wait(beat if done else (lease - beat) * _TO_ANSWER)
         if renewed and (stood_still := time.monotonic() - since) >= self._settings.lease_seconds:
             self.stood_still.append(stood_still)
@@ -222,7 +223,7 @@ class _Thread(threading.Thread):
         began = time.monotonic()
         try:
             held = self._held()
-            lost = asyncio.run(self._ask(held)) if held else set()
+            kept = asyncio.run(self._ask(held)) if held else set()
         except Exception as fault:
             if not self._failing:
                 self._failing = True
@@ -232,7 +233,7 @@ class _Thread(threading.Thread):
                 )
             return False
         self._failing = False
-        self._renewals.kept = Kept(began, frozenset(held) - lost)
+        self._renewals.kept = Kept(began, frozenset(kept))
         return True
 
     def _held(self) -> list[Lease]:
@@ -240,5 +241,18 @@ class _Thread(threading.Thread):
         return [lease for lease in self._registry.held_here() if lease not in waiting]
 
     async def _ask(self, held: list[Lease]) -> set[Lease]:
+        """Renew *held*, on each node of a cluster by itself, and on none that is away; return what Redis has."""
         async with self._apart() as gauge:
-            return await insisted(self._settings.redis_timeout, gauge.renew, held)
+            shares: dict[str, list[Lease]] = {}
+            for lease in held:
+                shares.setdefault(gauge.node(lease.gauge), []).append(lease)
+            asked = [share for node, share in shares.items() if node not in self._outage.away]
+            answers = await asyncio.gather(
+                *(insisted(self._settings.redis_timeout, gauge.renew, share) for share in asked), return_exceptions=True
+            )
+        kept = set(chain(*asked))
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            kept -= answer
+        return kept

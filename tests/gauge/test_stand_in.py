@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,9 +22,11 @@ from litellm_cancel_guard.operator.reload import InForce
 from litellm_cancel_guard.settings import Settings
 from tests.gauge.stores import GAUGE, LAYOUTS, LIMITER_KEY, SLOTS_KEY
 from tests.harness.process import LOOPBACK
+from tests.harness.redis_cluster import RedisCluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
+    from pathlib import Path
 
     from tests.harness.redis_server import RedisServer
 
@@ -73,6 +75,7 @@ class HeldUp:
     def __init__(self, worker: Worker, gauge: RedisGauge) -> None:
         self._worker = worker
         self._gauge = gauge
+        self.node = gauge.node
 
     async def renew(self, leases: Collection[Lease]) -> set[Lease]:
         worker = self._worker
@@ -162,6 +165,27 @@ async def test_so_it_is_in_a_cluster(cluster_port: int) -> None:
         while time.monotonic() < stands_until:
             assert len(left_in(witness, worker)) == 1
         await worker.ledger.end(request, Ending.COMPLETED)
+        await worker.ledger.give_back()
+        await worker.client.aclose()
+
+
+@pytest.mark.timeout(120)
+async def test_what_lies_on_a_node_that_is_there_is_held_though_another_is_away(tmp_path: Path) -> None:
+    with closing(RedisCluster(tmp_path)) as cluster:
+        worker = Worker(cluster.ports[0], client=aioredis.RedisCluster)
+        request = await worker.admitted()
+        away = next(port for port in cluster.ports[1:] if port != cluster.client.get_node_from_key(worker.key).port)
+        other = next(f"api_key:{n}" for n in range(99) if worker.gauge.node(f"api_key:{n}").endswith(f":{away}"))
+        assert (await worker.ledger.admit(Request("acompletion"), other, 9)).admitted
+        await worker.beat()
+        cluster.stop(away)
+        await worker.ledger.renew()
+        assert list(worker.ledger.outage.away) == [f"{LOOPBACK}:{away}"]
+        with redis.Redis(port=cluster.client.get_node_from_key(worker.key).port) as witness:
+            stands_until = time.monotonic() + 2 * LEASE
+            while time.monotonic() < stands_until:
+                assert len(left_in(witness, worker)) == 1
+        assert request.lease in worker.ledger._renewals.kept.leases
         await worker.ledger.give_back()
         await worker.client.aclose()
 
