@@ -30,12 +30,16 @@ _TEXT, _CHUNK, _BYTES = b"\x07", "chunk", b'"bytes":'
 _WORDS, _HEADED = b":event-type\x07\x00\x11contentBlockDelta", 256
 # What may be more than the next words of an answer. In a text these have their quotes escaped.
 _TELLING = (b'eason"', b'"error"', b'"message_stop"', b"Metrics")
-# Events that are no words of an answer that has ended.
-_NO_WORDS = frozenset({"message_delta", "message_stop", "content_block_stop", "ping"})
+# What begins or brings words: events of `ConverseStream` and of Nova's own stream, and Anthropic's.
+_PARTS = ("messageStart", "contentBlockStart", "contentBlockDelta")
+_CLAUDES = ("message_start", "content_block_start", "content_block_delta", "completion")
+# Of the others, by which a model's own stream is one whose reasons are known here: Llama's, Titan's, Mistral's, and
+# those that write OpenAI's (docs.aws.amazon.com, "Inference request parameters").
+_KNOWN = (*_PARTS, "generation", "outputText", "outputs", "choices")
+# What of them is words.
+_SAID = (*_PARTS, "generation", "outputText", "text", "content", "reasoning_content", "reasoning", "tool_calls")
+# Bedrock's own count, in the last chunk of whatever model's stream.
 _METRICS = "amazon-bedrock-invocationMetrics"
-# Of a model's own stream, by which it is one of those whose reasons are known here: Anthropic's, Llama's, Titan's,
-# Mistral's, Nova's, and those that write OpenAI's (docs.aws.amazon.com, "Inference request parameters").
-_KNOWN = ("type", "generation", "outputText", "outputs", "contentBlockDelta", "choices")
 
 
 class Messages:
@@ -43,7 +47,7 @@ class Messages:
 
     Attributes:
         failure: what it has reported; None where it has not.
-        over: its answer has ended with a reason, and no words have come behind it.
+        over: its answer has ended, with a reason or Bedrock's count, and no words have come behind it.
     """
 
     __slots__ = ("_needs", "_open", "_silent", "_speaks", "_unread", "failure", "over")
@@ -82,8 +86,11 @@ class Messages:
         return kept
 
     def rest(self) -> bytes:
-        """Return what of a stream that has ended was kept back."""
-        return b"" if self.failure is not None else bytes(self._open)
+        """Return what of a stream that has ended was kept back.
+
+        Behind its answer, nothing: a whole one would fail of half a message (LiteLLM 1.105 - 1.110).
+        """
+        return b"" if self.over or self.failure is not None else bytes(self._open)
 
     def verdict(self) -> Failure | None:
         """Return how a stream that has ended was cut; None if it is whole, or it is not known here how one ends."""
@@ -113,27 +120,28 @@ class Messages:
         headers = message[_PRELUDE.size : _PRELUDE.size + length]
         kind = _header(headers, b":event-type")
         self._silent = False
-        if not kind:
+        if not kind or kind.endswith("Exception"):
             self.failure = _exception(headers, payload)
         elif kind == _CHUNK:
             self._see_chunk(base64.b64decode(_bytes_in(payload)))
         elif kind == "messageStop":
             self._end(_parsed(payload).get("stopReason"))
-        elif kind != "metadata":
+        elif kind in _PARTS:
             # What is an event of `ConverseStream` ends in a `messageStop`.
-            self._speaks, self.over = True, self.over and kind == "contentBlockStop"
+            self._speaks, self.over = True, False
 
     def _see_chunk(self, data: bytes) -> None:
         if self._speaks and not self.over and not any(mark in data for mark in _TELLING):
             return
         event = _parsed(data)
-        self._speaks = self._speaks or any(name in event for name in _KNOWN)
+        self._speaks = self._speaks or event.get("type") in _CLAUDES or any(name in event for name in _KNOWN)
         self.failure = failure_in(event) if event.get("type") == "error" or event.get("error") else None
         reason = _reason_in(event)
-        if reason:
+        if reason or event.get("type") == "message_stop" or _METRICS in event:
             self._end(reason)
-        elif self.over and event.keys() - {_METRICS} and event.get("type") not in _NO_WORDS:
-            self.over = False
+        elif self.over:
+            # A trace, OpenAI's usage and Nova's metadata come behind an end, too, and say no more.
+            self.over = not _has_words(event)
 
     def _end(self, reason: Any) -> None:
         self._speaks = self.over = True
@@ -150,16 +158,34 @@ def _bytes_in(payload: bytes) -> bytes:
 
 def _reason_in(event: dict[str, Any]) -> Any:
     """Return the reason by which a model's own stream ends; None where it goes on."""
-    listed = event.get("outputs") or event.get("choices")
-    holders = (event, event.get("delta"), event.get("messageStop"), listed[0] if isinstance(listed, list) else None)
+    holders = (event, event.get("delta"), event.get("messageStop"), _first(event))
     names = ("stop_reason", "completionReason", "finish_reason", "stopReason")
     said = (holder.get(name) for holder in holders if isinstance(holder, dict) for name in names)
     return next((reason for reason in said if reason), None)
 
 
-def _exception(headers: bytes, payload: bytes) -> Failure:
-    """Return what a message of the kind `exception` or `error` tells of: its name is in a header."""
-    name = _header(headers, b":exception-type") or _header(headers, b":error-code")
+def _has_words(event: dict[str, Any]) -> bool:
+    first = _first(event)
+    holders = (event, first, first.get("delta"), first.get("message"))
+    said = (holder.get(name) for holder in holders if isinstance(holder, dict) for name in _SAID)
+    return event.get("type") in _CLAUDES or any(said)
+
+
+def _first(event: dict[str, Any]) -> dict[str, Any]:
+    listed = event.get("outputs") or event.get("choices")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return first if isinstance(first, dict) else {}
+
+
+def _exception(headers: bytes, payload: bytes) -> Failure | None:
+    """Return what a message of the kind `exception` or `error` tells of: its name is in a header.
+
+    None where it is of neither kind: LiteLLM reads what has no name at all, or passes it over.
+    """
+    named = (_header(headers, name) for name in (b":exception-type", b":error-code", b":event-type"))
+    name = next(filter(None, named), "")
+    if not name and _header(headers, b":message-type") not in ("exception", "error"):
+        return None
     words = _parsed(payload).get("message") or _header(headers, b":error-message")
     status = meant_by(name) or BROKEN_OFF
     return Failure(status, wording.cleaned(words if isinstance(words, str) else "", status))

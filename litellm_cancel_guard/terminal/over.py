@@ -42,7 +42,8 @@ _BY_PATH = (
 )
 
 
-_OF_BEDROCK = re.compile(r"/model/[^/]+/(?:converse-stream|invoke-with-response-stream)$")
+# An ARN has slashes of its own, which are escaped in the URL alone.
+_OF_BEDROCK = re.compile(r"/model/.+/(?:converse-stream|invoke-with-response-stream)$")
 
 
 def over_at(path: str) -> Over | None:

@@ -24,8 +24,9 @@ _LONGEST = 16 * 2**20
 _CHOICES = 1024
 _BEGUN, _FRAME = "data:", b"data: {"
 _OBJECT = ("{", "[")
-# The first and the last of Cohere's own events (docs.cohere.com/reference/chat-stream).
-_COHERES = ("message-start", "message-end")
+# The first and the last of Cohere's own events (docs.cohere.com/reference/chat-stream); the last may give no reason.
+_COHERES_END = "message-end"
+_COHERES = ("message-start", _COHERES_END)
 _OTHER_FIELDS = (":", "id:", "retry:")
 # An end that is written so is not found among chunks that are not parsed: a whole answer would be taken for a cut one.
 _ODD_END = re.compile(r'(?:eason|done)"(?!: ?\S)')
@@ -165,7 +166,7 @@ class Wire:
             self._tell(not self.whole)
             return
         event, self._event = self._event, ""
-        if self._simple and is_usual(said):
+        if self._simple and is_usual(said) and not (self.in_step and _COHERES_END in said):
             self._lines.learn(line)
             return
         parsed = _parsed(said)
@@ -218,9 +219,16 @@ class Wire:
                 self._finish(0, event.get("done_reason") or "stop")
         elif event.get("type") in _COHERES or isinstance(event.get("is_finished"), bool):
             self.speaks = True
-            ended = event if event.get("is_finished") else event.get("delta")
-            if isinstance(ended, dict) and isinstance(reason := ended.get("finish_reason"), str) and reason:
-                self._finish(0, reason, ended.get("error"))
+            self._hear_cohere(event)
+
+    def _hear_cohere(self, event: dict[str, Any]) -> None:
+        ended = event if event.get("is_finished") else event.get("delta")
+        said = ended if isinstance(ended, dict) else {}
+        reason, words = said.get("finish_reason"), said.get("error")
+        if not reason and event.get("type") == _COHERES_END:
+            reason = "ERROR" if words else "COMPLETE"
+        if reason and isinstance(reason, str):
+            self._finish(0, reason, words)
 
     def _choose(self, choice: dict[str, Any]) -> None:
         index = choice.get("index")

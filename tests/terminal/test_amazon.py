@@ -137,6 +137,78 @@ def test_every_familys_reason_is_an_end(said: dict[str, Any]) -> None:
     assert judged([chunk({"generation": "half an"}), chunk(said)])[1] is None
 
 
+_COUNTED = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3}}
+_OPENAI = {"id": "c", "object": "chat.completion.chunk", "model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("said", "behind_it"),
+    [
+        # docs.aws.amazon.com, Nova: "Streaming responses"
+        ({"messageStop": {"stopReason": "end_turn"}}, {"metadata": {"usage": {"inputTokens": 3}, "metrics": {}}}),
+        ({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, {**_OPENAI, "choices": [], "usage": {}}),
+        (
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+            {**_OPENAI, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}], "usage": {}},
+        ),
+        ({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}),
+        ({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"amazon-bedrock-trace": {"guardrail": {}}}),
+        ({"generation": "", "stop_reason": "stop"}, {"generation": "", "stop_reason": None}),
+    ],
+)
+@pytest.mark.parametrize("counted", [{}, _COUNTED])
+def test_what_brings_no_words_behind_an_end_does_not_take_it_back(
+    said: dict[str, Any], behind_it: dict[str, Any], counted: dict[str, Any]
+) -> None:
+    assert judged([chunk({"contentBlockDelta": {"delta": {"text": "all"}}}) + chunk(said)])[1] is None
+    whole = chunk({"generation": "all"}) + chunk(said) + chunk({**behind_it, **counted})
+    assert judged([whole]) == (whole, None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "more"}},
+        {"contentBlockDelta": {"delta": {"text": "more"}}},
+        {"generation": "more", "stop_reason": None},
+        {"outputs": [{"text": "more", "stop_reason": None}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0}]}, "finish_reason": None}]},
+    ],
+)
+def test_words_of_any_family_behind_an_end_take_it_back(more: dict[str, Any]) -> None:
+    assert judged([chunk({"generation": "all", "stop_reason": "stop"}), chunk(more)])[1] is not None
+
+
+@pytest.mark.parametrize("last", [_COUNTED, {"type": "message_stop"}])
+def test_bedrocks_own_end_is_one_whatever_reason_is_missing(last: dict[str, Any]) -> None:
+    assert judged([chunk({"type": "message_start", "message": {}}), chunk(last)])[1] is None
+
+
+def test_an_event_that_nobody_documents_is_no_part_of_an_answer() -> None:
+    news = message({"news": 1}, event_type="somethingNew", message_type="event")
+    assert judged([WHOLE + news]) == (WHOLE + news, None)
+    assert judged([news]) == (news, None)
+    assert judged([news + WHOLE[: END[WHOLE] - 1]])[1] is not None
+
+
+@pytest.mark.parametrize("headers", [{}, {"message_type": "event"}, {"content_type": "application/json"}])
+def test_a_message_without_a_name_is_no_failure(headers: dict[str, str]) -> None:
+    unnamed = message({"contentBlockIndex": 0, "delta": {"text": "an answer"}}, **headers)
+    assert judged([unnamed, WHOLE]) == (unnamed + WHOLE, None)
+
+
+@pytest.mark.parametrize("headers", [{"message_type": "exception"}, {"event_type": "throttlingException"}])
+def test_an_exception_is_one_by_whatever_header_says_so(headers: dict[str, str]) -> None:
+    failure = judged([message({"message": "Slow down."}, **headers)])[1]
+    assert failure is not None
+    assert failure.message == "Slow down."
+
+
+def test_of_a_message_that_is_cut_behind_the_answer_litellm_reads_nothing() -> None:
+    """Half a message fails a whole answer there (1.105 - 1.110, `_EventStreamTally`)."""
+    assert judged([WHOLE[:-20]]) == (b"".join(messages_of(WHOLE)[:-1]), None)
+
+
 def test_of_a_model_whose_stream_is_written_in_another_way_no_end_is_missed() -> None:
     assert judged([chunk({"completion_of_my_own": "half an"})])[1] is None
 
@@ -208,6 +280,12 @@ async def test_a_fault_in_the_reader_leaves_the_stream_to_litellm(size: int, mon
 async def test_a_chunk_that_holds_nothing_goes_on_as_it_is(payload: dict[str, Any]) -> None:
     odd = message(payload, event_type="chunk") + WHOLE
     assert await read(response(Closed(odd))) == odd
+
+
+async def test_a_model_that_is_named_by_an_arn_is_judged() -> None:
+    arn = "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aapplication-inference-profile%2Fabc"
+    with pytest.raises(Exception, match="ended before it was complete"):
+        await read(response(Closed(WHOLE[:300]), f"/model/{arn}/converse-stream"))
 
 
 def test_what_else_is_asked_of_bedrock_is_not_judged() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,28 @@ async def test_of_coheres_own_events_the_end_is_read_which_litellm_does_not_see(
         return
     # A line that is cut is no JSON to LiteLLM either, which raises.
     with pytest.raises((ProviderStreamError, RuntimeError)):
+        await read(stream)
+
+
+@pytest.mark.parametrize("spaced", [":", ": ", " : "])
+@pytest.mark.parametrize(
+    ("last", "failed"), [({}, None), ({"delta": {"usage": {}}}, None), ({"delta": {"error": "it broke"}}, "it broke")]
+)
+async def test_coheres_last_event_is_an_end_whatever_it_leaves_out(
+    put_in: Touch, spaced: str, last: dict[str, Any], failed: str | None
+) -> None:
+    """All of it is optional (docs.cohere.com: `ChatMessageEndEventDelta`)."""
+    says = {"type": "content-delta", "delta": {"message": {"content": {"text": "a word"}}}}
+
+    async def lines() -> AsyncIterator[str]:
+        for event in ({"type": "message-start", "id": "c"}, says, {"type": "message-end", **last}):
+            yield json.dumps(event, separators=(",", spaced))
+
+    stream: Any = CohereV2ModelResponseIterator(streaming_response=lines(), sync_stream=False)
+    if failed is None:
+        assert await read(stream) == 3
+        return
+    with pytest.raises(ProviderStreamError, match=failed):
         await read(stream)
 
 

@@ -40,10 +40,11 @@ do
     local holders = as_noted and held_by_others(slots, held, ARGV[4])
     if holders then return { 0, held, 0, holders } end
   elseif held then
-    -- Of whole microseconds: '%.6f' takes Redis twice as long.
-    local ends = now + lease * 1000
+    -- Of whole microseconds: '%.6f' takes Redis twice as long. Of a fraction, '%d' fails in a later Lua (Dragonfly's 5.4).
+    local ends = math.floor(now + lease * 1000)
+    local fraction = ends % 1000000
     -- Fails where Redis' memory is full and nothing was written yet.
-    local added = redis.pcall('ZADD', slots, format('%d.%06d', ends / 1000000, ends % 1000000), ARGV[4])
+    local added = redis.pcall('ZADD', slots, format('%d.%06d', (ends - fraction) / 1000000, fraction), ARGV[4])
     if type(added) == 'number' then
       held = held + added
       local written = format('%d', held)
@@ -51,9 +52,11 @@ do
         slots_expire = math.max(tonumber(slots_expire), lapses + 1000)
         expires = math.max(tonumber(expires), slots_expire)
         local left = expires - milliseconds
-        redis.call('PEXPIREAT', slots, format('%d', slots_expire))
+        -- Not '%d', a C long: where that has 32 bits, the time is one in the past, and Redis drops all slots at once.
+        local when = format('%.0f', slots_expire)
+        redis.call('PEXPIREAT', slots, when)
         redis.call('SET', number, written, 'PX', format('%d', left))
-        rest = format(' 0 %s %d %d', rose, expires, slots_expire)
+        rest = format(' 0 %s %s %s', rose, expires == slots_expire and when or format('%.0f', expires), when)
         redis.call('SET', book, written .. rest, 'PX', format('%d', left + math.ceil(ARGV[1] * 1000)))
         return { 1, held, dropped }
       end

@@ -21,14 +21,19 @@ local oldest, score = string.format('%.6f', now), string.format('%.6f', now + le
 local milliseconds = math.floor(now * 1000)
 local lapses = milliseconds + math.ceil(lease * 1000)
 local lasts = lapses + 1000
+-- Not '%d', a C long: where that has 32 bits, the time is one in the past, and Redis drops all slots at once.
+local lasts_until = string.format('%.0f', lasts)
+local unpack = table.unpack or unpack -- no global in a later Lua (Dragonfly's 5.4)
 
 -- Have the keys of a gauge outlive its slots, and the book say so.
 local function prolong(slots, book, number, held, rose, expires)
   local until_when = math.max(tonumber(expires), lasts)
-  redis.call('PEXPIREAT', slots, string.format('%d', lasts))
-  redis.call('PEXPIREAT', number, string.format('%d', until_when))
+  local number_lasts = until_when == lasts and lasts_until or string.format('%.0f', until_when)
+  redis.call('PEXPIREAT', slots, lasts_until)
+  redis.call('PEXPIREAT', number, number_lasts)
   local left = until_when - milliseconds + math.ceil(window * 1000)
-  redis.call('SET', book, string.format('%s 0 %s %d %d', held, rose, until_when, lasts), 'PX', string.format('%d', left))
+  local noted = string.format('%s 0 %s %s %s', held, rose, number_lasts, lasts_until)
+  redis.call('SET', book, noted, 'PX', string.format('%d', left))
 end
 
 -- Whether all slots with these ids are held, are renewed, and what is said of their gauge is true; and what was dropped.

@@ -12,6 +12,7 @@ end
 local function follow(KEYS, ARGV)
 @FOLLOW@
 end
+local unpack = table.unpack or unpack -- no global in a later Lua (Dragonfly's 5.4)
 local width, last = tonumber(ARGV[1]), 2 + tonumber(ARGV[2])
 local answer = acquire({ unpack(KEYS, 1, width) }, { unpack(ARGV, 3, last) })
 if answer[1] == 1 then

@@ -23,9 +23,10 @@ if not redis.REDIS_VERSION_NUM and redis.replicate_commands then redis.replicate
 local key, horizon, lease, limit = KEYS[1], ARGV[1] * 1000000, ARGV[2] * 1000, tonumber(ARGV[3])
 local time, lapsed = redis.call('TIME'), 0
 local now = time[1] * 1000000 + time[2]
--- Of whole microseconds: '%.6f' takes Redis twice as long.
-local oldest, lapses = now - horizon, now + lease * 1000 - horizon
-local score = string.format('%d.%06d', lapses / 1000000, lapses % 1000000)
+local oldest, lapses = now - horizon, math.floor(now + lease * 1000 - horizon)
+-- Of whole microseconds: '%.6f' takes Redis twice as long. Of a fraction, '%d' fails in a later Lua (Dragonfly's 5.4).
+local fraction = lapses % 1000000
+local score = string.format('%d.%06d', (lapses - fraction) / 1000000, fraction)
 
 local held = redis.call('ZCARD', key)
 local added = held + 1 <= limit and redis.pcall('ZADD', key, score, ARGV[4])

@@ -19,6 +19,7 @@ local now = time[1] + time[2] / 1000000
 local oldest, score = string.format('%.6f', now - horizon), string.format('%.6f', now + lease - horizon)
 local needed = lease * 1000 + 500
 local keep = string.format('%d', math.ceil(lease * 1000 + 1000))
+local unpack = table.unpack or unpack -- no global in a later Lua (Dragonfly's 5.4)
 
 -- Whether all slots with these ids are held, are renewed, and their key outlives them.
 local function all_held(key, first, last)
