@@ -42,9 +42,48 @@ async def answers_of(node: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any
     """Return the answers of *node*, errors among them; one after the other, on one connection."""
     from redis.asyncio.cluster import PipelineCommand
 
-    asked = [PipelineCommand(number, *command) for number, command in enumerate(commands)]
-    await node.execute_pipeline(asked)
+    asked, lent = [PipelineCommand(number, *command) for number, command in enumerate(commands)], _Lent(node)
+    try:
+        await type(node).execute_pipeline(lent, asked)
+    except BaseException:
+        await lent.give_back()
+        raise
     return [one.result for one in asked]
+
+
+class _Lent:
+    """A node as its own pipeline sees it, and the connection that this was lent.
+
+    Interrupted, redis 5 - 8.0 keeps that for good: a node that was frozen for a while has none left of its
+    `max_connections`, and LiteLLM, whose client this is, can't ask it for as long as the worker lives.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._connection: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    def acquire_connection(self) -> Any:
+        """Lend a connection, as the node does, and know which."""
+        self._connection = self._node.acquire_connection()
+        return self._connection
+
+    def release(self, connection: Any) -> None:
+        """Take it back, as the node does from redis 8.0 on."""
+        self._connection = None
+        self._node.release(connection)
+
+    async def give_back(self) -> None:
+        """Have the node lend the connection again, to be opened anew; what it is still told is nobody's answer."""
+        connection, free = self._connection, self._node._free  # noqa: SLF001 - up to 7 there is no other way
+        if connection is None or connection in free:
+            return
+        try:
+            await connection.disconnect(nowait=True)
+        finally:
+            free.append(connection)
 
 
 async def _asking(client: Any, moving: Any, command: tuple[Any, ...]) -> Any:

@@ -150,6 +150,37 @@ async def test_where_a_cluster_refuses_eval_scripts_are_loaded_by_a_client_whose
         await witness.flushall()
 
 
+async def _keeps_what_is_interrupted(node: Any, commands: Any) -> None:
+    """As `ClusterNode.execute_pipeline` of redis 5 - 8.0."""
+    connection = node.acquire_connection()
+    await connection.send_packed_command(connection.pack_commands(command.args for command in commands))
+    for command in commands:
+        command.result = await node.parse_response(connection, command.args[0])
+    node._free.append(connection)
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_a_node_that_was_frozen_has_all_its_connections_still(
+    cluster_port: int, monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    if not own:
+        monkeypatch.setattr(ClusterNode, "execute_pipeline", _keeps_what_is_interrupted)
+    as_text: Any = aioredis.Redis(host=LOOPBACK, port=cluster_port, decode_responses=True)
+    client = aioredis.RedisCluster(host=LOOPBACK, port=cluster_port, max_connections=2)
+    async with as_text as witness, client:
+        gauge = Store(client, witness).gauge(timeout_seconds=0.1)
+        await gauge.acquire(A, 1)
+        assert await gauge.renew([A]) == set()
+        await witness.execute_command("CLIENT PAUSE", 800)
+        for _ in range(3):
+            with pytest.raises(GaugeUnavailableError, match="Timeout"):
+                await gauge.renew([A])
+        await witness.ping()  # answered when it goes on
+        assert await gauge.renew([A]) == set()
+        assert await client.exists(LIMITER_KEY)
+        await witness.flushall()
+
+
 async def test_an_order_is_given_where_eval_is_refused(without_eval: Store) -> None:
     await without_eval.witness.script_flush()
     await order(without_eval.client, "orders", "a slot", "the test", stands=31.0)
