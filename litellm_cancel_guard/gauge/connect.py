@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TO_LOOK_SECONDS, _TO_CLOSE_SECONDS = 2.0, 1.0
+_TO_CLOSE_SECONDS = 1.0
 
 
 class NoRedisError(Exception):
@@ -75,11 +75,15 @@ class Target:
 
 
 @asynccontextmanager
-async def opened(make: Callable[[], Any] | None, used_by: Callable[[Callable[[], Any]], T]) -> AsyncIterator[T]:
+async def opened(
+    make: Callable[[], Any] | None, used_by: Callable[[Callable[[], Any]], T], timeout_seconds: float
+) -> AsyncIterator[T]:
     """Give what uses the asyncio client that *make* returns, which is closed afterwards.
 
+    That of a cluster knows by then which node has what, so that each can be asked by itself.
+
     Raises:
-        GaugeUnavailableError: there is no such client.
+        GaugeUnavailableError: there is no such client, or no node of its cluster has answered.
     """
     try:
         client = None if make is None else make()
@@ -89,16 +93,15 @@ async def opened(make: Callable[[], Any] | None, used_by: Callable[[Callable[[],
         raise GaugeUnavailableError("no client of its own")
     try:
         if is_cluster(client):
-            await _look_for_nodes(client)
+            await _look_for_nodes(client, timeout_seconds)
         yield used_by(lambda: client)
     finally:
         await _close(client)
 
 
-async def _look_for_nodes(client: Any) -> None:
-    """Have the *client* of a cluster know what node has which keys: each is to be asked by itself."""
+async def _look_for_nodes(client: Any, timeout_seconds: float) -> None:
     try:
-        async with Deadline(_TO_LOOK_SECONDS):
+        async with Deadline(timeout_seconds):
             await client.initialize()
     except Exception as exc:
         raise GaugeUnavailableError(what_of(exc)) from exc

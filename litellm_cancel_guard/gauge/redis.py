@@ -88,7 +88,7 @@ class RedisGauge:
         Raises:
             GaugeUnavailableError: no such client can be made.
         """
-        return opened(self._another, self._by)
+        return opened(self._another, self._by, self._runner.timeout_seconds)
 
     def _by(self, client: Callable[[], Any]) -> RedisGauge:
         times: Any = {"lease_seconds": self._lease_seconds, "timeout_seconds": self._runner.timeout_seconds}

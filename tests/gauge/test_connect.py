@@ -54,7 +54,7 @@ async def test_a_client_of_our_own_leaves_no_connection_to_the_master_or_a_senti
         for port in (stores.port, stores.ports[0]):
             with redis.Redis(port=port) as witness:
                 before = _clients_of(witness)
-                async with opened(make, lambda client: client()) as client:
+                async with opened(make, lambda client: client(), 2.0) as client:
                     await client.ping()
                     assert _clients_of(witness) - before
                 assert not _clients_of(witness) - before
