@@ -81,6 +81,7 @@ class Count:
     Attributes:
         slots: the first to lapse first.
         number: what LiteLLM reads as the number in flight.
+        lapsed: how many slots lie beside these that have lapsed; LiteLLM drops them before it counts.
         left_out: how many slots more the workers of these hold than they say the holders of.
         line: who waits for one of them.
     """
@@ -88,6 +89,7 @@ class Count:
     place: Place
     slots: list[Slot] = field(default_factory=list)
     number: int = 0
+    lapsed: int = 0
     left_out: int = 0
     line: Waits = NOBODY
 
@@ -185,9 +187,10 @@ class Survey:
         """
         held, line = await self._gauge(place).listed(place.gauge, lined=place.lined)
         slots = [await self._slot(place, slot_id, left) for slot_id, left in held]
-        # Where LiteLLM has slots of its own, it drops what has lapsed before it counts, as was done here.
-        number = await self._number(place) if place.counting else len(slots)
-        return Count(place, slots, number, line=line)
+        number, lapsed = await self._number(place), 0
+        if not place.counting:
+            number, lapsed = len(slots), max(0, number - len(slots))
+        return Count(place, slots, number, lapsed, line=line)
 
     async def release(self, place: Place, slot: str) -> int:
         """Give one slot back; return how many are left. One whose request runs is taken again at the next beat."""
@@ -229,6 +232,8 @@ class Survey:
 
     async def _number(self, place: Place) -> int:
         key = Keys(self._named(place)).limiter_count(place.gauge)
+        if not place.counting:
+            return int(await self._ask(self._client.zcard(key)))
         try:
             return int(float(await self._ask(self._client.get(key)) or 0))
         except ValueError:

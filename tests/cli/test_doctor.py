@@ -279,7 +279,11 @@ def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
     assert shown["heartbeat_seconds"] == (20, "a third of lease_seconds")
     assert shown["redis_timeout"] == (3, "environment, CANCEL_GUARD_REDIS_TIMEOUT")
     assert shown["on_redis_error"] == ("local", "default")
-    assert "a third of lease_seconds" in " ".join(guard("settings", "--config", path, env=env).stdout.split())
+
+    table = guard("settings", "--config", path, env=env | {"COLUMNS": "120"}).stdout
+    assert "a third of lease_seconds" in " ".join(table.split())
+    narrow = guard("settings", "--config", path, env=env | {"COLUMNS": "80"}).stdout
+    assert "…" not in narrow, "what is set can be read in eighty columns"
 
 
 @pytest.mark.parametrize(

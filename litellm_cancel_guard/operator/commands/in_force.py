@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from litellm_cancel_guard.host import setup_files
 from litellm_cancel_guard.host.environ import resolved
@@ -88,7 +88,7 @@ def settings(config: Path | None, as_json: bool) -> None:
     if as_json:
         say_json({name: {"value": value, "source": found.where[name]} for name, value in values.items()})
     else:
-        table = Table("setting", "value", "from", "")
+        table = Table(*(Column(name, overflow="fold") for name in ("setting", "value", "from", "")))
         for name, field in Settings.model_fields.items():
             table.add_row(name, _plain(values[name]), found.where[name], field.description)
         Console().print(table)
@@ -100,5 +100,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return f"[{', '.join(value)}]"
+        return "[" + ",\n".join(value) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

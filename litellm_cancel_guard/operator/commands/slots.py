@@ -190,7 +190,7 @@ def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool
         return [await count_of(survey, key)] if key else await all_counts(survey)
 
     try:
-        wrong = [count for count in ask(target, counts) if count.differs]
+        wrong = [count for count in ask(target, counts) if count.differs or count.lapsed]
     except AtRestError:
         wrong = []
 
@@ -198,7 +198,10 @@ def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool
         return [await survey.reconcile(count.place) for count in wrong]
 
     after = ask(target, mend) if yes and wrong else [len(count.slots) for count in wrong]
-    changes = [{**described(count), "becomes": number} for count, number in zip(wrong, after, strict=True)]
+    changes = [
+        {**described(count), "number": count.number + count.lapsed, "becomes": number}
+        for count, number in zip(wrong, after, strict=True)
+    ]
     if as_json:
         say_json({"done": yes, "changes": changes})
     else:
