@@ -94,6 +94,12 @@ ALLOWED = (
         covers.told_late,
     ),
     Allowance(
+        "unbuffered",
+        ("headers",),
+        "nginx is told to hand a stream on as it comes: LiteLLM says so on chat and /v1/messages alone, up to 1.83 nowhere.",
+        covers.unbuffered,
+    ),
+    Allowance(
         "broken off",
         ("status",),
         "A stream that bare LiteLLM breaks off in the middle ends as a whole, in an error.",
