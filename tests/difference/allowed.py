@@ -96,7 +96,8 @@ ALLOWED = (
     Allowance(
         "unbuffered",
         ("headers",),
-        "nginx is told to hand a stream on as it comes: LiteLLM says so on chat and /v1/messages alone, up to 1.83 nowhere.",
+        "nginx is told to hand a stream on as it comes: LiteLLM says so on chat and /v1/messages alone, up to 1.83 on "
+        "none.",
         covers.unbuffered,
     ),
     Allowance(
