@@ -52,7 +52,7 @@ def needs_pings(behind: Behind) -> None:
 @pytest.mark.parametrize("plain", [False, True], ids=["configured", "as it comes"])
 @pytest.mark.parametrize("name", STREAMED)
 async def test_a_chunk_is_there_before_the_next_is_sent(
-    stand: Callable[..., Behind], program: Program, key: Key, name: str, plain: bool
+    stand: Callable[..., Behind], program: Program, key: Key, name: str, *, plain: bool
 ) -> None:
     behind, route = stand(program, plain=plain), ROUTES[name]
     script = replace(behind.script(), stall="2")
@@ -68,7 +68,7 @@ async def test_a_chunk_is_there_before_the_next_is_sent(
 @pytest.mark.parametrize("plain", [False, True], ids=["configured", "as it comes"])
 @pytest.mark.parametrize("flowing", [False, True], ids=["silent", "flowing"])
 async def test_who_leaves_in_mid_stream_has_his_slot_back_where_that_is_told(
-    stand: Callable[..., Behind], program: Program, redis_server: RedisServer, key: Key, flowing: bool, plain: bool
+    stand: Callable[..., Behind], program: Program, redis_server: RedisServer, key: Key, *, flowing: bool, plain: bool
 ) -> None:
     behind = stand(program, plain=plain)
     act: dict[str, Any] = {"chunks": 400, "gap": 0.05} if flowing else {"stall": "2"}
@@ -99,7 +99,7 @@ async def test_with_pings_every_program_notices_who_leaves(
 @pytest.mark.parametrize("plain", [False, True], ids=["configured", "as it comes"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
 async def test_who_leaves_the_line_is_out_of_it_where_that_is_told(
-    stand: Callable[..., Behind], program: Program, redis_server: RedisServer, stream: bool, plain: bool
+    stand: Callable[..., Behind], program: Program, redis_server: RedisServer, *, stream: bool, plain: bool
 ) -> None:
     """Nothing has been sent yet."""
     behind = stand(program, plain=plain)
