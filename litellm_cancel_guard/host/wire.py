@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 # In whole milliseconds.
 WAITED = b"x-cancel-guard-waited-ms"
 # nginx as it comes collects an answer until it has a page of it: of a pass-through stream that pauses its client sees
-# nothing, and hangs up or asks again. LiteLLM says so on chat and /v1/messages alone, and up to 1.83 nowhere
-# (proxy/common_request_processing.py `_sse_stream_headers`).
+# nothing, and hangs up or asks again. LiteLLM says so of none that it passes through, and up to 1.88 of none at all
+# (proxy/common_request_processing.py `create_response`).
 _UNBUFFERED = (b"x-accel-buffering", b"no")
 _STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"application/x-ndjson")
 

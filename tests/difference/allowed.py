@@ -96,8 +96,8 @@ ALLOWED = (
     Allowance(
         "unbuffered",
         ("headers",),
-        "nginx is told to hand a stream on as it comes: LiteLLM says so on chat and /v1/messages alone, up to 1.83 on "
-        "none.",
+        "nginx is told to hand a stream on as it comes: LiteLLM says so of none that it passes through, and up to 1.88 "
+        "of none at all.",
         covers.unbuffered,
     ),
     Allowance(

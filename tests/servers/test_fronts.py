@@ -165,6 +165,30 @@ async def test_a_minute_in_line_outlasts_what_comes_and_not_what_is_configured(
     assert 55 < took < 80
 
 
+async def test_a_minute_of_silence_in_mid_stream_outlasts_what_comes_and_not_what_is_configured(
+    stand: Callable[..., Behind], redis_server: RedisServer
+) -> None:
+    key = fresh_key(cap=2 * len(PROGRAMS))
+    async with httpx.AsyncClient(timeout=LONG, trust_env=False) as patient:
+        direct = stand(PROGRAMS[0], by=patient)
+        script = replace(direct.script(), stall="2")
+
+        async def ask(program: Program, *, plain: bool) -> bool:
+            async with stand(program, plain=plain, by=patient).opened(CHAT, key, script) as stream:
+                await stream.read_rest()
+                return CHAT.terminal in stream.text
+
+        plain = {program: asyncio.create_task(ask(program, plain=True)) for program in PROGRAMS}
+        configured = [asyncio.create_task(ask(program, plain=False)) for program in PROGRAMS]
+        await direct.provider.wait(script.run, stalled=2 * len(PROGRAMS))
+        cut = [await plain[program] for program in PROGRAMS if program.gives_up]
+        still = 2 * len(PROGRAMS) - len(cut)
+        assert await settled(partial(gauge, redis_server.client, key), still, within=5) == still
+        await direct.provider.release(script.run)
+        whole = await asyncio.gather(*configured, *(plain[program] for program in PROGRAMS if not program.gives_up))
+    assert (any(cut), whole) == (False, [True] * still)
+
+
 async def test_what_a_server_ends_for_its_restart_is_told(
     stand: Callable[..., Behind], one_proxy: Proxy, redis_server: RedisServer
 ) -> None:
