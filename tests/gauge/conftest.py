@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fakeredis
@@ -9,6 +10,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from litellm_cancel_guard.gauge.local import LocalGauge
+from tests.gauge.stalled import SOON, Worker, left_in
 from tests.gauge.steps import STEPS
 from tests.gauge.stores import GAUGE, LAYOUTS, Store, start_cluster_node
 from tests.harness.process import LOOPBACK
@@ -129,3 +131,28 @@ async def without_eval(real: Store, gauge_redis: RedisServer) -> AsyncIterator[S
     """A user who may run scripts by their SHA alone, as redis-py's own scripts do, and so LiteLLM's."""
     async with _as_user(real, gauge_redis, "by_sha", "-eval") as store:
         yield store
+
+
+@pytest.fixture
+async def worker_of(gauge_redis: RedisServer) -> AsyncIterator[Callable[..., Worker]]:
+    gauge_redis.client.flushall()
+    workers: list[Worker] = []
+
+    def make(*args: Any, **settings: Any) -> Worker:
+        workers.append(Worker(gauge_redis.port, *args, **settings))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.may_ask.set()
+        thread = worker.ledger.stand_in._thread
+        await worker.ledger.give_back()
+        await worker.client.aclose()
+        if thread is not None:
+            thread.join(SOON)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def left(gauge_redis: RedisServer) -> Callable[[Worker], list[float]]:
+    return partial(left_in, gauge_redis.client)
