@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.host import serving, timeouts, wire
+from litellm_cancel_guard.host import exchange, serving, timeouts
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.ledger.ledger import Ledger
 from litellm_cancel_guard.ledger.registry import Registry, Request
@@ -44,7 +44,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (serving, wire):
+    for module in (serving, exchange):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
