@@ -21,7 +21,7 @@ _UNBUFFERED = (b"x-accel-buffering", b"no")
 _STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"application/x-ndjson")
 
 
-class Wire:
+class Exchange:
     """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
 
     What a refused client should know, and how long one has waited in line, is put into an answer that begins when that
