@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.host.serving import Noted, streams
+from litellm_cancel_guard.host.passthrough import _closed_when_served
+from litellm_cancel_guard.host.serving import Noted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 POST = {"type": "http", "method": "POST", "path": "/", "headers": []}
 NAME = b"x-accel-buffering"
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    yield b""
 
 
 async def begun(*headers: tuple[bytes, bytes], noted: bool = False) -> list[bytes]:
@@ -22,7 +30,7 @@ async def begun(*headers: tuple[bytes, bytes], noted: bool = False) -> list[byte
 
     async def app(_: Any, __: Any, send: Any) -> None:
         if noted:
-            streams()
+            _closed_when_served(chunks())
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body"})
 
