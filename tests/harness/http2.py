@@ -76,7 +76,8 @@ class Http2:
 
     def _note(self, event: Any) -> None:
         if isinstance(event, ResponseReceived):
-            self.statuses[event.stream_id] = int(dict(event.headers)[":status"])
+            headers: dict[Any, Any] = dict(event.headers)
+            self.statuses[event.stream_id] = int(headers[":status"])
         elif isinstance(event, DataReceived):
             self.texts[event.stream_id] += event.data.decode()
             self._protocol.acknowledge_received_data(event.flow_controlled_length, event.stream_id)

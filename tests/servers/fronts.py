@@ -6,6 +6,7 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ class Front:
         self.url, self.plain_url = (f"http://{LOOPBACK}:{port}" for port in (place.port, place.plain))
         self._process = Process(program.name, program.command(path, place), env=env, folder=folder)
         for url in (self.url, self.plain_url):
-            self._process.wait_ready(lambda url=url: _answers(url), within=30)
+            self._process.wait_ready(partial(_answers, url), within=30)
 
     def stop(self) -> None:
         self._process.stop()
