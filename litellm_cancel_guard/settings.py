@@ -22,6 +22,7 @@ FIELDS = ("end_user", "address")
 FAIR_BY = ("X-Claude-Code-Agent-Id", "X-Claude-Code-Session-Id", "thread-id", "end_user")
 _MOST_NAMES = 16  # each is looked for in every request
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]{1,100}", re.ASCII)
+_TURNS = re.compile(r"[1-9]|1[0-6]")
 
 
 class SettingsError(Exception):
@@ -112,7 +113,7 @@ class Settings(BaseModel):
     fair_by: tuple[str, ...] = Field(
         default=FAIR_BY,
         description="By what the agents of a key take turns in line: headers, `end_user` or `address`, of which the "
-        "first that a request has says who asks; none: first come, first served. See below.",
+        "first that a request has says who asks (`X-Team=4`: for four turns a round); none: first come, first served.",
     )
     admin_routes: bool = Field(
         default=False,
@@ -147,9 +148,11 @@ class Settings(BaseModel):
             raise ValueError(f"a list of headers, {' and '.join(FIELDS)}, not {quoted(given)}")
         if len(names) > _MOST_NAMES:
             raise ValueError(f"{len(names)} names are more than {_MOST_NAMES}")
-        for name in names:
+        for name, has_turns, turns in (each.partition("=") for each in names):
             if not _HEADER.fullmatch(name):
                 raise ValueError(f"{name[:100]!r} is no name of a header")
+            if has_turns and not _TURNS.fullmatch(turns):
+                raise ValueError(f"{name!r} has from =1 to =16 turns in a round, not {quoted(turns)}")
             # A header's name has a hyphen, nearly always: of a field that is misspelt nobody would ever hear.
             if name not in FIELDS and "-" not in name and (meant := difflib.get_close_matches(name.lower(), FIELDS, 1)):
                 raise ValueError(f"{name!r} is no field: did you mean {meant[0]}?")

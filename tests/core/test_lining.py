@@ -60,7 +60,7 @@ def test_what_a_key_says_of_itself_goes_before_the_settings(block: Any, waits: t
         *({"fair_by": 5}, {"fair_by": None}, {"fair_by": ["end_usr"]}, {"fair_by": ["x" * 1_000_000]}),
         {"max_wait_seconds": "x" * 1_000_000},
         *(DEEP, [DEEP], {"fair_by": DEEP}, {"fair_by": [DEEP]}, {"max_waiting": DEEP}, {"no such": DEEP}),
-        *({"max_waiting": 10**5000}, {"fair_by": 10**5000}, 10**5000),
+        *({"max_waiting": 10**5000}, {"fair_by": 10**5000}, 10**5000, {"fair_by": ["X-Team=17"]}),
     ],
     ids=lambda block: quoted(block)[:40],
 )
