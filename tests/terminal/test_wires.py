@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
 from litellm.llms.cohere.common_utils import CohereV2ModelResponseIterator
+from litellm.llms.databricks.streaming_utils import ModelResponseIterator
+from litellm.llms.gigachat.chat.streaming import GigaChatModelResponseIterator
 from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 from openai import AsyncOpenAI, AsyncStream
 
@@ -60,16 +62,25 @@ def of_the_sdk(*reads: bytes) -> Any:
     return stream
 
 
-def of_litellms(*reads: bytes) -> Any:
-    async def lines() -> AsyncIterator[str]:
-        for line in b"".join(reads).decode().split("\n"):
-            yield line
+async def lines_of(*reads: bytes) -> AsyncIterator[str]:
+    for line in b"".join(reads).decode().split("\n"):
+        yield line
 
-    return OpenAIChatCompletionStreamingHandler(streaming_response=lines(), sync_stream=False)
+
+def of_litellms(*reads: bytes) -> Any:
+    return OpenAIChatCompletionStreamingHandler(streaming_response=lines_of(*reads), sync_stream=False)
+
+
+def of_watsonx(*reads: bytes) -> Any:
+    return ModelResponseIterator(streaming_response=lines_of(*reads), sync_stream=False)
+
+
+def of_gigachat(*reads: bytes) -> Any:
+    return GigaChatModelResponseIterator(streaming_response=lines_of(*reads), sync_stream=False)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydantic")
-STREAMS = [of_the_sdk, of_litellms]
+STREAMS = [of_the_sdk, of_litellms, of_watsonx, of_gigachat]
 
 
 @pytest.fixture
@@ -95,6 +106,13 @@ async def test_a_failure_that_only_the_reason_tells_is_one(put_in: Touch, stream
 @pytest.mark.parametrize("stream", STREAMS)
 async def test_a_whole_stream_is_read_to_its_end(put_in: Touch, stream: Any) -> None:
     assert await read(stream(BEGUN, said(REST), ended(), DONE)) >= 4
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_stream_that_ends_without_its_end_is_cut(put_in: Touch, stream: Any) -> None:
+    for reads in ((BEGUN,), (BEGUN, DONE)):
+        with pytest.raises(ProviderStreamError, match="before it was complete"):
+            await read(stream(*reads))
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -142,9 +160,10 @@ async def test_coheres_last_event_is_an_end_whatever_it_leaves_out(
         await read(stream)
 
 
-async def test_a_tapped_stream_is_freed_as_soon_as_nobody_reads_it(put_in: Touch) -> None:
+@pytest.mark.parametrize("stream", [of_litellms, of_watsonx, of_gigachat])
+async def test_a_tapped_stream_is_freed_as_soon_as_nobody_reads_it(put_in: Touch, stream: Any) -> None:
     """A cycle would keep the provider's connection until it is collected; the openai SDK's stream is one by itself."""
-    tapped = of_litellms(BEGUN, ended(), DONE)
+    tapped = stream(BEGUN, ended(), DONE)
     known = weakref.ref(tapped)
     gc.disable()
     try:

@@ -2,8 +2,9 @@
 
 The SDK's streams read the connection by their decoder (openai 2.24 - 3.57, _streaming.py `_iter_events`); LiteLLM's own
 iterators are handed line by line to `_handle_string_chunk` (1.80 - 1.110, llms/base_llm/base_model_iterator.py), and
-Cohere's, which LiteLLM reads no end of, to a method of their own (llms/cohere/common_utils.py). All are tapped on the
-one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
+Cohere's, which LiteLLM reads no end of, to a method of their own (llms/cohere/common_utils.py). Of iterators that have
+no such method (watsonx' and what else is OpenAI-like: llms/databricks/streaming_utils.py; GigaChat's) what they read is
+tapped. All on the one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ _BRIDGE = "litellm.completion_extras.litellm_responses_transformation.transforma
 _OF_THE_SDK = {("openai", "AsyncStream"), ("openai._streaming", "AsyncStream")}
 _BASE = ("litellm.llms.base_llm.base_model_iterator", "BaseModelResponseIterator")
 _COHERES = "litellm.llms.cohere.common_utils"
+# Where an iterator that parses within its `__anext__` keeps the lines that it reads.
+_KEEP_LINES = {
+    "litellm.llms.databricks.streaming_utils": "streaming_response",
+    "litellm.llms.gigachat.chat.streaming": "response_iterator",
+}
 _TAKE_LINES = (["self", "str_line"], ["self", "chunk"])
 _ASIDE = "cancel_guard: a stream is read as LiteLLM reads it"
 _in_force: list[Touch] = []
@@ -64,6 +70,11 @@ def tapped(stream: Any, wrapper: Any) -> Wire | None:
         return wire
     if type(stream).__module__ == _COHERES:
         return _noted(stream, "convert_str_chunk_to_generic_chunk", Wire(in_step=True))
+    kept = _KEEP_LINES.get(type(stream).__module__)
+    if kept is not None and hasattr(lines := getattr(stream, kept, None), "__aiter__"):
+        wire = Wire(choices=_asked(wrapper))
+        setattr(stream, kept, _Lines(lines, wire, wire.line))
+        return wire
     if _BASE not in kinds or any(module == _BRIDGE for module, _ in kinds) or "__anext__" in vars(type(stream)):
         return None
     return _noted(stream, "_handle_string_chunk", Wire(choices=_asked(wrapper)))
@@ -103,16 +114,16 @@ class _Decoder:
         return getattr(self._decoder, name)
 
     def aiter_bytes(self, reads: Any) -> Any:
-        return self._decoder.aiter_bytes(_Reads(reads, self._wire))
+        return self._decoder.aiter_bytes(_Reads(reads, self._wire, self._wire.read))
 
 
 class _Reads:
     """One connection's reads. A generator would be one more to be closed when the client leaves."""
 
-    def __init__(self, reads: Any, wire: Wire) -> None:
+    def __init__(self, reads: Any, wire: Wire, note: Callable[[Any], None]) -> None:
         self._next = reads.__aiter__().__anext__
         self._wire = wire
-        self._note = wire.read
+        self._note = note
 
     def __aiter__(self) -> _Reads:
         return self
@@ -125,6 +136,17 @@ class _Reads:
             self._wire.give_up()
             log.exception(_ASIDE)
         return data
+
+
+class _Lines(_Reads):
+    """One connection's lines; the connection is found behind it by whoever closes the stream."""
+
+    def __init__(self, lines: Any, wire: Wire, note: Callable[[Any], None]) -> None:
+        super().__init__(lines, wire, note)
+        self._lines = lines
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lines, name)
 
 
 def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -> Callable[..., Any]:
