@@ -33,9 +33,9 @@ _TELLING = (b'eason"', b'"error"', b'"message_stop"', b"Metrics")
 # What begins or brings words: events of `ConverseStream` and of Nova's own stream, and Anthropic's.
 _PARTS = ("messageStart", "contentBlockStart", "contentBlockDelta")
 _CLAUDES = ("message_start", "content_block_start", "content_block_delta", "completion")
-# Of the others, by which a model's own stream is one whose reasons are known here: Llama's, Titan's, Mistral's, and
-# those that write OpenAI's (docs.aws.amazon.com, "Inference request parameters").
-_KNOWN = (*_PARTS, "generation", "outputText", "outputs", "choices")
+# Of the others, by which a model's own stream is one whose reasons are known here: Llama's, Titan's, Mistral's,
+# Cohere's, and those that write OpenAI's (docs.aws.amazon.com, "Inference request parameters").
+_KNOWN = (*_PARTS, "generation", "outputText", "outputs", "is_finished", "choices")
 # What of them is words.
 _SAID = (*_PARTS, "generation", "outputText", "text", "content", "reasoning_content", "reasoning", "tool_calls")
 # Bedrock's own count, in the last chunk of whatever model's stream.
