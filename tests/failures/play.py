@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import yaml
 
-from tests.failures.aws import CLAUDE, CONVERSE, LLAMA
+from tests.failures.aws import CLAUDE, COMMAND, CONVERSE, LLAMA, MISTRAL, NOVA, TITAN
 from tests.failures.kinds import ANTHROPIC, HALF, OLLAMA, OPENAI, REST, Kind
 from tests.failures.others import COHERE, GOOGLE, RESPONSES
 from tests.failures.provider import UNPLAYED, marked
@@ -19,12 +19,22 @@ from tests.failures.provider import UNPLAYED, marked
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tests.harness.versions import Version
+
 _AT_ONCE = 8
 OPENAI_LIKE = ("azure", "openai", "hosted_vllm", "openrouter", "deepseek", "mistral", "xai", "groq", "zai")
-# LiteLLM does not hand `n` on to these.
-_ONE_CHOICE = ("mistral", "zai")
+# LiteLLM does not hand `n` on to the first two, and makes one choice of all of the last's.
+_ONE_CHOICE = ("mistral", "zai", "watsonx")
 # What LiteLLM's own reader of a provider raises at, guarded or not, and no provider is known to send it there.
 _UNREADABLE = (("openrouter", "error: null"), ("openrouter", "filter behind the end"))
+# What older versions serve nobody, guarded or not: they ask for Google's own SDK, and for no path; lose the name of a
+# call in Nova's own stream; and raise at the usage behind an answer in Anthropic's protocol.
+_SINCE: dict[Any, tuple[int, ...]] = {
+    "vertex_claude": (1, 105),
+    ("responses", "nova", "tool calls"): (1, 103),
+    ("messages", "databricks", "usage behind"): (1, 103),
+    ("messages", "databricks", "stays open behind usage"): (1, 103),
+}
 ROUTES = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 _PATHS = {**ROUTES, "responses": "/v1/responses"}
 # Those that LiteLLM reads by one and the same reader, whoever sends it: of the whole table only.
@@ -38,6 +48,12 @@ _ANYWHERE = {
     "converse": CONVERSE,
     "claude": CLAUDE,
     "llama": LLAMA,
+    "nova": NOVA,
+    "titan": TITAN,
+    "bedrock_mistral": MISTRAL,
+    "bedrock_cohere": COMMAND,
+    "vertex": GOOGLE,
+    "vertex_claude": ANTHROPIC,
     "upstream": RESPONSES,
     "bridged": RESPONSES,
 }
@@ -48,14 +64,19 @@ KINDS = {
     "ollama": OLLAMA,
     "ollama_chat": OLLAMA,
 }
+_VERTEX = {"vertex": "gemini-2.5-pro", "vertex_claude": "claude-3-5-haiku@20241022"}
 _BEDROCK = {
     "converse": "converse/us.amazon.nova-lite-v1:0",
     "claude": "invoke/anthropic.claude-3-haiku-20240307-v1:0",
     "llama": "invoke/meta.llama3-8b-instruct-v1:0",
+    "nova": "invoke/us.amazon.nova-lite-v1:0",
+    "titan": "invoke/amazon.titan-text-express-v1",
+    "bedrock_mistral": "invoke/mistral.mistral-large-2402-v1:0",
+    "bedrock_cohere": "invoke/cohere.command-text-v14",
 }
 
 
-def deployments(base: str) -> list[dict[str, Any]]:
+def deployments(base: str, credentials: str) -> list[dict[str, Any]]:
     bases = dict.fromkeys((*OPENAI_LIKE, *ALIKE), f"{base}/v1") | dict.fromkeys(
         ("anthropic", "ollama", "ollama_chat"), base
     )
@@ -69,6 +90,10 @@ def deployments(base: str) -> list[dict[str, Any]]:
     models.append(_at("gemini", "gemini/gemini-2.0-flash", base))
     models.append(_at("upstream", "openai/m", f"{base}/v1"))
     models.append(_at("bridged", "openai/responses/m", f"{base}/v1"))
+    for name, model in _VERTEX.items():
+        own = {"vertex_project": "project", "vertex_location": "us-east5", "vertex_credentials": credentials}
+        params = {"model": f"vertex_ai/{model}", "api_base": f"{base}/v9/x", **own}
+        models.append({"model_name": name, "litellm_params": params})
     for name, model in _BEDROCK.items():
         own = {"aws_bedrock_runtime_endpoint": base, "aws_region_name": "us-east-1"}
         keys = {"aws_access_key_id": "provider-key", "aws_secret_access_key": "provider-key"}
@@ -84,10 +109,10 @@ def _at(name: str, model: str, base: str) -> dict[str, Any]:
     return {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "provider-key"}}
 
 
-def settings(base: str) -> str:
+def settings(base: str, credentials: str) -> str:
     return yaml.safe_dump(
         {
-            "model_list": deployments(base),
+            "model_list": deployments(base, credentials),
             "litellm_settings": {
                 "use_chat_completions_url_for_anthropic_messages": True,
                 "fallbacks": [],
@@ -102,6 +127,10 @@ class Cell:
     route: str
     provider: str
     kind: Kind
+
+    def is_served_by(self, version: Version) -> bool:
+        since = _SINCE.get(self.provider, _SINCE.get((self.route, self.provider, self.kind.name), ()))
+        return version.at_least(*since)
 
     def __str__(self) -> str:
         return f"{self.route} {self.provider} {self.kind.name}"
