@@ -94,8 +94,13 @@ class Messages:
 
     def verdict(self) -> Failure | None:
         """Return how a stream that has ended was cut; None if it is whole, or it is not known here how one ends."""
-        known = self._speaks or self._silent
-        return cut_off() if known and not self._unread and not self.over else None
+        known = self.known or (self._silent and not self._unread)
+        return cut_off() if known and not self.over else None
+
+    @property
+    def known(self) -> bool:
+        """Whether it has begun an answer whose end is known here."""
+        return self._speaks and not self._unread
 
     def _ends(self, seen: bytes) -> Iterator[int]:
         """Yield where each whole message ends, and note how long the next one is; what is none ends the reading."""

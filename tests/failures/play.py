@@ -102,7 +102,8 @@ def deployments(base: str, credentials: str) -> list[dict[str, Any]]:
     azure["litellm_params"] |= {"api_base": base, "api_version": "2024-10-21"}
     passing = {"model_name": "passing", "model_info": {"cancel_guard": {"on_truncation": "pass"}}}
     vllm = next(model for model in models if model["model_name"] == "hosted_vllm")
-    return [*models, {**vllm, "model_name": "gpt"}, {**vllm, **passing}]
+    endless = [{**model, "model_name": f"endless_{model['model_name']}"} for model in models]
+    return [*models, *endless, {**vllm, "model_name": "gpt"}, {**vllm, **passing}]
 
 
 def _at(name: str, model: str, base: str) -> dict[str, Any]:
@@ -127,6 +128,8 @@ class Cell:
     route: str
     provider: str
     kind: Kind
+    group: str = ""
+    """The name that it is asked for by, where that is not its provider's."""
 
     def is_served_by(self, version: Version) -> bool:
         since = _SINCE.get(self.provider, _SINCE.get((self.route, self.provider, self.kind.name), ()))
@@ -178,7 +181,7 @@ class Seen:
 
 
 async def ask(client: httpx.AsyncClient, url: str, secret: str, cell: Cell) -> Seen:
-    body: dict[str, Any] = {"model": cell.provider, "stream": True, "max_tokens": 64}
+    body: dict[str, Any] = {"model": cell.group or cell.provider, "stream": True, "max_tokens": 64}
     asked = [{"role": "user", "content": marked(cell.kind)}]
     body |= {"input": asked} if cell.route == "responses" else {"messages": asked}
     if cell.kind.n > 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from litellm_cancel_guard.host.endless import IN_A_ROW
 from tests.failures.kinds import ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OPENAI
 from tests.failures.play import ROUTES, Cell, cells, counted, play, settings
 from tests.failures.provider import Sending
@@ -85,6 +86,19 @@ async def test_a_deployment_may_end_its_streams_without_an_end(failing_proxy: Pr
     passed, failed = await play(failing_proxy.url, fresh_key(cap=100).secret, asked)
     assert passed.whole, passed
     assert not failed.whole
+
+
+async def test_a_deployment_that_ends_none_of_its_streams_is_named_once_in_the_log(failing_proxy: Proxy) -> None:
+    """Whoever reads the stream: the openai SDK, LiteLLM's own readers, or the route where LiteLLM hands it on."""
+    asked = [("chat", "openai"), ("chat", "watsonx"), ("messages", "anthropic"), ("messages", "gemini")]
+    asked += [("responses", "upstream"), ("chat", "nova"), ("responses", "bridged")]
+    closed = [cell for cell in cells() if (cell.route, cell.provider) in asked and cell.kind.name == "closed"]
+    often = [dataclasses.replace(cell, group=f"endless_{cell.provider}") for cell in closed] * (IN_A_ROW + 2)
+    seen = await play(failing_proxy.url, fresh_key(cap=1000).secret, often)
+    assert not any(one.whole for one in seen)
+    text = failing_proxy.text()
+    named = {provider: text.count(f"streams of endless_{provider} (") for _, provider in asked}
+    assert set(named.values()) == {1}, named
 
 
 async def test_a_reason_that_nobody_documents_goes_out_as_it_is(failing_proxy: Proxy) -> None:
