@@ -37,15 +37,17 @@ needs() { command -v "$1" >/dev/null || { echo "needs $1, which is not here: not
 python_packages() {
   local venv
   venv="$(mktemp -d "$WORK/venv.XXXX")"
-  if command -v uv >/dev/null; then
-    uv venv -q "$venv"
-    uv pip install -q --python "$venv/bin/python" "$@"
-  else
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install -q "$@"
-  fi
+  # pip alone takes a minute of CPU for LiteLLM's proxy.
+  command -v uv >/dev/null || uv_for_now
+  uv venv -q "$venv"
+  uv pip install -q --python "$venv/bin/python" "$@"
   PY="$venv/bin/python"
   echo "installed: $*"
+}
+uv_for_now() {
+  python3 -m venv "$WORK/uv"
+  "$WORK/uv/bin/pip" install -q 'uv>=0.9,<1'
+  PATH="$PATH:$WORK/uv/bin"
 }
 
 # node_packages SPEC...: a folder of its own; `node_run` runs a module from standard input in it.
