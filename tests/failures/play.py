@@ -35,6 +35,8 @@ _SINCE: dict[Any, tuple[int, ...]] = {
     ("messages", "databricks", "usage behind"): (1, 103),
     ("messages", "databricks", "stays open behind usage"): (1, 103),
 }
+# Asked by newer versions in Anthropic's protocol, by older ones in OpenAI's: what the other has is not played.
+_IN_ANTHROPICS = ("messages", "deepseek")
 ROUTES = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 _PATHS = {**ROUTES, "responses": "/v1/responses"}
 # Those that LiteLLM reads by one and the same reader, whoever sends it: of the whole table only.
@@ -144,11 +146,18 @@ def cells(providers: Iterable[str] = tuple(KINDS), routes: Iterable[str] = tuple
         for route in routes:
             if not _is_asked(provider, route):
                 continue
-            for kind in KINDS[provider]:
+            for kind in _kinds(route, provider):
                 # Anthropic's protocol has no place for a second choice.
                 asks = kind.n == 1 or (route == "chat" and provider not in _ONE_CHOICE)
                 if asks and (provider, kind.name) not in _UNREADABLE:
                     yield Cell(route, provider, kind)
+
+
+def _kinds(route: str, provider: str) -> Iterable[Kind]:
+    if (route, provider) != _IN_ANTHROPICS:
+        return KINDS[provider]
+    known = {kind.name for kind in KINDS[provider]}
+    return (*KINDS[provider], *(kind for kind in ANTHROPIC if kind.name not in known))
 
 
 def _is_asked(provider: str, route: str) -> bool:
@@ -177,7 +186,9 @@ class Seen:
         if kind.whole:
             came = all(part in self.text for part in kind.text or (HALF, REST))
             return "right" if self.whole and came else "false alarm"
-        return "silent" if self.whole else "right"
+        if self.whole:
+            return "silent"
+        return "right" if kind.says in self.error else "wordless"
 
 
 async def ask(client: httpx.AsyncClient, url: str, secret: str, cell: Cell) -> Seen:

@@ -191,6 +191,9 @@ class Source:
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
         """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
+        if wire.by_line and wire.failure is not None:
+            # Of such a line LiteLLM makes a chunk without choices, at which its own `/v1/messages` raises (1.83).
+            raise ProviderStreamError(wire.failure)
         if self._ending is not None and reasons.says_more(chunk):
             self._ending.goes_on()
         if not (reasons.ends(chunk) or (wire.in_step and self._ending is None)):

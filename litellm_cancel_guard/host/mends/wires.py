@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.grafting import NotFoundError
@@ -72,12 +73,12 @@ def tapped(stream: Any, wrapper: Any) -> Wire | None:
         return _noted(stream, "convert_str_chunk_to_generic_chunk", Wire(in_step=True))
     kept = _KEEP_LINES.get(type(stream).__module__)
     if kept is not None and hasattr(lines := getattr(stream, kept, None), "__aiter__"):
-        wire = Wire(choices=_asked(wrapper))
-        setattr(stream, kept, _Lines(lines, wire, wire.line))
+        wire = Wire(choices=_asked(wrapper), by_line=True)
+        setattr(stream, kept, _Lines(lines, wire, partial(_note_line, wire)))
         return wire
     if _BASE not in kinds or any(module == _BRIDGE for module, _ in kinds) or "__anext__" in vars(type(stream)):
         return None
-    return _noted(stream, "_handle_string_chunk", Wire(choices=_asked(wrapper)))
+    return _noted(stream, "_handle_string_chunk", Wire(choices=_asked(wrapper), by_line=True))
 
 
 def _noted(stream: Any, name: str, wire: Wire) -> Wire | None:
@@ -149,15 +150,19 @@ class _Lines(_Reads):
         return getattr(self._lines, name)
 
 
+def _note_line(wire: Wire, line: Any) -> None:
+    if isinstance(line, str):
+        wire.line(line)
+    else:
+        wire.give_up()
+
+
 def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -> Callable[..., Any]:
     # Weakly: the stream holds what it is given here, and would keep the provider's connection until it is collected.
     def noted(*lines: Any, **named: Any) -> Any:
         (line,) = lines or named.values()
         try:
-            if isinstance(line, str):
-                wire.line(line)
-            else:
-                wire.give_up()
+            _note_line(wire, line)
         except Exception:
             wire.give_up()
             log.exception(_ASIDE)
