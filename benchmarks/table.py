@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.growth_text import growth_text
 from benchmarks.report import number
+from benchmarks.verdict import Verdict
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {"benchmarks": DOCS / "performance.md", "growth": DOCS / "how-it-grows.md"}
@@ -17,7 +18,8 @@ _LEGEND = """\
 Measured on {date} ({machine}), with the guard at {guard},
 Python {python} and Redis {redis}, by `python -m benchmarks`: a real proxy on a core of its own, a real Redis, a
 provider that answers at once. A ratio is with the guard over without it, the median of pairs of runs that followed one
-another, and its quartiles; before it stand the two medians. A target that was missed says so.
+another, and its quartiles; before it stand the two medians, and where a third stands before these, it is the same load
+straight at the provider. A target that was missed says so; so does one that the spread is too wide for.
 """
 _ROUGH = """\
 **Not a full run**: {run}, on a machine that did other work
@@ -66,11 +68,15 @@ def performance(results: dict[str, Any]) -> str:
 
 def _rows(figures: list[Figure], versions: list[str]) -> list[str]:
     found = {(figure["name"], figure["version"]): figure for figure in figures}
-    targets = {figure["name"]: figure["target"] or "" for figure in figures}
     return [
-        f"| {name} | {target} | {' | '.join(_cell(found.get((name, version))) for version in versions)} |"
-        for name, target in targets.items()
+        f"| {name} | {_targets(name, figures)} | {' | '.join(_cell(found.get((name, of))) for of in versions)} |"
+        for name in dict.fromkeys(figure["name"] for figure in figures)
     ]
+
+
+def _targets(name: str, figures: list[Figure]) -> str:
+    """Return what the figure should be; where LiteLLMs differ, in their order."""
+    return ", ".join(dict.fromkeys(figure["target"] or "" for figure in figures if figure["name"] == name))
 
 
 def _cell(figure: Figure | None) -> str:
@@ -81,8 +87,9 @@ def _cell(figure: Figure | None) -> str:
     if figure["low"] != figure["high"]:
         said += f" ({number(figure['low'])} to {number(figure['high'])})"
     if figure["guarded"] is not None:
-        said = f"{number(figure['bare'])} → {number(figure['guarded'])}: {said}"
-    return said + (", missed" if figure["reached"] is False else "")
+        floor = "" if figure["floor"] is None else f"{number(figure['floor'])}; "
+        said = f"{floor}{number(figure['bare'])} → {number(figure['guarded'])}: {said}"
+    return said if figure["verdict"] in (None, Verdict.MET.value) else f"{said}, {figure['verdict']}"
 
 
 def _between(text: str, name: str, passage: str) -> str:
