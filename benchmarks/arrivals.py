@@ -68,7 +68,7 @@ class _Seen:
 
 def measure(stage: Stage, version: Version, plan: Plan) -> list[Figure]:
     """Return the latencies of one LiteLLM version over LiteLLM's own, at the same arrivals."""
-    seen, seconds = _Seen(), plan.pick(8.0, 2.0)
+    seen, seconds = _Seen(), plan.pick(6.0, 2.0)
     for start in plan.anew(_QUICK_SECONDS):
         with stage.both(version, noise=plan.noise) as proxies:
             for kind in _KINDS:

@@ -12,7 +12,7 @@ from benchmarks.report import number
 from benchmarks.verdict import Verdict
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {"benchmarks": DOCS / "performance.md", "growth": DOCS / "how-it-grows.md"}
+PAGES = {"benchmarks": DOCS / "performance.md", "quick": DOCS / "performance.md", "growth": DOCS / "how-it-grows.md"}
 
 _LEGEND = """\
 Measured on {date} ({machine}), with the guard at {guard},
@@ -22,8 +22,8 @@ another, and its quartiles; before it stand the two medians, and where a third s
 straight at the provider. A target that was missed says so; so does one that the spread is too wide for.
 """
 _ROUGH = """\
-**Not a full run**: {run}, on a machine that did other work
-meanwhile. It shows which figures there are, not what they are.
+**Not a full run**: {run}, with fewer samples. Where they are too few, or differ too much, that is said instead of a
+verdict. What is said of Redis' core is beside an earlier build, d11b472.
 """
 # What is left to the JSON: what says the same again, and what only the arithmetic below needs.
 _LEFT_OUT = (
@@ -33,6 +33,7 @@ _LEFT_OUT = (
     "memory in Redis",
     ": in Redis at",
     *(" 1000 leases,", " 50000 leases,"),
+    "scripts that do nothing",
 )
 
 Figure = dict[str, Any]
@@ -40,8 +41,13 @@ Figure = dict[str, Any]
 
 def rewritten(pages: dict[str, str], results: dict[str, Any]) -> dict[str, str]:
     """Return the pages, by the name of their markers, with what stands between these written anew."""
-    passages = {"benchmarks": performance(results), "growth": growth_text(results["figures"])}
-    return {name: _between(text, name, passages[name]) for name, text in pages.items()}
+    passages = {"benchmarks": performance, "quick": performance, "growth": growth}
+    return {name: _between(text, name, passages[name](results)) for name, text in pages.items()}
+
+
+def growth(results: dict[str, Any]) -> str:
+    """Return the arithmetic of how it grows."""
+    return growth_text(results["figures"])
 
 
 def performance(results: dict[str, Any]) -> str:
@@ -104,8 +110,10 @@ def _between(text: str, name: str, passage: str) -> str:
 def main(paths: list[str]) -> None:
     runs = [json.loads(Path(path).read_text()) for path in paths]
     figures = [figure for run in runs for figure in run["figures"]]
-    pages = {name: page.read_text() for name, page in PAGES.items()}
-    for name, text in rewritten(pages, {"about": runs[-1]["about"], "figures": figures}).items():
+    about = runs[-1]["about"]
+    names = ("quick",) if about["run"] == "quick" else ("benchmarks", "growth")
+    pages = {name: PAGES[name].read_text() for name in names}
+    for name, text in rewritten(pages, {"about": about, "figures": figures}).items():
         PAGES[name].write_text(text)
 
 
