@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,6 @@ from benchmarks import measures, report
 from benchmarks.figures import Results
 from benchmarks.machine import cores, described
 from benchmarks.stage import Plan, Stage, staged
-from benchmarks.windows import TroubledError
 from tests.harness.versions import chosen
 
 if TYPE_CHECKING:
@@ -54,12 +54,11 @@ def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | N
         staged(Path(folder), where, forks=plan.quick) as stage,
     ):
         _measure(stage, plan, versions, wanted, results)
-    if left_out := [name for name in measures.names() if name not in wanted]:
-        results.amiss.append(f"not in this run: --only {','.join(left_out)}")
     about = {
         **described(),
         "run": "quick" if plan.quick else "full",
         "took": f"{(time.monotonic() - began) / 60:.1f} min",
+        "left out": ", ".join(name for name in measures.names() if name not in wanted) or "nothing",
     }
     report.show(results, about)
     if json_path is not None:
@@ -68,6 +67,7 @@ def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | N
         from benchmarks.plots import draw
 
         draw(results.series, plots_folder)
+    sys.exit(results.broken)
 
 
 def _measure(stage: Stage, plan: Plan, versions: list[Version], wanted: list[str], results: Results) -> None:
@@ -90,9 +90,10 @@ def timed(name: str, do: Callable[[], Results]) -> Results:
     print(f"{name} …", end=" ", file=sys.stderr, flush=True)
     try:
         found = do()
-    except TroubledError as trouble:
+    except Exception as trouble:
         # The figures of all others are worth no less.
-        found = Results(amiss=[f"{name}: {trouble}"])
+        traceback.print_exc()
+        found = Results(amiss=[f"{name}: {trouble}"], broken=True)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return found
 

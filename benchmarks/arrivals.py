@@ -26,7 +26,7 @@ NAME = "arrivals"
 # Of what LiteLLM alone does at its most: below the rate at which a line grows for as long as the window lasts.
 _SHARE = 0.6
 _KEYS, _CLIENTS, _CHUNKS = 8, 32, 50
-_QUICK_SECONDS = 40
+_QUICK_SECONDS = 35
 _SIDES = ("bare", "guarded")
 
 

@@ -29,7 +29,7 @@ from benchmarks.machine import cores, described, pinned
 from tests.harness.redis_server import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from benchmarks.machine import Cores
     from benchmarks.stage import Plan, Stage
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 NAME = "builds"
 _ROOT = Path(__file__).parents[1]
 _CLIENTS, _PIPELINED = 32, 20
+_AT_REST, _IN_FLIGHT = "key at rest", "three others in flight"
 _LAYOUTS = ("slots", "counted")
 BEFORE = "d11b472"
 """The last commit before the scripts did only what changes the answer."""
@@ -121,7 +122,9 @@ def _in_order(pairs: list[list[bytes]], width: int) -> list[bytes]:
     return [pair[step] for block in blocks for step in (0, 1) for pair in block]
 
 
-def _requests(asked: Asked, builds: dict[str, dict[str, Any]], layout: str, rounds: int) -> Iterator[Figure]:
+def _requests(
+    asked: Asked, builds: dict[str, dict[str, Any]], layout: str, rounds: int, states: Sequence[str]
+) -> Iterator[Figure]:
     sent = {}
     for build, found in builds.items():
         flat = asked.knows([call for pair in found["pairs"] for call in pair])
@@ -132,8 +135,8 @@ def _requests(asked: Asked, builds: dict[str, dict[str, Any]], layout: str, roun
         "pipelined": (asked.pipelined, 1),
         "one client alone": (asked.alone, 1),
     }
-    states: tuple[tuple[str, dict[str, list[bytes]]], ...] = (("key at rest", {}), ("three others in flight", others))
-    for state, before in states:
+    for state in states:
+        before = others if state == _IN_FLIGHT else {}
         for way, (ask, width) in ways.items():
             found = _rounds(
                 asked, {build: _in_order(pairs, width) for build, pairs in sent.items()}, before, ask, rounds
@@ -196,7 +199,9 @@ def _tree(commit: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def compared(commit: str, rounds: int, folder: Path, where: Cores) -> Results:
+def compared(
+    commit: str, rounds: int, folder: Path, where: Cores, states: Sequence[str] = (_AT_REST, _IN_FLIGHT)
+) -> Results:
     """Return the ratios of this build to that of the commit, with a redis-server on the measured core."""
     with _tree(commit) as tree:
         that, this = _calls_of(tree), _calls_of(_ROOT)
@@ -208,7 +213,7 @@ def compared(commit: str, rounds: int, folder: Path, where: Cores) -> Results:
         for layout in _LAYOUTS:
             builds = {"that": that[layout], "this": this[layout]}
             of_requests = partial(_requests, asked, {**builds, "nothing": _idle(this[layout])})
-            results.figures += of_requests(layout, rounds)
+            results.figures += of_requests(layout, rounds, states)
             results.figures += _renewals(asked, builds, layout, rounds)
         asked.close()
     redis.close()
@@ -222,7 +227,8 @@ def measure(stage: Stage, plan: Plan) -> Results:
         return Results(amiss=[f"{NAME}: no git checkout here that has {BEFORE}, which the targets compare with"])
     folder = stage.folder / NAME
     folder.mkdir()
-    return compared(BEFORE, plan.pick(9, 5), folder, stage.cores)
+    states = plan.pick((_AT_REST, _IN_FLIGHT), (_IN_FLIGHT,))
+    return compared(BEFORE, plan.pick(9, 5), folder, stage.cores, states)
 
 
 @click.command()

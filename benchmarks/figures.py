@@ -127,11 +127,14 @@ class Results:
     series: list[Series] = field(default_factory=list)
     amiss: list[str] = field(default_factory=list)
     """What could not be measured, and why."""
+    broken: bool = False
+    """Whether that is a fault."""
 
     def add(self, more: Results) -> None:
         self.figures += more.figures
         self.series += more.series
         self.amiss += more.amiss
+        self.broken |= more.broken
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -67,7 +67,7 @@ class _Runs(NamedTuple):
 
 def measure(stage: Stage, version: Version, plan: Plan) -> list[Figure]:
     """Return what the line makes of two workers and twenty clients at a cap of four."""
-    seconds, setup = plan.pick(12.0, 7.0), stage.setup(version, guarded=True)
+    seconds, setup = plan.pick(12.0, 6.0), stage.setup(version, guarded=True)
     with stage.proxy(setup) as one_proxy, stage.proxy(setup, env=(("CANCEL_GUARD_MAX_WAITING", "101"),)) as other:
         urls = [one_proxy.url, other.url]
 

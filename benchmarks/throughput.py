@@ -23,7 +23,7 @@ NAME = "throughput"
 CLIENTS = 64
 CHUNKS = 50
 _LONG = 2000
-_QUICK_SECONDS = 50
+_QUICK_SECONDS = 40
 _KEYS = 8
 # What LiteLLM still does for a request after its answer; it belongs to the request's CPU time.
 _AFTERMATH_SECONDS = 0.5

@@ -45,12 +45,13 @@ def test_a_measure_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert (done.returncode, "no such measure: pear" in done.stderr) == (2, True), done.stderr
 
 
-def test_a_measure_whose_windows_all_failed_costs_no_other_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_measure_that_fails_costs_no_other_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
     def troubled() -> Results:
         raise TroubledError("requests failed in 3 windows on end, in the last of them 7")
 
     found = timed("arrivals 1.110.2", troubled)
-    assert found == Results(amiss=["arrivals 1.110.2: requests failed in 3 windows on end, in the last of them 7"])
+    told = "arrivals 1.110.2: requests failed in 3 windows on end, in the last of them 7"
+    assert found == Results(amiss=[told], broken=True)
     assert "arrivals 1.110.2 …" in capsys.readouterr().err
 
 
