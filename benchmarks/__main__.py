@@ -20,7 +20,7 @@ from benchmarks.stage import Plan, Stage, staged
 from tests.harness.versions import chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.harness.versions import Version
 
@@ -48,21 +48,16 @@ def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | N
     versions = chosen(litellm)
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     began, results = time.monotonic(), Results()
-    where = cores()
     with (
         tempfile.TemporaryDirectory(prefix="benchmarks-") as folder,
-        staged(Path(folder), where, forks=plan.quick) as stage,
+        staged(Path(folder), cores(), forks=plan.quick) as stage,
     ):
-        _measure(stage, plan, versions, wanted, results)
-    about = {
-        **described(),
-        "run": "quick" if plan.quick else "full",
-        "took": f"{(time.monotonic() - began) / 60:.1f} min",
-        "left out": ", ".join(name for name in measures.names() if name not in wanted) or "nothing",
-    }
-    report.show(results, about)
-    if json_path is not None:
-        report.save(results, about, json_path)
+        for found in _measured(stage, plan, versions, wanted):
+            results.add(found)
+            # Each time: a run that is broken off has lost none of what it had found.
+            if json_path is not None:
+                report.save(results, _about(plan, wanted, began), json_path)
+    report.show(results, _about(plan, wanted, began))
     if plots_folder is not None:
         from benchmarks.plots import draw
 
@@ -70,15 +65,24 @@ def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | N
     sys.exit(results.broken)
 
 
-def _measure(stage: Stage, plan: Plan, versions: list[Version], wanted: list[str], results: Results) -> None:
+def _about(plan: Plan, wanted: list[str], began: float) -> dict[str, str]:
+    return {
+        **described(),
+        "run": "quick" if plan.quick else "full",
+        "took": f"{(time.monotonic() - began) / 60:.1f} min",
+        "left out": ", ".join(name for name in measures.names() if name not in wanted) or "nothing",
+    }
+
+
+def _measured(stage: Stage, plan: Plan, versions: list[Version], wanted: list[str]) -> Iterator[Results]:
     for version in versions:
         for name, measure in measures.PER_VERSION.items():
             everywhere = not plan.quick or name in measures.QUICK_ON_EACH or version == versions[-1]
             if name in wanted and everywhere:
-                results.add(timed(f"{name} {version}", partial(_of_version, measure, stage, version, plan)))
+                yield timed(f"{name} {version}", partial(_of_version, measure, stage, version, plan))
     for name, inside in measures.IN_PROCESS.items():
         if name in wanted:
-            results.add(timed(name, partial(inside, stage, plan)))
+            yield timed(name, partial(inside, stage, plan))
 
 
 def _of_version(measure: measures.PerVersion, stage: Stage, version: Version, plan: Plan) -> Results:
