@@ -114,8 +114,10 @@ class Killing:
 
 def _may_be_told(request: Request) -> bool:
     # What LiteLLM passes through in no protocol can only be cut, which its server does, and later.
-    wire = request.served and request.served.wire and request.served.wire()
-    return request.closer is not None or protocol_of(request.route, None) is not None or not (wire and wire.start)
+    exchange = request.served and request.served.exchange and request.served.exchange()
+    return (
+        request.closer is not None or protocol_of(request.route, None) is not None or not (exchange and exchange.start)
+    )
 
 
 class Answered(Protocol):

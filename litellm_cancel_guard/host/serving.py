@@ -1,4 +1,4 @@
-"""What serves a request: its ASGI task, those of LiteLLM's own in which hooks and streams run, and its server's wire.
+"""What serves a request: its ASGI task, those of LiteLLM's own that hooks and streams run in, its server's functions.
 
 With ``sse_keepalive_ping_interval_seconds`` (1.103 - 1.109, proxy/common_request_processing.py
 `open_sse_before_first_byte`) the hooks run in a task that is done as soon as there is a stream: by its end a slot would
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from litellm_cancel_guard.host import killing
+from litellm_cancel_guard.host.exchange import Exchange
 from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.refused import Telling
 from litellm_cancel_guard.host.timeouts import PASS_THROUGH_SECONDS, longest_call
-from litellm_cancel_guard.host.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,10 +47,10 @@ class Served:
         sent_at: when its last body message was handed to the server, which may never say that it is out.
         gone_at: when the server said that the client is gone, if that was before.
         polled: whether LiteLLM works on it when it has been answered: its client asks for the rest by an id.
-        wire: its server's functions, weakly.
+        exchange: its server's functions, weakly.
     """
 
-    __slots__ = ("gone_at", "polled", "posted", "sent_at", "task", "wire")
+    __slots__ = ("exchange", "gone_at", "polled", "posted", "sent_at", "task")
 
     def __init__(self, task: ReferenceType[asyncio.Task[Any]], *, posted: bool) -> None:
         self.task = task
@@ -58,16 +58,16 @@ class Served:
         self.sent_at: float | None = None
         self.gone_at: float | None = None
         self.polled = False
-        self.wire: ReferenceType[Wire] | None = None
+        self.exchange: ReferenceType[Exchange] | None = None
 
-    def heard_by(self, wire: Wire) -> None:
-        """Ask *wire* whether its client is gone."""
-        self.wire = ref(wire)
+    def heard_by(self, exchange: Exchange) -> None:
+        """Ask *exchange* whether its client is gone."""
+        self.exchange = ref(exchange)
 
     async def left(self) -> bool:
         """Wait until its client is gone; return whether that can be told at all."""
-        wire = None if self.wire is None else self.wire()
-        return wire is not None and await wire.left()
+        exchange = None if self.exchange is None else self.exchange()
+        return exchange is not None and await exchange.left()
 
     def is_over(self, lease_seconds: float, tasks: int) -> bool:
         """Tell whether what is held for it has been held for long enough, whether or not its *tasks* end.
@@ -140,24 +140,24 @@ class Noted:
             _served.set(None)
             await self.app(scope, receive, send)
             return
-        wire = None
+        exchange = None
         if kind == "http":
-            wire = Wire(Served(ref(task), posted=scope.get("method") == "POST"), asked, receive, send)
-            wire.served.heard_by(wire)
-        _served.set(None if wire is None else wire.served)
+            exchange = Exchange(Served(ref(task), posted=scope.get("method") == "POST"), asked, receive, send)
+            exchange.served.heard_by(exchange)
+        _served.set(None if exchange is None else exchange.served)
         try:
-            if wire is None:
+            if exchange is None:
                 await self.app(scope, receive, _Answer(asked, send).send)
             else:
-                await self.app(scope, wire.receive, wire.send)
+                await self.app(scope, exchange.receive, exchange.send)
         except (asyncio.CancelledError, Exception):
             if asked.ended is None:
                 raise
-            await killing.tell(asked.ended, send, wire)
+            await killing.tell(asked.ended, send, exchange)
         finally:
             # LiteLLM's own tasks that the first request has begun keep its context for as long as the worker lives. Up
             # to 1.80 a polled answer is opened when its client has been answered.
-            if wire is None or not wire.served.polled:
+            if exchange is None or not exchange.served.polled:
                 asked.headers = ()
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.lease.lease import Admission, FollowUp, Lease
-from litellm_cancel_guard.ledger.registry import Request
+from litellm_cancel_guard.ledger.ledger import Ledger
+from litellm_cancel_guard.ledger.registry import Registry, Request
+from litellm_cancel_guard.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-
-    from litellm_cancel_guard.ledger.ledger import Ledger
 
 KEY = "api_key:k"
 
@@ -118,3 +118,8 @@ def opened(ledger: Ledger) -> Request:
 async def quiet(ledger: Ledger) -> None:
     while ledger._releases._under_way:  # noqa: ASYNC110 - no one event ends them all
         await asyncio.sleep(0)
+
+
+def new_ledger(gauge: ScriptedGauge, **settings: object) -> Ledger:
+    given = {"lease_seconds": 30, "redis_timeout": 5, **settings}
+    return Ledger(Registry(), gauge, Settings.model_validate(given))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.applications import Starlette
 
+from litellm_cancel_guard.host.exchange import Exchange
 from litellm_cancel_guard.host.serving import Asked, Served, note_tasks, outer_task, when_served
-from litellm_cancel_guard.host.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -183,12 +183,12 @@ def server() -> Server:
 
 
 @pytest.fixture
-async def wire(server: Server) -> Wire:
+async def exchange(server: Server) -> Exchange:
     async def nothing(_: Any) -> None: ...
 
     task = asyncio.current_task()
     assert task is not None
-    return Wire(Served(weakref.ref(task), posted=True), Asked({}), server.receive, nothing)
+    return Exchange(Served(weakref.ref(task), posted=True), Asked({}), server.receive, nothing)
 
 
 async def turns() -> None:
@@ -197,18 +197,20 @@ async def turns() -> None:
 
 
 async def test_a_client_that_leaves_while_nobody_reads_is_known_and_whoever_reads_then_is_told(
-    wire: Wire, server: Server
+    exchange: Exchange, server: Server
 ) -> None:
-    gone = asyncio.ensure_future(wire.left())
+    gone = asyncio.ensure_future(exchange.left())
     await turns()
     server.said.put_nowait({"type": "http.disconnect"})
 
     assert await asyncio.wait_for(gone, 1)
-    assert [await wire.receive() for _ in range(2)] == [{"type": "http.disconnect"}] * 2
+    assert [await exchange.receive() for _ in range(2)] == [{"type": "http.disconnect"}] * 2
 
 
-async def test_one_who_reads_meanwhile_is_told_as_well_and_the_server_is_asked_once(wire: Wire, server: Server) -> None:
-    gone, read = asyncio.ensure_future(wire.left()), asyncio.ensure_future(wire.receive())
+async def test_one_who_reads_meanwhile_is_told_as_well_and_the_server_is_asked_once(
+    exchange: Exchange, server: Server
+) -> None:
+    gone, read = asyncio.ensure_future(exchange.left()), asyncio.ensure_future(exchange.receive())
     await turns()
     assert server.asked == 1
     server.said.put_nowait({"type": "http.disconnect"})
@@ -216,37 +218,37 @@ async def test_one_who_reads_meanwhile_is_told_as_well_and_the_server_is_asked_o
     assert (await gone, await read) == (True, {"type": "http.disconnect"})
 
 
-async def test_what_is_no_goodbye_is_kept_for_who_reads_next(wire: Wire, server: Server) -> None:
+async def test_what_is_no_goodbye_is_kept_for_who_reads_next(exchange: Exchange, server: Server) -> None:
     for number in range(2):
         server.said.put_nowait({"type": "http.request", "body": b"%d" % number})
 
-    assert not await wire.left()
-    assert [(await wire.receive())["body"] for _ in range(2)] == [b"0", b"1"]
+    assert not await exchange.left()
+    assert [(await exchange.receive())["body"] for _ in range(2)] == [b"0", b"1"]
 
 
 async def test_who_looks_when_the_goodbye_was_read_by_another_is_told_though_it_is_said_once(
-    wire: Wire, server: Server
+    exchange: Exchange, server: Server
 ) -> None:
     server.said.put_nowait({"type": "http.disconnect"})
-    await wire.receive()
+    await exchange.receive()
 
-    assert await asyncio.wait_for(wire.left(), 1)
+    assert await asyncio.wait_for(exchange.left(), 1)
 
 
-async def test_who_looks_no_more_takes_no_message_along(wire: Wire, server: Server) -> None:
-    gone = asyncio.ensure_future(wire.left())
+async def test_who_looks_no_more_takes_no_message_along(exchange: Exchange, server: Server) -> None:
+    gone = asyncio.ensure_future(exchange.left())
     await turns()
     gone.cancel()
     await turns()
     server.said.put_nowait({"type": "http.request", "body": b"0"})
 
-    assert await wire.receive() == {"type": "http.request", "body": b"0"}
+    assert await exchange.receive() == {"type": "http.request", "body": b"0"}
 
 
-async def test_who_reads_goes_on_where_the_other_looks_no_more(wire: Wire, server: Server) -> None:
-    gone = asyncio.ensure_future(wire.left())
+async def test_who_reads_goes_on_where_the_other_looks_no_more(exchange: Exchange, server: Server) -> None:
+    gone = asyncio.ensure_future(exchange.left())
     await turns()
-    read = asyncio.ensure_future(wire.receive())
+    read = asyncio.ensure_future(exchange.receive())
     await turns()
     gone.cancel()
     await turns()
@@ -254,4 +256,4 @@ async def test_who_reads_goes_on_where_the_other_looks_no_more(wire: Wire, serve
 
     assert await asyncio.wait_for(read, 1) == {"type": "http.request", "body": b"0"}
     server.said.put_nowait({"type": "http.disconnect"})
-    assert await wire.receive() == {"type": "http.disconnect"}
+    assert await exchange.receive() == {"type": "http.disconnect"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litellm_cancel_guard.host import serving, timeouts, wire
+from litellm_cancel_guard.host import exchange, serving, timeouts
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.ledger.ledger import Ledger
 from litellm_cancel_guard.ledger.registry import Registry, Request
@@ -44,7 +44,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (serving, wire):
+    for module in (serving, exchange):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -292,31 +292,3 @@ async def test_a_session_over_websocket_is_not_bound(worker: Worker, clock: Cloc
     await server.stuck.wait()
     clock.now += DAYS
     assert (await worker.held(), worker.requests[0].served) == (1, None)
-
-
-def proxy_with(**attributes: Any) -> dict[str, Any]:
-    module: Any = ModuleType("proxy_server")
-    module.__dict__.update(attributes)
-    return {"litellm.proxy.proxy_server": module}
-
-
-@pytest.mark.parametrize(
-    ("modules", "longest"),
-    [
-        ({}, LONGEST),
-        ({"litellm": SimpleNamespace(request_timeout=6000)}, 6000),
-        ({"litellm": SimpleNamespace(request_timeout=30)}, LONGEST),
-        (proxy_with(llm_router=SimpleNamespace(timeout=900.0, stream_timeout=None)), 900),
-        (proxy_with(llm_router=SimpleNamespace(model_list=[{"litellm_params": {"stream_timeout": 7200}}, None])), 7200),
-        (proxy_with(general_settings={"pass_through_request_timeout": 700}), 700),
-        (proxy_with(general_settings={"pass_through_endpoints": [{"timeout": 800}, "?"]}), 800),
-        (proxy_with(general_settings=None, llm_router="?"), LONGEST),
-        ({"litellm": SimpleNamespace(request_timeout=float("inf"))}, LONGEST),
-        ({"litellm": SimpleNamespace(request_timeout="x")}, LONGEST),
-    ],
-)
-def test_the_longest_call_is_the_longest_timeout_that_is_configured(
-    monkeypatch: pytest.MonkeyPatch, modules: dict[str, Any], longest: float
-) -> None:
-    monkeypatch.setattr(timeouts, "sys", SimpleNamespace(modules=modules))
-    assert timeouts.longest_call() == longest

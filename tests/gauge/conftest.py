@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fakeredis
@@ -8,14 +10,17 @@ import pytest
 import redis.asyncio as aioredis
 
 from litellm_cancel_guard.gauge.local import LocalGauge
+from tests.gauge.stalled import SOON, Worker, left_in
+from tests.gauge.steps import STEPS
 from tests.gauge.stores import GAUGE, LAYOUTS, Store, start_cluster_node
 from tests.harness.process import LOOPBACK
 from tests.harness.redis_server import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from litellm_cancel_guard.gauge import Gauge
+    from litellm_cancel_guard.gauge.redis import RedisGauge
 
 STORES = ["fake", "redis", "redis-text", "cluster"]
 
@@ -98,3 +103,56 @@ async def gauge(request: pytest.FixtureRequest) -> AsyncIterator[Gauge]:
     await client.aclose()
     await witness.aclose()
     assert (eternal, seen) == ([], counted)
+
+
+@pytest.fixture(params=list(STEPS))
+def step(request: pytest.FixtureRequest) -> Callable[[RedisGauge], Awaitable[object]]:
+    return STEPS[request.param]
+
+
+@asynccontextmanager
+async def _as_user(real: Store, server: RedisServer, name: str, *rights: str) -> AsyncIterator[Store]:
+    await real.witness.execute_command("ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", *rights)
+    client = aioredis.Redis(host=LOOPBACK, port=server.port, username=name, password="secret")
+    yield Store(client, real.witness)
+    await client.aclose()
+    await real.witness.execute_command("ACL", "DELUSER", name)
+
+
+@pytest.fixture
+async def without_evalsha(real: Store, gauge_redis: RedisServer) -> AsyncIterator[Store]:
+    """A user who may run no EVALSHA and no SCRIPT, as behind some proxies and managed services."""
+    async with _as_user(real, gauge_redis, "plain", "-evalsha", "-script") as store:
+        yield store
+
+
+@pytest.fixture
+async def without_eval(real: Store, gauge_redis: RedisServer) -> AsyncIterator[Store]:
+    """A user who may run scripts by their SHA alone, as redis-py's own scripts do, and so LiteLLM's."""
+    async with _as_user(real, gauge_redis, "by_sha", "-eval") as store:
+        yield store
+
+
+@pytest.fixture
+async def worker_of(gauge_redis: RedisServer) -> AsyncIterator[Callable[..., Worker]]:
+    gauge_redis.client.flushall()
+    workers: list[Worker] = []
+
+    def make(*args: Any, **settings: Any) -> Worker:
+        workers.append(Worker(gauge_redis.port, *args, **settings))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.may_ask.set()
+        thread = worker.ledger.stand_in._thread
+        await worker.ledger.give_back()
+        await worker.client.aclose()
+        if thread is not None:
+            thread.join(SOON)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def left(gauge_redis: RedisServer) -> Callable[[Worker], list[float]]:
+    return partial(left_in, gauge_redis.client)

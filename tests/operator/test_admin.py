@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import secrets
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +14,7 @@ from tests.faults.open_streams import held
 from tests.harness.keys import MASTER_KEY, fresh_key
 from tests.harness.routes import ROUTES
 from tests.harness.witness import gauge, settled, wait_until
+from tests.operator.admins import ON, Admin, role, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,14 +27,8 @@ if TYPE_CHECKING:
     from tests.harness.proxy import Proxies, Proxy
     from tests.harness.redis_server import RedisServer
 
-ON: dict[str, Any] = {
-    "beside": ("admin_auth.py",),
-    "settings": "general_settings: {custom_auth: admin_auth.user_api_key_auth}\n"
-    "callback_settings: {cancel_guard: {admin_routes: true, lease_seconds: 6, heartbeat_seconds: 0.5}}",
-}
 # LiteLLM's own authentication: without a database there is the master key, and no other.
 OWN = ON["settings"].replace("admin_auth.user_api_key_auth", "null")
-SLOTS, RELEASE, HEALTH = "/cancel_guard/slots", "/cancel_guard/release", "/cancel_guard/health"
 
 
 @pytest.fixture
@@ -52,46 +46,6 @@ def two_workers(shared: Callable[..., Proxy]) -> Proxy:
 @pytest.fixture
 def without_redis(shared: Callable[..., Proxy]) -> Proxy:
     return shared(redis_port=None)
-
-
-class Admin:
-    """Whoever has a key, and asks."""
-
-    def __init__(self, http: httpx.AsyncClient, proxy: Proxy, secret: str = MASTER_KEY) -> None:
-        self._http = http
-        self._proxy = proxy
-        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-
-    async def get(self, **query: str) -> httpx.Response:
-        return await self._http.get(f"{self._proxy.url}{SLOTS}", params=query, headers=self._headers)
-
-    async def post(self, **body: Any) -> httpx.Response:
-        return await self._http.post(f"{self._proxy.url}{RELEASE}", json=body, headers=self._headers)
-
-    async def post_raw(self, content: bytes, kind: str) -> httpx.Response:
-        headers = {**self._headers, **({"content-type": kind} if kind else {})}
-        return await self._http.post(f"{self._proxy.url}{RELEASE}", content=content, headers=headers)
-
-    async def health(self) -> Any:
-        answer = await self._http.get(f"{self._proxy.url}{HEALTH}", headers=self._headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def shown(self, key: Key) -> Any:
-        answer = await self.get(key=key.name)
-        assert answer.status_code == 200, answer.text
-        assert key.secret not in answer.text
-        return answer.json()["keys"][0]
-
-
-def role(name: str) -> str:
-    return f"sk-as_{name}-{secrets.token_hex(8)}"
-
-
-async def statuses(http: httpx.AsyncClient, proxy: Proxy, secret: str) -> tuple[int, int]:
-    """Of looking, and of giving back what is not held."""
-    admin = Admin(http, proxy, secret)
-    return (await admin.get()).status_code, (await admin.post(key="ab" * 32, all=True)).status_code
 
 
 async def test_only_admins_are_served_and_only_admins_give_back(two_workers: Proxy, http: httpx.AsyncClient) -> None:

@@ -15,7 +15,7 @@ from tests.harness.process import LOOPBACK
 from tests.harness.routes import ROUTES, SOCKETS
 from tests.harness.sessions import session
 from tests.harness.witness import gauge, settled, wait_until
-from tests.operator.test_admin import ON, Admin, role
+from tests.operator.admins import ON, Admin, role
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from tests.cli.command import asked, guard
 from tests.harness.process import LOOPBACK
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
-from tests.operator.test_admin import ON
+from tests.operator.admins import ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,13 +22,13 @@ _GRANIAN_TELLS = (2, 8, 3)
 
 def about_packages() -> Iterator[Finding]:
     """Warn of what is installed beside LiteLLM."""
-    if release_of("tiktoken")[:2] == _SLOW_TIKTOKEN:
+    if installed_release("tiktoken")[:2] == _SLOW_TIKTOKEN:
         text = (
             "0.12 counts a long run of letters in quadratic time, and its worker serves nobody meanwhile (LiteLLM 1.83 "
             "pins it): upgrade LiteLLM, or set on_loop_stall: exit."
         )
         yield Finding("tiktoken", True, text, warning=True)
-    granian = release_of("granian")
+    granian = installed_release("granian")
     if () < granian < _GRANIAN_TELLS:
         text = (
             f"{'.'.join(map(str, granian))} does not tell of an HTTP/2 client that leaves a silent stream, which keeps "
@@ -49,7 +49,7 @@ def about_pings(config: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("pings", True, text, warning=True)
 
 
-def release_of(package: str) -> tuple[int, ...]:
+def installed_release(package: str) -> tuple[int, ...]:
     """Return the numbers of the version that is installed; empty if none is."""
     try:
         return numbers(metadata.version(package))

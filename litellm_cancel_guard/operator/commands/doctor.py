@@ -185,7 +185,7 @@ def _redis(url: str | None, config: Path | None) -> tuple[Finding, Target | None
         target = target_of(url, setup_files.load_mapping(config) if config else None, os.environ)
     except NoRedisError as error:
         # Not wrong by itself: one worker needs no Redis.
-        alone = "" if config is None else "; with several workers a key could fill its cap once in each"
+        alone = "" if config is None else " With several workers a key could fill its cap once in each."
         return Finding("Redis", config is not None, f"{error}{alone}", warning=config is not None), None, None
     except (setup_files.SetupError, ValueError) as error:
         return Finding("Redis", False, str(error)), None, None

@@ -88,7 +88,8 @@ def settings(config: Path | None, as_json: bool) -> None:
     if as_json:
         say_json({name: {"value": value, "source": found.where[name]} for name, value in values.items()})
     else:
-        table = Table(*(Column(name, overflow="fold") for name in ("setting", "value", "from", "")))
+        told = (Column(name, overflow="fold") for name in ("value", "from", ""))
+        table = Table(Column("setting", no_wrap=True), *told)
         for name, field in Settings.model_fields.items():
             table.add_row(name, _plain(values[name]), found.where[name], field.description)
         Console().print(table)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WAITED = b"x-cancel-guard-waited-ms"
 
 
-class Wire:
+class Exchange:
     """A server's two functions, with what they tell of a request noted. Nothing is awaited that they do not await.
 
     What a refused client should know, and how long one has waited in line, is put into an answer that begins when that
