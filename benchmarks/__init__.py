@@ -1,6 +1,6 @@
 """The guard measured against LiteLLM alone: the same run, the same machine, one after the other.
 
-    python -m benchmarks --quick                                  the ratios in about five minutes on two idle cores
+    python -m benchmarks --quick                                  the ratios and verdicts, in five minutes or six
     python -m benchmarks                                          everything, more than an hour
     python -m benchmarks --litellm 1.109.1 --only traffic,pair    some of it
     python -m benchmarks --quick --only arrivals                  requests at a fixed rate, late ones and all

@@ -35,7 +35,7 @@ _QUICK_SECONDS = 240
 @click.option("--starts", default=5, show_default=True, help="How often the proxies are started anew.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all figures there.")
 @click.option("--plots", "plots_folder", type=click.Path(path_type=Path), help="Write PNGs of the growth there.")
-@click.option("--quick", is_flag=True, help="The ratios in about five minutes on two cores.")
+@click.option("--quick", is_flag=True, help="The ratios, in five minutes or six; what there is no time for is named.")
 @click.option("--noise", is_flag=True, help="Compare bare with bare.")
 def main(litellm: str, only: str, json_path: Path | None, plots_folder: Path | None, **how: Any) -> None:
     """Measure the guard against LiteLLM alone, and say of each target whether it was met.
