@@ -12,13 +12,13 @@ from typing import Any
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-BESIDE = ("*.md", "config.example.yaml", "LICENSE", "deploy/*", "findings/*.md", "findings/*.sh", "findings/*.py")
+BESIDE = ("*.md", "config.example.yaml", "LICENSE", "deploy/**/*", "findings/*.md", "findings/*.sh", "findings/*.py")
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Add them under the names that they have in the checkout."""
     for pattern in BESIDE:
-        for path in sorted(ROOT.glob(pattern)):
+        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
             name = path.relative_to(ROOT).as_posix()
             files.append(File(name, str(ROOT), config["site_dir"], use_directory_urls=False))
     return files

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from litellm_cancel_guard.redaction.quoted import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -18,9 +20,9 @@ DETAILS = ("alias", "team", "user", "end_user", "address")
 FIELDS = ("end_user", "address")
 # In this order: a subagent of Claude Code, a session of it (2.1.197), a thread of Codex (0.171).
 FAIR_BY = ("X-Claude-Code-Agent-Id", "X-Claude-Code-Session-Id", "thread-id", "end_user")
-# Each is looked for in every request.
-_MOST_NAMES = 16
+_MOST_NAMES = 16  # each is looked for in every request
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]{1,100}", re.ASCII)
+_TURNS = re.compile(r"[1-9]|1[0-6]")
 
 
 class SettingsError(Exception):
@@ -111,7 +113,7 @@ class Settings(BaseModel):
     fair_by: tuple[str, ...] = Field(
         default=FAIR_BY,
         description="By what the agents of a key take turns in line: headers, `end_user` or `address`, of which the "
-        "first that a request has says who asks; none: first come, first served. See below.",
+        "first that a request has says who asks (`X-Team=4`: for four turns a round); none: first come, first served.",
     )
     admin_routes: bool = Field(
         default=False,
@@ -132,10 +134,10 @@ class Settings(BaseModel):
     def _fields(cls, given: Any) -> Any:
         wanted = _listed(given)
         if wanted is None:
-            raise ValueError(f"a list of {', '.join(DETAILS)}, not {given!r}")
+            raise ValueError(f"a list of {', '.join(DETAILS)}, not {quoted(given)}")
         for name in wanted:
             if name not in DETAILS:
-                raise ValueError(f"{name!r} is no field of a holder{_meant(str(name), DETAILS)}")
+                raise ValueError(f"{quoted(name)} is no field of a holder{_meant(quoted(name)[1:-1], DETAILS)}")
         return tuple(wanted)
 
     @field_validator("fair_by", mode="before")
@@ -143,12 +145,14 @@ class Settings(BaseModel):
     def _names(cls, given: Any) -> Any:
         names = _listed(given)
         if names is None or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"a list of headers, {' and '.join(FIELDS)}, not {str(given)[:200]!r}")
+            raise ValueError(f"a list of headers, {' and '.join(FIELDS)}, not {quoted(given)}")
         if len(names) > _MOST_NAMES:
             raise ValueError(f"{len(names)} names are more than {_MOST_NAMES}")
-        for name in names:
+        for name, has_turns, turns in (each.partition("=") for each in names):
             if not _HEADER.fullmatch(name):
                 raise ValueError(f"{name[:100]!r} is no name of a header")
+            if has_turns and not _TURNS.fullmatch(turns):
+                raise ValueError(f"{name!r} has from =1 to =16 turns in a round, not {quoted(turns)}")
             # A header's name has a hyphen, nearly always: of a field that is misspelt nobody would ever hear.
             if name not in FIELDS and "-" not in name and (meant := difflib.get_close_matches(name.lower(), FIELDS, 1)):
                 raise ValueError(f"{name!r} is no field: did you mean {meant[0]}?")
@@ -233,7 +237,7 @@ def sound_line(block: Any) -> dict[str, Any]:
         SettingsError: it says something else, or something that is wrong.
     """
     if not isinstance(block, dict) or block.keys() - set(LINE_SETTINGS):
-        raise SettingsError(f"cancel_guard must be a block of {', '.join(LINE_SETTINGS)}, not {str(block)[:200]!r}")
+        raise SettingsError(f"cancel_guard must be a block of {', '.join(LINE_SETTINGS)}, not {quoted(block)}")
     try:
         known = Settings.model_validate(block)
     except ValidationError as error:
@@ -253,12 +257,9 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 def _given(block: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     if block is not None and not isinstance(block, dict):
-        raise SettingsError(f"callback_settings: cancel_guard: must be a block of settings, not {block!r}")
+        raise SettingsError(f"callback_settings: cancel_guard: must be a block of settings, not {quoted(block)}")
     given = {str(name): value for name, value in (block or {}).items()}
-    for name in Settings.model_fields:
-        if (value := environ.get(ENV_PREFIX + name.upper())) is not None:
-            given[name] = value
-    return given
+    return given | {name: environ[v] for name in Settings.model_fields if (v := ENV_PREFIX + name.upper()) in environ}
 
 
 def _meant(name: str, known: Collection[str]) -> str:
@@ -295,4 +296,4 @@ def _complaint(problem: Any, environ: Mapping[str, str], block: str = "callback_
         return f"{where}: no such setting{_meant(name, Settings.model_fields)}"
     if problem["type"] == "value_error":
         return f"{where}: {str(problem['msg']).removeprefix('Value error, ')}"
-    return f"{where}: {problem['msg']}, not {problem['input']!r}"
+    return f"{where}: {problem['msg']}, not {quoted(problem['input'])}"

@@ -26,12 +26,14 @@ _MOST_BYTES = 256
 _HOST = "litellm.proxy.proxy_server"
 
 
-def caller_in(headers: Headers, names: Sequence[str], field: Callable[[str], Any]) -> int:
-    """Return the number of who asks: of the first of *names* that the request has; 0 for all that have none.
+def caller_in(headers: Headers, names: Sequence[str], field: Callable[[str], Any]) -> tuple[int, int]:
+    """Return the number of who asks, and his turns in a round: of the first of *names* that the request has.
+
+    All that have none are 0, of one turn.
 
     Args:
         headers: of the request, as ASGI has them.
-        names: as `fair_by` has them, of headers and of `FIELDS`.
+        names: as `fair_by` has them, of headers and of `FIELDS`, some with their turns.
         field: returns the value of one of those; what is no text names nobody.
     """
     sought = _as_asgi(tuple(names))
@@ -41,13 +43,18 @@ def caller_in(headers: Headers, names: Sequence[str], field: Callable[[str], Any
     except (TypeError, ValueError):
         # Headers of another shape name nobody.
         said = {}
-    told = (_said(field(name)) if name in FIELDS else said.get(header) for header, name in sought.items())
-    return next((_number(name) for name in told if name and isinstance(name, bytes)), 0)
+    told = (
+        (_said(field(name)) if name in FIELDS else said.get(header), turns) for header, (name, turns) in sought.items()
+    )
+    return next(((_number(name), turns) for name, turns in told if name and isinstance(name, bytes)), (0, 1))
 
 
 @functools.lru_cache(maxsize=64)
-def _as_asgi(names: tuple[str, ...]) -> dict[bytes, str]:
-    return {name.lower().encode("latin-1"): name for name in names}
+def _as_asgi(names: tuple[str, ...]) -> dict[bytes, tuple[str, int]]:
+    sought: dict[bytes, tuple[str, int]] = {}
+    for name, _, turns in (given.partition("=") for given in names):
+        sought.setdefault(name.lower().encode("latin-1"), (name, int(turns or 1)))
+    return sought
 
 
 def _said(value: Any) -> bytes:

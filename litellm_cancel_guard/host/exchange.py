@@ -7,12 +7,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.refused import Telling
+from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.serving import Asked, Served
 
 # In whole milliseconds.
 WAITED = b"x-cancel-guard-waited-ms"
+# nginx as it comes collects an answer until it has a page of it: of a pass-through stream that pauses its client sees
+# nothing, and hangs up or asks again. LiteLLM says so of none that it passes through, and up to 1.88 of none at all
+# (proxy/common_request_processing.py `create_response`).
+_UNBUFFERED = (b"x-accel-buffering", b"no")
+_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"application/x-ndjson")
 
 
 class Exchange:
@@ -48,8 +54,13 @@ class Exchange:
         return self._send(message)
 
     def _begin(self, message: Any) -> Any:
-        if self._asked.waited:
-            message = _with_wait(message, self._asked.waited)
+        try:
+            if self._asked.waited:
+                message = _with_wait(message, self._asked.waited)
+            if self._asked.streamed or _is_stream(message):
+                message = _unbuffered(message)
+        except Exception:
+            log.exception("cancel_guard: an answer goes out without what its headers should say")
         self.start = message
         if self._asked.refused is not None:
             self._send = Telling(self._asked.refused, self._send).send
@@ -94,6 +105,21 @@ def _with_wait(message: Any, seconds: float) -> Any:
     others = [header for header in message.get("headers") or () if header[0].lower() != WAITED]
     # Not in the list itself: an application may answer more than once with the same one.
     return {**message, "headers": [*others, (WAITED, str(int(seconds * 1000)).encode())]}
+
+
+def _is_stream(message: Any) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(_STREAMS)
+        for name, value in message.get("headers") or ()
+    )
+
+
+def _unbuffered(message: Any) -> Any:
+    headers = message.get("headers") or ()
+    # What LiteLLM or an upstream behind nginx has said stays: an operator's header may be the other word.
+    if any(name.lower() == _UNBUFFERED[0] for name, _ in headers):
+        return message
+    return {**message, "headers": [*headers, _UNBUFFERED]}
 
 
 def _is_goodbye(message: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.about import told
 from litellm_cancel_guard.host.callers import caller_in
-from litellm_cancel_guard.lease.lease import Turn
+from litellm_cancel_guard.lease.lease import Turn, class_of
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.settings import LINE_SETTINGS, SettingsError, sound_line
 
@@ -27,9 +27,10 @@ def line_up(request: Request | None, settings: Any, key: Any, data: Any = None) 
         return
     line = {name: getattr(settings, name) for name in LINE_SETTINGS} | _of_key(getattr(key, "metadata", None))
     headers = () if request.asked is None else request.asked.headers
-    request.asked_by(caller_in(headers, line["fair_by"], partial(told, data=data, key=key)))
+    caller, turns = caller_in(headers, line["fair_by"], partial(told, data=data, key=key))
+    request.asked_by(caller)
     waits = line["max_wait_seconds"] > 0 and line["max_waiting"] > 0
-    turn = Turn(line["max_waiting"], f"{request.caller:016x}") if waits else None
+    turn = Turn(line["max_waiting"], class_of(caller, turns)) if waits else None
     request.may_wait(turn, line["max_wait_seconds"])
 
 

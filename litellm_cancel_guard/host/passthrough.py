@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.closing import Closer
 from litellm_cancel_guard.host.grafting import NotFoundError
-from litellm_cancel_guard.host.serving import when_served
+from litellm_cancel_guard.host.serving import streams, when_served
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ async def _asked(response: Awaitable[Any]) -> Any:
 def _closed_when_served(stream: Any) -> Any:
     try:
         when_served(Closer(stream).close_soon)
+        streams()
     except Exception:
         log.exception("cancel_guard: a pass-through stream goes on as LiteLLM serves it")
     return stream

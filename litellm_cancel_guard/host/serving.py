@@ -101,15 +101,17 @@ class Asked:
     Attributes:
         headers: as ASGI has them; none once it has been served, however long its context is kept.
         refused: a refusal of the guard's, which LiteLLM is about to answer with.
+        streamed: whether its answer comes bit by bit, whatever type it names.
         ended: LiteLLM's call type and what its client is told, where it was ended before its time.
         waited: how long it has waited in line for slots, in seconds; 0 if it never did.
     """
 
-    __slots__ = ("ended", "headers", "refused", "waited")
+    __slots__ = ("ended", "headers", "refused", "streamed", "waited")
 
     def __init__(self, scope: Any) -> None:
         self.headers: Any = scope.get("headers") or ()
         self.refused: Refused | None = None
+        self.streamed = False
         self.ended: tuple[str, Failure] | None = None
         self.waited = 0.0
 
@@ -227,6 +229,12 @@ def admitted() -> None:
     """Forget the refusal of the request that is served now: it was asked for once more, for a fallback."""
     if (asked := _asked.get()) is not None:
         asked.refused = None
+
+
+def streams() -> None:
+    """Note that what is served now is answered bit by bit: Gemini's passed-through arrays are `application/json`."""
+    if (asked := _asked.get()) is not None:
+        asked.streamed = True
 
 
 def seen_now() -> tuple[Served | None, Asked | None]:

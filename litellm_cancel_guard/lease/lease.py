@@ -36,13 +36,28 @@ class Parting(str, Enum):
 UNNAMED, REST = "0" * 16, "f" * 16
 
 
+def class_of(caller: int, turns: int = 1) -> str:
+    """Return the class of *caller*, a number of 64 bits, that has so many *turns* in a round, 1 to 16.
+
+    That is 16 hex digits; of more turns than one, `g` to `u` for the last: to a guard that knows of one alone, it is a
+    class like any.
+    """
+    digits = f"{caller:016x}"
+    return digits if turns == 1 else digits[:-1] + chr(ord("e") + turns)
+
+
+def turns_of(of: str) -> int:
+    """Return how many turns the class *of* has in a round."""
+    return max(1, ord(of[-1]) - ord("e"))
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """How a request waits for a slot where its key is full.
 
     Attributes:
         most: how many may wait for a slot of its gauge.
-        of: 16 digits for whom it waits: those of one are served in the order in which they came, and all in turn.
+        of: for whom it waits, of `class_of`: those of one are served in the order in which they came, and all in turn.
         place: what it was given; empty until then.
     """
 

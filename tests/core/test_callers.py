@@ -12,7 +12,7 @@ import pytest
 
 from litellm_cancel_guard.host.lining import line_up
 from litellm_cancel_guard.host.serving import Noted, seen_now
-from litellm_cancel_guard.lease.lease import Lease
+from litellm_cancel_guard.lease.lease import Lease, turns_of
 from litellm_cancel_guard.ledger.registry import Request
 from litellm_cancel_guard.settings import Settings
 
@@ -43,7 +43,7 @@ async def called(
 async def caller(*headers: tuple[bytes, bytes], **said: Any) -> int:
     one = await called(list(headers), **said)
     assert one.turn is not None
-    assert one.turn.of == f"{one.caller:016x}"
+    assert one.turn.of[:15] == f"{one.caller:016x}"[:15]
     return one.caller
 
 
@@ -67,6 +67,32 @@ async def test_by_the_headers_that_an_operator_names_in_whatever_case() -> None:
     assert team != await caller((b"x-team", b"blue"), (AGENT, b"a"), by=["X-Team"])
     assert await caller((AGENT, b"a"), end_user="u", by=["X-Team"]) == 0
     assert await caller((b"x-team", b"red"), (AGENT, b"a"), end_user="u", by=[]) == 0
+
+
+async def turns(*headers: tuple[bytes, bytes], **said: Any) -> int:
+    one = await called(list(headers), **said)
+    assert one.turn is not None
+    return turns_of(one.turn.of)
+
+
+async def test_with_as_many_turns_as_are_behind_the_name_that_told() -> None:
+    by = ["X-Claude-Code-Agent-Id", "X-Claude-Code-Session-Id=4", "end_user=16", "x-claude-code-session-id=2"]
+
+    assert await turns((AGENT, b"a"), (SESSION, b"s"), end_user="u", by=by) == 1
+    assert await turns((SESSION, b"s"), end_user="u", by=by) == 4
+    assert await turns(end_user="u", by=by) == 16
+    assert await turns(by=by) == 1
+    assert await turns((SESSION, b"s"), of_key=["X-Claude-Code-Session-Id=3"]) == 3
+    assert await turns((SESSION, b"s"), of_key=["X-Claude-Code-Session-Id=17"]) == 1
+
+
+async def test_who_has_several_turns_is_the_same_as_with_one() -> None:
+    one, four = [await called([(SESSION, b"s")], by=[f"X-Claude-Code-Session-Id={turns}"]) for turns in (1, 4)]
+    assert one.turn is not None
+    assert four.turn is not None
+
+    assert one.caller == four.caller
+    assert (one.turn.of, four.turn.of) == (f"{one.caller:016x}", f"{one.caller:016x}"[:15] + "i")
 
 
 async def test_by_the_address_that_litellm_has_found() -> None:

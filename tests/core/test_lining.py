@@ -10,9 +10,14 @@ import pytest
 from litellm_cancel_guard.host import lining
 from litellm_cancel_guard.lease.lease import Turn
 from litellm_cancel_guard.ledger.registry import Request
+from litellm_cancel_guard.redaction.quoted import quoted
 from litellm_cancel_guard.settings import Settings
 
 ON = Settings(max_wait_seconds=5, max_waiting=7)
+# Deeper than Python's stack, as `repr` goes.
+DEEP: Any = 1
+for _ in range(5000):
+    DEEP = {"a": [DEEP]}
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +59,10 @@ def test_what_a_key_says_of_itself_goes_before_the_settings(block: Any, waits: t
         *({"max_wait_seconds": float("nan")}, {"max_wait_seconds": None}, {"max_waiting": 1.5}, {"max_waiting": {}}),
         *({"fair_by": 5}, {"fair_by": None}, {"fair_by": ["end_usr"]}, {"fair_by": ["x" * 1_000_000]}),
         {"max_wait_seconds": "x" * 1_000_000},
+        *(DEEP, [DEEP], {"fair_by": DEEP}, {"fair_by": [DEEP]}, {"max_waiting": DEEP}, {"no such": DEEP}),
+        *({"max_waiting": 10**5000}, {"fair_by": 10**5000}, 10**5000, {"fair_by": ["X-Team=17"]}),
     ],
+    ids=lambda block: quoted(block)[:40],
 )
 def test_where_a_key_says_what_is_wrong_the_settings_hold_and_one_short_line_says_so(
     block: Any, caplog: pytest.LogCaptureFixture

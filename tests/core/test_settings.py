@@ -8,6 +8,7 @@ import pytest
 
 from litellm_cancel_guard.host.setup_files import misplaced_blocks
 from litellm_cancel_guard.settings import Settings, sound_settings, unknown_variables
+from tests.core.test_lining import DEEP
 
 
 @pytest.mark.parametrize(
@@ -32,13 +33,24 @@ from litellm_cancel_guard.settings import Settings, sound_settings, unknown_vari
         ({"fair_by": ["X-Team", "session_id", "address"]}, {"fair_by": ("X-Team", "session_id", "address")}, []),
         ({"fair_by": "X-Team, end_user"}, {"fair_by": ("X-Team", "end_user")}, []),
         ({"fair_by": []}, {"fair_by": ()}, []),
-        ({"fair_by": 5}, {}, ["fair_by: a list of headers, end_user and address, not '5'"]),
+        ({"fair_by": 5}, {}, ["fair_by: a list of headers, end_user and address, not 5"]),
         ({"fair_by": ["X-Team", 5]}, {}, ["fair_by: a list of headers"]),
         ({"fair_by": ["X Team"]}, {}, ["fair_by: 'X Team' is no name of a header"]),
         ({"fair_by": ["x" * 2**20]}, {}, ["is no name of a header"]),
         ({"fair_by": ["end_usr"]}, {}, ["fair_by: 'end_usr' is no field: did you mean end_user?"]),
         ({"fair_by": ["Address"]}, {}, ["fair_by: 'Address' is no field: did you mean address?"]),
         ({"fair_by": [f"x-{n}" for n in range(17)]}, {}, ["fair_by: 17 names are more than 16"]),
+        ({"fair_by": "X-Team=16, end_user=1"}, {"fair_by": ("X-Team=16", "end_user=1")}, []),
+        *(
+            ({"fair_by": [f"X-Team={turns}"]}, {}, [f"'X-Team' has from =1 to =16 turns in a round, not '{turns}'"])
+            for turns in ("", "0", "17", "-1", "1.5", "four", "=4", "04", " 4", "\u0664")
+        ),
+        ({"fair_by": ["X-Team=" + "4" * 2**20]}, {}, ["'X-Team' has from =1 to =16 turns in a round"]),
+        ({"fair_by": ["=4"]}, {}, ["fair_by: '' is no name of a header"]),
+        ({"fair_by": ["X-Team =4"]}, {}, ["fair_by: 'X-Team ' is no name of a header"]),
+        ({"fair_by": ["end_usr=4"]}, {}, ["fair_by: 'end_usr' is no field: did you mean end_user?"]),
+        ({"fair_by": [{"X-Team": 4}]}, {}, ["fair_by: a list of headers, end_user and address, not [{'X-Team': 4}]"]),
+        ({"fair_by": DEEP, "max_waiting": DEEP, "holders_detail": [DEEP]}, {}, ["fair_by", "max_waiting", "holders"]),
         (True, {"enabled": False}, ["must be a block"]),
         (["enabled"], {"enabled": False}, ["must be a block"]),
         (None, {}, []),

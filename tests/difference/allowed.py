@@ -94,6 +94,13 @@ ALLOWED = (
         covers.told_late,
     ),
     Allowance(
+        "unbuffered",
+        ("headers",),
+        "nginx is told to hand a stream on as it comes: LiteLLM says so of none that it passes through, and up to 1.88 "
+        "of none at all.",
+        covers.unbuffered,
+    ),
+    Allowance(
         "broken off",
         ("status",),
         "A stream that bare LiteLLM breaks off in the middle ends as a whole, in an error.",

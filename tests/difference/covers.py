@@ -146,6 +146,11 @@ def told_late(difference: Difference, pair: Pair) -> bool:
     return pair.case.route.name in ("pass_bedrock", "genai") and difference.where.startswith(_COSTS)
 
 
+def unbuffered(difference: Difference, _: Pair) -> bool:
+    said = (difference.where, difference.bare, difference.guarded)
+    return said == ("x-accel-buffering", None, ["no"])
+
+
 def broken_off(difference: Difference, pair: Pair) -> bool:
     """The same status, and an end where bare has none."""
     (bare, cut), (guarded, whole) = difference.bare, difference.guarded

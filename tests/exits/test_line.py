@@ -90,6 +90,33 @@ async def test_a_fan_out_of_fifty_holds_up_the_one_request_of_another_agent_for_
     await at_rest(redis_server, one)
 
 
+async def test_a_main_session_of_four_turns_goes_before_its_subagents_one_request_after_the_other(
+    two: Caller, redis_server: RedisServer
+) -> None:
+    """By turns of one it waits for all of them each time."""
+    one, script = fresh_key(cap=1, wait=60, turns=4), replace(two.script(), chunks=2, delay=0.1)
+    done: list[str] = []
+
+    async def ask(*agent: tuple[str, str]) -> int:
+        headers = (("X-Claude-Code-Session-Id", "session"), *agent)
+        answer = await two.streamed(replace(CHAT, headers=headers), one, script)
+        done.append(agent[0][1] if agent else "main")
+        return answer.status
+
+    async def main() -> list[int]:
+        return [await ask() for _ in range(3)]
+
+    async with two.holding(one, 1):
+        asking = [asyncio.create_task(ask(("X-Claude-Code-Agent-Id", f"{n}"))) for n in range(12)]
+        await wait_until(lambda: waiting(redis_server, one) == 12, "the subagents wait")
+        session = asyncio.create_task(main())
+        await wait_until(lambda: waiting(redis_server, one) == 13, "all wait")
+    assert (await asyncio.gather(*asking), await session) == ([200] * 12, [200] * 3)
+    # Before each but the first, who is next has the slot, or has his answer read before it.
+    assert [at for at, agent in enumerate(done) if agent == "main"][-1] <= 8, done
+    await at_rest(redis_server, one)
+
+
 async def test_a_slot_goes_to_the_next_within_milliseconds(two: Caller, redis_server: RedisServer) -> None:
     one = fresh_key(cap=1, wait=60)
     async with two.holding(one, 1):

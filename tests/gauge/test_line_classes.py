@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litellm_cancel_guard.gauge import line
-from litellm_cancel_guard.lease.lease import REST, UNNAMED, Lease, Turn
+from litellm_cancel_guard.lease.lease import REST, UNNAMED, Lease, Turn, class_of
 from tests.gauge.stores import GAUGE, Store
 from tests.gauge.test_line import LINE, RING, fill, park, served, waiter
 
@@ -49,6 +49,66 @@ async def test_a_round_goes_to_each_class_once_and_one_request_waits_for_no_more
 
     assert sorted(order[:6]) == ["b0", "c0", "c1", "c2", "c3", "c4"]
     assert order[6:] == [f"b{n}" for n in range(1, 50)]
+
+
+async def test_a_class_of_several_turns_has_all_but_one_before_the_others_in_each_round(gauge: Gauge) -> None:
+    [holder] = await fill(gauge, "a")
+    waiting = await park(gauge, *(waiter(f"{name}{n}", name * 16, most=99) for n in range(3) for name in "bcd"))
+    waiting += await park(gauge, *(waiter(f"m{n}", class_of(7, 4), most=99) for n in range(7)))
+    await gauge.release(holder)
+
+    order = "m0 m1 m2 b0 c0 d0 m3 m4 m5 m6 b1 c1 d1 b2 c2 d2"
+    assert await served(gauge, waiting) == order.split()
+
+
+async def test_who_asks_for_one_after_the_other_has_no_more_turns_in_a_round_than_his_class(gauge: Gauge) -> None:
+    """A main session does, beside its subagents: each of its requests finds none of its own in line."""
+    [holding] = await fill(gauge, "a")
+    waiting = await park(gauge, *(waiter(f"{name}{n}", name * 16) for n in range(2) for name in "bcd"))
+    order = []
+    for n in range(10):
+        [main] = await park(gauge, waiter(f"m{n}", class_of(7, 3)))
+        while True:
+            await gauge.release(holding)
+            [handed] = await gauge.look(GAUGE, [lease.id for lease in (main, *waiting)])
+            [holding] = [lease for lease in (main, *waiting) if lease.id == handed]
+            assert (await gauge.acquire(holding, 1)).admitted
+            order.append(handed.partition(".")[2])
+            if holding is main:
+                break
+            waiting.remove(holding)
+    await gauge.release(holding)
+
+    assert " ".join(order) == "m0 m1 b0 c0 d0 m2 m3 m4 b1 c1 d1 m5 m6 m7 m8 m9"
+
+
+async def test_those_of_several_turns_go_ahead_in_the_order_of_their_own(gauge: Gauge) -> None:
+    [holder] = await fill(gauge, "a")
+    waiting = await park(gauge, waiter("b", ONE), *(waiter(f"m{n}", class_of(9, 2)) for n in range(3)))
+    waiting += await park(gauge, *(waiter(f"k{n}", class_of(7, 3)) for n in range(4)))
+    await gauge.release(holder)
+
+    assert await served(gauge, waiting) == ["m0", "k0", "k1", "b", "m1", "m2", "k2", "k3"]
+
+
+async def test_a_class_of_several_turns_whose_last_has_left_is_not_next(gauge: Gauge) -> None:
+    [holder] = await fill(gauge, "a")
+    waiting = await park(gauge, waiter("b", ONE), waiter("c", TWO))
+    [left] = await park(gauge, waiter("m", class_of(9, 4)))
+    await gauge.release(left)
+    await gauge.release(holder)
+
+    assert await served(gauge, waiting) == ["b", "c"]
+
+
+async def test_what_is_kept_of_turns_is_gone_with_the_last_who_waits(store: Store, layout: str) -> None:
+    gauge = store.gauge(layout)
+    [holder] = await fill(gauge, "a")
+    [left] = await park(gauge, waiter("m", class_of(9, 4)))
+    await gauge.release(left)
+    assert await store.witness.keys("*cancel_guard:ring") == []
+    await gauge.release(holder)
+    assert await store.witness.keys("*") == []
 
 
 async def test_an_agent_with_a_new_name_for_each_request_is_one_class_once_as_many_are_kept_apart(

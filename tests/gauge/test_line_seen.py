@@ -12,7 +12,7 @@ from litellm_cancel_guard.gauge.local import LocalGauge
 from litellm_cancel_guard.gauge.local_survey import LocalSurvey
 from litellm_cancel_guard.gauge.survey import Count, Survey
 from litellm_cancel_guard.lease.holders import Holder, Holding
-from litellm_cancel_guard.lease.lease import Lease, Turn
+from litellm_cancel_guard.lease.lease import Lease, Turn, class_of
 from litellm_cancel_guard.lease.records import Record
 from litellm_cancel_guard.operator.overview import all_counts, described, detailed, with_holders
 from tests.gauge.stores import GAUGE, Store
@@ -59,6 +59,24 @@ async def test_how_many_wait_who_is_next_and_whose_turn_it_is_are_shown(store: S
     assert {key: await store.witness.dump(key) for key in await store.witness.keys("*")} == before
     await gauge.release(holder)
     assert said(await seen(store)) == (2, rest[1].id, None)
+
+
+async def test_the_turn_that_a_class_of_several_has_before_the_others_is_shown(store: Store, layout: str) -> None:
+    gauge, main = store.gauge(layout), class_of(int(AGENT, 16), 3)
+    holder, one, first, second, third = await parked(gauge, waiter(), *(waiter(main) for _ in range(3)))
+    shown = []
+    for lease in (holder, first, second, one, third):
+        shown.append(said(await seen(store)))
+        await gauge.release(lease)
+
+    agent = AGENT[:8]
+    assert shown == [
+        (4, first.id, agent),
+        (3, second.id, agent),
+        (2, one.id, None),
+        (1, third.id, agent),
+        (0, "", None),
+    ]
 
 
 async def test_those_of_a_dead_worker_are_not_among_those_who_wait(store: Store, layout: str) -> None:

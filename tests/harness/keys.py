@@ -26,6 +26,8 @@ async def user_api_key_auth(request, api_key):
     if limit("block"):
         time.sleep(limit("block") / 1000)  # as a callback that waits without awaiting: the event loop stands still
     fair = {"fair_by": ["X-Team"]} if limit("teams") else {}
+    if limit("turns"):
+        fair = {"fair_by": ["X-Claude-Code-Agent-Id", f"X-Claude-Code-Session-Id={limit('turns')}"]}
     return UserAPIKeyAuth(
         api_key=secret.removeprefix("sk-") if "-raw-" in secret else hash_token(secret),
         max_parallel_requests=limit("cap"),
@@ -51,8 +53,8 @@ def fresh_key(cap: int | None = 4, *, raw: bool = False, **limits: int | None) -
     """A key nobody has used; `raw` ones are not 64 hex digits, as those of a JWT or a custom auth.
 
     *limits* are `rpm` and `tpm`, `user`, a user's requests per minute, `wait`, how many seconds its requests wait in
-    line, `teams`: in turn by a header X-Team, and `block`: a request with such a key makes its worker's event loop
-    stand still for so many milliseconds.
+    line, `teams`: in turn by a header X-Team, `turns`: with so many for Claude Code's main session, and `block`: a
+    request with such a key makes its worker's event loop stand still for so many milliseconds.
     """
     limits = {"cap": cap, **limits}
     parts = [f"{name}{limit}" for name, limit in limits.items() if limit is not None]

@@ -10,7 +10,7 @@ import pytest
 
 def required(program: str, package: str) -> str:
     """The program; where it is missing, CI fails and a developer's run says what to install."""
-    found = shutil.which(program)
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if found:
         return found
     message = f"{program} is not installed: apt-get install {package}"

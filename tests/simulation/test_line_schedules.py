@@ -1,6 +1,6 @@
 """The line over thousands of schedules: never above the cap, nobody forgotten, no slot idle while somebody waits.
 
-In each of them nobody is overtaken in his class, nor by another class twice in a round: see `history`.
+In each of them nobody is overtaken in his class, nor by another class for more than its turns: see `history`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pytest
 
 from litellm_cancel_guard.gauge import line
 from litellm_cancel_guard.gauge.line import CLAIM_SECONDS
+from litellm_cancel_guard.lease.lease import turns_of
 from litellm_cancel_guard.ledger.line import LOOK_SECONDS
 from tests.simulation.schedules import (
     by_seed,
@@ -31,6 +32,8 @@ BATCHES = 4
 LIMIT = 3
 LEASE = SETTINGS.lease_seconds
 PATIENCE = 40.0
+# Of the four agents, in a round.
+TURNS = [(1, 1, 1, 1), (1, 2, 1, 1), (1, 4, 1, 16), (3, 3, 3, 3)]
 # A look a second, which finds what nobody has claimed; and the round trips.
 IDLE_AT_MOST = LOOK_SECONDS + 0.5
 
@@ -40,16 +43,17 @@ def simulations(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[int], Iterator[Simulation]]:
     """Simulations of so many workers with a line, one for each seed of this batch."""
-    seeds = range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES)
+    return partial(lined, range(request.param * SCHEDULES, (request.param + 1) * SCHEDULES), monkeypatch)
 
-    def run(workers: int) -> Iterator[Simulation]:
-        for sim in by_seed(seeds, monkeypatch, workers):
-            sim.patience = PATIENCE
-            # Of the four classes, some are one where fewer are kept apart.
-            monkeypatch.setattr(line, "MOST_CLASSES", sim.chance.choice([2, 3, 256]))
-            yield sim
 
-    return run
+def lined(seeds: range, monkeypatch: pytest.MonkeyPatch, workers: int) -> Iterator[Simulation]:
+    """Simulations of so many workers with a line, one for each seed."""
+    for sim in by_seed(seeds, monkeypatch, workers):
+        sim.patience = PATIENCE
+        # Of the four classes, some are one where fewer are kept apart.
+        monkeypatch.setattr(line, "MOST_CLASSES", sim.chance.choice([2, 3, 256]))
+        sim.turns = sim.chance.choice(TURNS)
+        yield sim
 
 
 def settle(sim: Simulation) -> None:
@@ -92,9 +96,11 @@ def test_the_cap_holds_and_nobody_is_forgotten_whoever_is_killed(
         assert (sim.most_flying <= LIMIT, sim.redis.most <= LIMIT) == (True, True)
 
 
-def test_a_fan_out_has_the_share_of_one_agent(simulations: Callable[[int], Iterator[Simulation]]) -> None:
+def test_a_fan_out_has_the_share_of_its_agents_turns(simulations: Callable[[int], Iterator[Simulation]]) -> None:
     for sim in simulations(3):
         sim.patience = 400.0
+        # More turns than these make a round longer than it is looked at.
+        sim.turns = sim.chance.choice([(1, 1, 1, 1), (1, 3, 1, 1)])
 
         def ask(of: int, times: int, sim: Simulation = sim) -> None:
             for _ in range(times):
@@ -102,15 +108,16 @@ def test_a_fan_out_has_the_share_of_one_agent(simulations: Callable[[int], Itera
 
         ask(0, 50)
         for of in (1, 2, 3):
-            sim.world.after(1, partial(ask, of, 10))
+            sim.world.after(1, partial(ask, of, 10 * sim.turns[of]))
         sim.world.run_until(sim.world.now + 2)
         handed = sim.redis.lines[KEY].history.handed
         before = handed.copy()
         sim.world.run_until(sim.world.now + 6)
         shares = [handed[of] - before[of] for of in handed]
-        assert (len(shares) >= 3, max(shares) - min(shares) <= 1, sum(shares) >= 6 * LIMIT - 3) == (True, True, True)
+        rounds = [share / turns_of(of) for of, share in zip(handed, shares, strict=True)]
+        assert (len(shares) >= 3, max(rounds) - min(rounds) <= 1, sum(shares) >= 6 * LIMIT - 3) == (True, True, True)
         settle(sim)
-        assert sim.admitted == 80
+        assert sim.admitted == 50 + 10 * sum(sim.turns[1:])
 
 
 def test_lost_messages_cost_a_look_and_no_slot(simulations: Callable[[int], Iterator[Simulation]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.lease.lease import Ending, Turn
+from litellm_cancel_guard.lease.lease import Ending, Turn, class_of
 from litellm_cancel_guard.ledger import ledger as ledger_module
 from litellm_cancel_guard.ledger import line as line_module
 from litellm_cancel_guard.ledger import outage as outage_module
@@ -78,7 +78,7 @@ class Worker:
         self.heartbeat.start()
         request = Request("acompletion")
         if self.sim.patience:
-            request.may_wait(Turn(100, f"{of:016d}"), self.sim.patience)
+            request.may_wait(Turn(100, class_of(of << 8, self.sim.turns[of])), self.sim.patience)
         task = asyncio.current_task()
         assert task is not None
         task.add_done_callback(lambda _: self.ledger.end_soon(request, Ending.TASK_ENDED))
@@ -116,6 +116,7 @@ class Simulation:
         self.redis = ModelRedis(self.world, SETTINGS.lease_seconds)
         self.admitted = self.most_flying = 0
         self.patience = 0.0
+        self.turns = (1, 1, 1, 1)
         self.refused: Counter[str] = Counter()
         self.workers = [Worker(self) for _ in range(workers)]
 

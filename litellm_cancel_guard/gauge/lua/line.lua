@@ -9,6 +9,9 @@
 --   ring    sorted set: class -> its turn; the class with the lowest is next, and then behind all others. One that comes
 --           anew, or again, begins behind them: nobody gains by leaving, and a class waits for one round at most
 --   waits   sorted set: id -> when its place lapses (Redis' TIME, seconds), unless its worker looks after it
+-- A class of several turns in a round, as its last letter says, has all but one of them before all others: while it may,
+-- and somebody of it waits, "<class>+" is in the ring, below all classes. How many it has had are 256ths of its own turn,
+-- up to which it stays in the ring, empty or not: who asks for one after the other would else always be before the others.
 -- Once as many classes wait as are kept apart, those that come anew are one, `f` sixteen times: a client that makes up a
 -- name for each request has the others wait for so many turns, and no more.
 -- What Redis does for one waiter more grows with the logarithm of how many there are.
@@ -24,7 +27,19 @@ local function first_of(class)
 end
 
 local function last_turn()
-  return tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
+  return math.floor(tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0))
+end
+
+-- One, but for a last letter behind `f`: `g` says two. See `class_of` in lease.py.
+local function turns_of(class)
+  return math.max(1, (string.byte(class, 16) or 0) - 101)
+end
+
+-- Of a class whose own turn is `turn`, and of whom somebody waits: may it have one before?
+local function go_ahead(class, turn)
+  if turn % 1 * 256 < turns_of(class) - 1 then
+    redis.call('ZADD', ring, math.floor(turn) - 2 ^ 40, class .. '+')
+  end
 end
 
 local function leave(id)
@@ -34,7 +49,7 @@ local function leave(id)
   redis.call('HDEL', places, id)
   redis.call('ZREM', line, at .. ':' .. id)
   local class = string.sub(at, 1, 16)
-  if not first_of(class) then redis.call('ZREM', ring, class) end
+  if not first_of(class) then redis.call('ZREM', ring, turns_of(class) > 1 and class .. '+' or class) end
 end
 
 -- Drop those whose worker looks after them no more; what is here is read before anything of the line is written.
@@ -59,20 +74,40 @@ local function park(id, class, place, keep)
   redis.call('HSET', places, id, class .. ':' .. place)
   redis.call('ZADD', line, 0, class .. ':' .. place .. ':' .. id)
   redis.call('ZADD', waits, string.format('%.6f', now + keep), id)
-  if not redis.call('ZSCORE', ring, class) then redis.call('ZADD', ring, last_turn() + 1, class) end
+  local turn = redis.call('ZSCORE', ring, class)
+  if not turn then
+    turn = last_turn() + 1
+    redis.call('ZADD', ring, turn, class)
+  end
+  go_ahead(class, tonumber(turn))
   return place
+end
+
+-- The class has had its turn, or, as "<class>+", one before it.
+local function pass_on(turn, class)
+  if turn == class then
+    local own = last_turn() + 1
+    redis.call('ZADD', ring, own, class)
+    go_ahead(class, own)
+  else
+    redis.call('ZREM', ring, turn)
+    local own = tonumber(redis.call('ZSCORE', ring, class) or last_turn() + 1) + 1 / 256
+    redis.call('ZADD', ring, own, class)
+    go_ahead(class, own)
+  end
 end
 
 -- The next in line leaves it: his id, nil where nobody waits, and whether his worker looks after him no more.
 local function next_waiter()
   while true do
-    local class = redis.call('ZRANGE', ring, 0, 0)[1]
-    if not class then return nil end
+    local turn = redis.call('ZRANGE', ring, 0, 0)[1]
+    if not turn then return nil end
+    local class = string.sub(turn, 1, 16)
     local first = first_of(class)
     if not first then
-      redis.call('ZREM', ring, class)
+      redis.call('ZREM', ring, turn)
     else
-      redis.call('ZADD', ring, last_turn() + 1, class)
+      pass_on(turn, class)
       local id = string.sub(first, 36)
       redis.call('ZREM', line, first) -- also where the hash knows nothing of it
       local lapses = tonumber(redis.call('ZSCORE', waits, id) or now + 1)
@@ -108,5 +143,5 @@ local function hand(claim, channel, own)
       if id ~= own then redis.pcall('PUBLISH', channel .. string.match(id, '^[^.]*'), id) end
     end
   end
-  if redis.call('ZCARD', waits) == 0 then redis.call('DEL', places) end
+  if redis.call('ZCARD', waits) == 0 then redis.call('DEL', places, ring) end
 end

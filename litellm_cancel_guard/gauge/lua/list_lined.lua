@@ -10,9 +10,10 @@
 -- class}, the slot that lapses first before the others; without the last two where nobody is.
 -- Again: nothing has changed.
 local waiting = redis.call('ZCOUNT', KEYS[4], string.format('(%.6f', now), '+inf')
-local classes = math.min(waiting, redis.call('ZCARD', KEYS[3]))
+local classes = math.min(waiting, redis.call('ZCOUNT', KEYS[3], 0, '+inf'))
 -- Those whose worker is gone are in the line until it is asked for the next time, and nobody waits for them.
-for _, class in ipairs(waiting > 0 and redis.call('ZRANGE', KEYS[3], 0, 63) or {}) do
+for _, turn in ipairs(waiting > 0 and redis.call('ZRANGE', KEYS[3], 0, 63) or {}) do
+  local class = string.sub(turn, 1, 16) -- "<class>+" where it may go before the others
   local first = redis.call('ZRANGEBYLEX', KEYS[2], '[' .. class .. ':', '(' .. class .. ';', 'LIMIT', 0, 64)
   for _, entry in ipairs(first) do
     local id = string.sub(entry, 36)
