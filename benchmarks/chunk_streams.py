@@ -139,8 +139,10 @@ async def _with_the_guard(kind: Kind) -> None:
 def main() -> None:
     import pyperf
 
-    runner = pyperf.Runner()
-    for kind in KINDS:
+    runner = pyperf.Runner(add_cmdline_args=lambda command, args: command.extend(("--without", args.without)))
+    runner.argparser.add_argument("--without", default="", help="the name of a kind")
+    without = runner.parse_args().without
+    for kind in (kind for kind in KINDS if kind.name != without):
         runner.bench_async_func(f"{kind.name}|alone", _alone, kind, inner_loops=CHUNKS)
         runner.bench_async_func(f"{kind.name}|guarded", _with_the_guard, kind, inner_loops=CHUNKS)
 

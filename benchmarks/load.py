@@ -56,6 +56,14 @@ def secrets_of(count: int, cap: int | None = 1000) -> list[str]:
 
 
 def run(job: Job) -> Load:
+    """Do the job, of which no request may fail."""
+    load = play(job)
+    if load.failed:
+        raise RuntimeError(f"{load.failed} of {load.requests} requests failed at {job.url}: its log says why")
+    return load
+
+
+def play(job: Job) -> Load:
     """Do the job in a process of its own, on the cores of the caller."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
@@ -65,10 +73,7 @@ def run(job: Job) -> Load:
         text=True,
         check=True,
     )
-    load = Load(**json.loads(done.stdout))
-    if load.failed:
-        raise RuntimeError(f"{load.failed} of {load.requests} requests failed at {job.url}: its log says why")
-    return load
+    return Load(**json.loads(done.stdout))
 
 
 class _Clients:
@@ -93,12 +98,15 @@ class _Clients:
         while self._load.requests < self._job.requests:
             self._load.requests += 1
             began = time.perf_counter()
-            async with self._http.post(url, json=body, headers=headers) as answer:
-                whole = await (self._stream(answer, began) if self._job.chunks else self._plain(answer))
-            self._load.failed += answer.status != 200 or not whole
+            try:
+                async with self._http.post(url, json=body, headers=headers) as answer:
+                    whole = await (self._stream(answer, began) if self._job.chunks else self._plain(answer))
+            except (aiohttp.ClientError, asyncio.TimeoutError):
+                whole = False
+            self._load.failed += not whole
 
     async def _plain(self, answer: aiohttp.ClientResponse) -> bool:
-        return self._first_word in await answer.read()
+        return answer.status == 200 and self._first_word in await answer.read()
 
     async def _stream(self, answer: aiohttp.ClientResponse, began: float) -> bool:
         first, last = False, b""

@@ -50,6 +50,12 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | _PROCESS_CPU)
 
 
+def memory_of(pid: int) -> int:
+    """Return the bytes of a process that are in memory, those that it shares with others included (VmRSS)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024
+
+
 def described() -> dict[str, str]:
     """Return date, machine and versions."""
     return {

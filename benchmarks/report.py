@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.figures import Figure, Results
 
-_REACHED = {None: "", True: "reached", False: "NOT reached"}
-
 
 def show(results: Results, about: dict[str, Any]) -> None:
-    """Print every figure, its spread, and whether its target is reached."""
+    """Print every figure with the verdict on its target; then how many there are of each, and what is amiss."""
     table = Table(title=" · ".join(f"{name} {value}" for name, value in about.items()), title_justify="left")
     for column in ("LiteLLM", "measure", "figure"):
         table.add_column(column, overflow="fold")
-    for column in ("bare", "guard", "value", "quartiles", "n", "target"):
+    for column in ("floor", "bare", "guard", "value", "quartiles", "n", "target"):
         table.add_column(column, justify="right")
-    table.add_column("")
+    table.add_column("verdict")
     for figure in results.figures:
         table.add_row(*cells(figure))
-    Console(width=170, highlight=False).print(table)
+    console = Console(width=170, highlight=False, soft_wrap=True)
+    console.print(table)
+    for line in (counted(results), *results.amiss):
+        console.print(line)
+
+
+def counted(results: Results) -> str:
+    """Return how many targets were met, missed, and too near for this run."""
+    found = Counter(figure.verdict for figure in results.figures)
+    return ", ".join(f"{found[verdict]} {verdict.value}" for verdict in Verdict)
 
 
 def cells(figure: Figure) -> tuple[str, ...]:
@@ -35,14 +45,21 @@ def cells(figure: Figure) -> tuple[str, ...]:
         figure.version,
         figure.measure,
         figure.name,
+        number(figure.floor),
         number(figure.bare),
         number(figure.guarded),
         f"{number(figure.value)} {figure.unit}".strip(),
-        "" if figure.low == figure.high else f"{number(figure.low)} to {number(figure.high)}",
+        _spread(figure),
         str(figure.samples),
         "" if figure.target is None else str(figure.target),
-        _REACHED[figure.reached],
+        "" if figure.verdict is None else figure.verdict.value,
     )
+
+
+def _spread(figure: Figure) -> str:
+    if figure.low != figure.high:
+        return f"{number(figure.low)} to {number(figure.high)}"
+    return "seen once" if len(figure.seen) == 1 else ""
 
 
 def number(value: float | None) -> str:

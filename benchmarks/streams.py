@@ -26,8 +26,11 @@ _OPENED = "opened"
 
 
 @contextmanager
-def held(url: str, secrets: Sequence[str], gap_seconds: float) -> Iterator[None]:
-    """Hold one stream open for each key, with a chunk every so many seconds; they are hung up at the end."""
+def held(url: str, secrets: Sequence[str], gap_seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Hold one stream open for each key, with a chunk every so many seconds; they are hung up at the end.
+
+    Yields the process that holds them: once it is killed, the kernel hangs them all up at once.
+    """
     order = {"url": url, "secrets": list(secrets), "gap": gap_seconds}
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.streams", json.dumps(order)],
@@ -41,7 +44,7 @@ def held(url: str, secrets: Sequence[str], gap_seconds: float) -> Iterator[None]
     try:
         if child.stdout.readline().strip() != _OPENED:
             raise RuntimeError(f"not all of {len(secrets)} streams could be opened at {url}")
-        yield
+        yield child
     finally:
         child.stdin.close()
         child.wait(30)

@@ -35,6 +35,7 @@ class Record:
         changed: the names of those that differ from the defaults.
         slots: how many it holds.
         obeys: whether it reads what operators order of it.
+        endless: the deployments whose every stream ends without an end.
     """
 
     worker: str
@@ -51,6 +52,7 @@ class Record:
     changed: Sequence[str] = ()
     slots: int | None = None
     obeys: bool = False
+    endless: Sequence[str] = ()
 
     @property
     def place(self) -> str:
@@ -105,7 +107,8 @@ def read(text: str | bytes | None, milliseconds_left: int) -> Seen | None:
         known["limits"] = {str(key): int(limit) for key, limit in known["limits"].items()}
         known["missing"] = {str(name): str(state) for name, state in known.get("missing", {}).items()}
         known["settings"] = dict(known.get("settings", {}))
-        record = Record(**{**known, "changed": tuple(map(str, known.get("changed", ())))})
+        known |= {name: tuple(map(str, known.get(name, ()))) for name in ("changed", "endless")}
+        record = Record(**known)
         return Seen(record, max(0.0, (record.lives_for - milliseconds_left) / 1000))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -32,18 +32,25 @@ class Identity:
         settings: returns those in force.
         missing: returns how each graft stands that does not do what it is for.
         litellm: LiteLLM's version.
+        endless: returns the deployments whose every stream ends without an end.
 
     Attributes:
         limiter: LiteLLM's, and where it counts.
     """
 
     def __init__(
-        self, registry: Registry, settings: Callable[[], Any], missing: Callable[[], Mapping[str, str]], litellm: str
+        self,
+        registry: Registry,
+        settings: Callable[[], Any],
+        missing: Callable[[], Mapping[str, str]],
+        litellm: str,
+        endless: Callable[[], list[str]],
     ) -> None:
         self._registry = registry
         self._settings = settings
         self._missing = missing
         self._litellm = litellm
+        self._endless = endless
         self.limiter = "none that the guard knows"
         self._host = socket.gethostname()
         self._guard = guard_version()
@@ -66,4 +73,5 @@ class Identity:
             changed=list(settings.model_dump(exclude_defaults=True)),
             slots=self._registry.slots(),
             obeys=True,
+            endless=self._endless(),
         )

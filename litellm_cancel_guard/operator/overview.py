@@ -245,6 +245,7 @@ def introduced(seen: Seen) -> dict[str, Any]:
         "not_in_force": dict(record.missing),
         "settings": dict(record.settings),
         "slots": record.slots,
+        "streams_without_end": list(record.endless),
     }
 
 

@@ -8,6 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.endless import ENDLESS
 from litellm_cancel_guard.lease.records import Seen
 from litellm_cancel_guard.ledger.holding import Holdings
 from litellm_cancel_guard.ledger.identity import Identity, guard_version
@@ -38,7 +39,7 @@ class Presence:
     ) -> None:
         self._settings = settings
         self._obey = obey
-        self._identity = Identity(registry, settings, board.missing, host.litellm_version())
+        self._identity = Identity(registry, settings, board.missing, host.litellm_version(), ENDLESS.names)
         self._holdings, self._tally = Holdings(registry), Tally()
         self._counts = False
         self._notice: Notice | None = None

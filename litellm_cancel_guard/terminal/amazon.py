@@ -33,9 +33,9 @@ _TELLING = (b'eason"', b'"error"', b'"message_stop"', b"Metrics")
 # What begins or brings words: events of `ConverseStream` and of Nova's own stream, and Anthropic's.
 _PARTS = ("messageStart", "contentBlockStart", "contentBlockDelta")
 _CLAUDES = ("message_start", "content_block_start", "content_block_delta", "completion")
-# Of the others, by which a model's own stream is one whose reasons are known here: Llama's, Titan's, Mistral's, and
-# those that write OpenAI's (docs.aws.amazon.com, "Inference request parameters").
-_KNOWN = (*_PARTS, "generation", "outputText", "outputs", "choices")
+# Of the others, by which a model's own stream is one whose reasons are known here: Llama's, Titan's, Mistral's,
+# Cohere's, and those that write OpenAI's (docs.aws.amazon.com, "Inference request parameters").
+_KNOWN = (*_PARTS, "generation", "outputText", "outputs", "is_finished", "choices")
 # What of them is words.
 _SAID = (*_PARTS, "generation", "outputText", "text", "content", "reasoning_content", "reasoning", "tool_calls")
 # Bedrock's own count, in the last chunk of whatever model's stream.
@@ -94,8 +94,13 @@ class Messages:
 
     def verdict(self) -> Failure | None:
         """Return how a stream that has ended was cut; None if it is whole, or it is not known here how one ends."""
-        known = self._speaks or self._silent
-        return cut_off() if known and not self._unread and not self.over else None
+        known = self.known or (self._silent and not self._unread)
+        return cut_off() if known and not self.over else None
+
+    @property
+    def known(self) -> bool:
+        """Whether it has begun an answer whose end is known here."""
+        return self._speaks and not self._unread
 
     def _ends(self, seen: bytes) -> Iterator[int]:
         """Yield where each whole message ends, and note how long the next one is; what is none ends the reading."""

@@ -39,6 +39,7 @@ class Outcome:
 
     Attributes:
         observer: is told of the failure.
+        ended: is told of the end of a stream whether it was cut, unless that is told elsewhere.
         rest: what follows the `chunks`, where all of it goes out as it is; None where they were all.
         answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
     """
@@ -58,6 +59,7 @@ class Outcome:
         self._begun = False
         self.rest: AsyncIterator[Any] | None = None
         self.observer = Observer()
+        self.ended: Callable[[bool], None] = _make_nothing_of_it
         self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
 
     async def chunks(
@@ -94,6 +96,8 @@ class Outcome:
                     chunks = self._sorter.push(chunk)
                 except StopAsyncIteration:
                     chunks, ended = self._sorter.end(), True
+            if self._sorter.cut is not None and not self._sighting.counted:
+                self.ended(self._sorter.cut)
             if self._sorter.failed is not None:
                 raise ProviderStreamError(self._sorter.failed)
         finally:
@@ -147,6 +151,10 @@ class Outcome:
         self._sighting.final = failure.final
         self.observer.stream_failed(self._protocol.value, failure.status)
         return failure
+
+
+def _make_nothing_of_it(_: bool) -> None:
+    """Count no end."""
 
 
 def _is_not() -> bool:

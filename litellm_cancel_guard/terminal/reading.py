@@ -63,9 +63,9 @@ class Reading:
         return self.begun
 
     @property
-    def cut(self) -> bool:
-        """Whether a stream that ends now was cut, as far as this protocol tells."""
-        return self.tells_truncation and self.understood and not self.whole
+    def cut(self) -> bool | None:
+        """Whether a stream that ends now was cut; None where this protocol does not tell."""
+        return not self.whole if self.tells_truncation and self.understood else None
 
     def read(self, chunk: Any) -> Failure | None:
         """Take note of *chunk*; return the failure that it reports, if it does."""

@@ -19,6 +19,7 @@ class Sorter:
 
     Attributes:
         failed: what the stream has reported, or that it was cut; None while it is healthy.
+        cut: whether one that has ended and reported nothing was cut; None where that is not told.
     """
 
     def __init__(self, protocol: Protocol, *, tell_truncation: bool) -> None:
@@ -27,6 +28,7 @@ class Sorter:
         self._frames = Frames() if protocol in (Protocol.MESSAGES, Protocol.GENAI) else None
         self._aside = False
         self.failed: Failure | None = None
+        self.cut: bool | None = None
 
     @property
     def content(self) -> bool:
@@ -71,8 +73,9 @@ class Sorter:
         try:
             for chunk in rest:
                 self.failed = self.failed or self._reading.read(chunk)
-            if self.failed is None and self._tell_truncation and not self._aside and self._reading.cut:
-                self.failed = cut_off()
+            if self.failed is None and self._tell_truncation and not self._aside:
+                self.cut = self._reading.cut
+                self.failed = cut_off() if self.cut else None
         except Exception as fault:
             self._stand_aside(fault)
         return [] if self.failed else rest

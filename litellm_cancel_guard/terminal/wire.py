@@ -42,18 +42,19 @@ class Wire:
         done: `[DONE]` has come.
         told: an end that comes now is not the usual one.
         news: there is something to be made of the chunks that come now: an end, or what is told.
-        in_step: each line is a chunk of its own, in which LiteLLM may see no end.
+        by_line: each line is a chunk of its own.
+        in_step: it is, and LiteLLM may see no end in it.
     """
 
     __slots__ = (
         *("_asked", "_begun", "_event", "_held", "_lines", "_odd", "_open", "_over", "_reads", "_silent", "_simple"),
-        *("done", "failure", "in_step", "lost", "news", "reasons", "speaks", "told"),
+        *("by_line", "done", "failure", "in_step", "lost", "news", "reasons", "speaks", "told"),
     )
 
-    def __init__(self, *, choices: int = 1, in_step: bool = False) -> None:
+    def __init__(self, *, choices: int = 1, by_line: bool = False, in_step: bool = False) -> None:
         """Begin; of *choices*, as many as were asked for, those that have begun have to end."""
         self._asked = choices
-        self.in_step = in_step
+        self.by_line, self.in_step = by_line or in_step, in_step
         self.failure: Failure | None = None
         self.speaks = self.done = self.lost = self.told = self.news = False
         self.reasons: dict[int, str] = {}

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.figures import at_least, at_most, one, ratio
+from benchmarks.__main__ import timed
+from benchmarks.figures import Results, one, ratio
 from benchmarks.table import rewritten
+from benchmarks.targets import Target
+from benchmarks.windows import TroubledError
 from benchmarks.wire import Commands
 from tests.harness.redis_server import require_redis_server
 
@@ -42,16 +45,26 @@ def test_a_measure_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert (done.returncode, "no such measure: pear" in done.stderr) == (2, True), done.stderr
 
 
+def test_a_measure_that_fails_costs_no_other_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    def troubled() -> Results:
+        raise TroubledError("requests failed in 3 windows on end, in the last of them 7")
+
+    found = timed("arrivals 1.110.2", troubled)
+    told = "arrivals 1.110.2: requests failed in 3 windows on end, in the last of them 7"
+    assert found == Results(amiss=[told], broken=True)
+    assert "arrivals 1.110.2 …" in capsys.readouterr().err
+
+
 def test_a_ratio_is_the_median_of_each_guarded_run_over_the_bare_one_beside_it() -> None:
     """A machine that is slow for one pair slows both, and does not show."""
-    found = ratio("m", "n", [(100.0, 90.0), (10.0, 9.0), (100.0, 110.0)], target=at_least(0.95))
-    assert (found.value, found.bare, found.guarded, found.reached) == (0.9, 100.0, 90.0, False)
+    found = ratio("m", "n", [(100.0, 90.0), (10.0, 9.0), (100.0, 110.0)])
+    assert (found.value, found.bare, found.guarded) == (0.9, 100.0, 90.0)
 
 
 def test_a_target_is_reached_at_its_bound() -> None:
-    assert at_most(1.02).reached(1.02)
-    assert not at_most(1.02).reached(1.03)
-    assert at_least(0.98).reached(0.98)
+    assert Target("<=", 1.02).reached(1.02)
+    assert not Target("<=", 1.02).reached(1.03)
+    assert Target(">=", 0.98).reached(0.98)
 
 
 def test_commands_are_counted_however_the_network_cuts_them() -> None:
@@ -62,12 +75,18 @@ def test_commands_are_counted_however_the_network_cuts_them() -> None:
         assert [name for piece in pieces for name in commands.feed(piece)] == ["get", "ping"] * 2
 
 
-def test_the_pages_say_what_a_run_found_and_which_target_it_missed() -> None:
-    slow = ratio("throughput", "requests/s, plain", [(100.0, 90.0)], version="1.109.1", target=at_least(0.98))
-    heavy = one("leases", "memory per lease, 10000 leases, 1 per key", "B", 900.0, target=at_most(1024))
-    pages = rewritten(PAGES, _results(slow, heavy))
+def test_the_pages_say_what_a_run_found_and_which_target_it_missed_or_was_too_noisy_for() -> None:
+    slow = ratio("throughput", "requests/s, plain", [(100.0, 90.0)], version="1.109.1")
+    heavy = one("leases", "memory per lease, 10000 leases, 1 per key", "B", 900.0)
+    near = ratio("throughput", "requests/s, plain", [(100.0, 103.0), (100.0, 101.0)], version="1.83.14")
+    refused = one("line", "refusals seen by a client", "", 3, version="1.109.1")
+    late = ratio("arrivals", "answer, median (ms), plain", [(10.0, 9.0)], version="1.83.14", floor=2.0)
+    pages = rewritten(PAGES, _results(near, slow, late, refused, heavy))
     text = pages["benchmarks"]
-    assert "| requests/s, plain | >= 0.98 | 100 → 90: 0.9, missed |" in text
+    told = "100 → 102: 1.02 (1.02 to 1.02), too noisy to tell | 100 → 90: 0.9, too noisy to tell"
+    assert f"| requests/s, plain | >= 1.02, >= 1.1 | {told} |" in text
+    assert "| answer, median (ms), plain | <= 1.02 | 2; 10 → 9: 0.9, too noisy to tell |  |" in text
+    assert "| refusals seen by a client | <= 0 |  | 3 , missed |" in text
     assert "| memory per lease, 10000 leases, 1 per key | <= 1024 | 900 B |" in text
     assert "A Redis runs its scripts on one core." in pages["growth"]
     for text in pages.values():

@@ -88,6 +88,14 @@ def test_each_worker_is_a_line_that_says_what_is_wrong_with_it(monkeypatch: pyte
         assert "\x1b" not in line.text
 
 
+def test_a_deployment_whose_every_stream_ends_without_an_end_is_named_once_with_what_to_set_for_it() -> None:
+    endless = {**WELL, "streams_without_end": ["muse (openai/muse\x1b[31m)"]}
+    lines = found(endless, endless, WELL)
+    assert [(line.check, line.ok, line.warning) for line in lines[3:]] == [("streams", True, True)]
+    assert "muse (openai/muse[31m)" in lines[3].text
+    assert "on_truncation: pass" in lines[3].text
+
+
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [

@@ -105,13 +105,22 @@ class TestWhoHoldsIt:
         assert "lease_seconds: 60" in table
         assert "redis_timeout" not in table
 
+    def test_doctor_names_the_deployments_of_which_a_worker_says_that_they_end_no_stream(
+        self, store: Store, key: str, record: Record
+    ) -> None:
+        self.hold(store, key, replace(record, endless=["muse (openai/muse)"]))
+        printed = guard("doctor", "--patience", "0", "--redis", store.url).stdout
+        assert "! streams: the last 10 streams of muse (openai/muse) all ended without an end" in printed
+        [one] = asked("workers", "--redis", store.url)
+        assert one["streams_without_end"] == ["muse (openai/muse)"]
+
     def test_a_worker_with_an_older_guard_is_shown_with_what_it_says(
         self, store: Store, server: RedisServer, key: str, record: Record
     ) -> None:
         self.hold(store, key, record)
         name = f"cancel_guard:worker:{worker_name()}"
         said = json.loads(str(server.client.get(name)))
-        for field in ("limiter", "missing", "settings", "changed", "slots"):
+        for field in ("limiter", "missing", "settings", "changed", "slots", "endless"):
             del said[field]
         server.client.set(name, json.dumps(said), px=30_000)
         server.client.set("cancel_guard:worker:torn", "{", px=30_000)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 AT_ONCE = 20
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.harness.keys import Key
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 CAP = 2
 RPM = 4
 CHAT = ROUTES["chat"]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.harness.config import Setup
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 CHAT = ROUTES["chat"]
 
 

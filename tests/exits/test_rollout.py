@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.harness.keys import Key
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 CHAT = ROUTES["chat"]
 CAP = 4
 

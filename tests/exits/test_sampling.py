@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 SERVER = Path(beside.__file__).with_name("sampling.py")
 SAMPLER = f"""
 mcp_servers:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
     from tests.harness.routes import Route
 
+pytestmark = pytest.mark.more
+
 CHAT, RESPONSES, PASS = ROUTES["chat"], ROUTES["responses"], ROUTES["pass_custom"]
 CAP = 4
 WINDOW = 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.failures.kinds import HALF, REST, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _TEXT = 7
 _COUNTS = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}
@@ -64,8 +64,7 @@ _CALLS = (
 def _of_converse() -> Iterator[Kind]:
     begun = _STARTS + _speaks(HALF)
     yield from _exceptions(begun)
-    for reason in ("malformed_model_output", "malformed_tool_use"):
-        yield Kind(f"reason {reason}", begun + _stops(reason))
+    yield from _reasons(begun, _stops)
     yield Kind("reason in a tool call", _CALLS + _stops("malformed_tool_use"))
     yield Kind("tool call cut", _CALLS)
     yield from _cuts(begun)
@@ -85,6 +84,11 @@ def _exceptions(begun: bytes) -> Iterator[Kind]:
     yield Kind("first exception", _exception("throttlingException", "Too many requests"))
     error = message({}, error_code="InternalError", error_message="An internal error", message_type="error")
     yield Kind("error message", begun + error)
+
+
+def _reasons(begun: bytes, stops: Callable[[str], bytes]) -> Iterator[Kind]:
+    for reason in ("malformed_model_output", "malformed_tool_use"):
+        yield Kind(f"reason {reason}", begun + stops(reason))
 
 
 def _cuts(begun: bytes) -> Iterator[Kind]:
@@ -155,6 +159,88 @@ def _of_llama() -> Iterator[Kind]:
     yield Kind("length", begun + says(REST) + says("", "length", **_METRICS), whole=True)
 
 
+def _of_nova() -> Iterator[Kind]:
+    """Its events are those of `ConverseStream`, each in a chunk (docs.aws.amazon.com, Nova: "Using the Invoke API")."""
+
+    def says(text: str) -> bytes:
+        return chunk({"contentBlockDelta": {"delta": {"text": text}, "contentBlockIndex": 0}})
+
+    def calls(part: str) -> bytes:
+        return chunk({"contentBlockDelta": {"delta": {"toolUse": {"input": part}}, "contentBlockIndex": 0}})
+
+    def stops(reason: str = "end_turn") -> bytes:
+        counted = {"usage": {"inputTokens": 3, "outputTokens": 2}, "metrics": {}, "trace": {}}
+        return (
+            chunk({"contentBlockStop": {"contentBlockIndex": 0}})
+            + chunk({"messageStop": {"stopReason": reason}})
+            + chunk({"metadata": counted, **_METRICS})
+        )
+
+    starts = chunk({"messageStart": {"role": "assistant"}})
+    begun = starts + says(HALF)
+    called = starts + chunk({"contentBlockStart": {"start": _TOOL, "contentBlockIndex": 0}}) + calls('{"path": "/tmp')
+    yield from _exceptions(begun)
+    yield from _reasons(begun, stops)
+    yield Kind("reason in a tool call", called + stops("malformed_tool_use"))
+    yield Kind("tool call cut", called)
+    yield from _cuts(begun)
+    yield Kind("no messageStop", begun + chunk({"contentBlockStop": {"contentBlockIndex": 0}}))
+    yield from _wholes(begun + says(REST) + stops())
+    for reason in ("max_tokens", "stop_sequence", "guardrail_intervened", "content_filtered"):
+        yield Kind(f"ends by {reason}", begun + says(REST) + stops(reason), whole=True)
+    yield Kind("tool calls", called + calls('/x"}') + stops("tool_use"), whole=True, text=("/tmp", "/x"))
+    speaks = REST + ' {"messageStop": {"stopReason": "malformed_model_output"}} "error"'
+    yield Kind("speaks of errors", begun + says(speaks) + stops(), whole=True)
+
+
+def _of_titan() -> Iterator[Kind]:
+    def says(text: str, reason: str | None = None, **more: Any) -> bytes:
+        counts = {"inputTextTokenCount": 3, "totalOutputTextTokenCount": 2, "index": 0}
+        return chunk({"outputText": text, **counts, "completionReason": reason, **more})
+
+    begun = says(HALF)
+    yield from _exceptions(begun)
+    yield from _cuts(begun)
+    yield from _wholes(begun + says(REST, "FINISH", **_METRICS))
+    for reason in ("LENGTH", "CONTENT_FILTERED"):
+        yield Kind(f"ends by {reason}", begun + says(REST, reason, **_METRICS), whole=True)
+
+
+def _of_mistral() -> Iterator[Kind]:
+    def says(text: str, reason: str | None = None, **more: Any) -> bytes:
+        return chunk({"outputs": [{"text": text, "stop_reason": reason}], **more})
+
+    begun = says(HALF)
+    yield from _exceptions(begun)
+    yield from _cuts(begun)
+    yield Kind("reason error", begun + says("", "error", **_METRICS))
+    yield from _wholes(begun + says(REST) + says("", "stop", **_METRICS))
+    yield Kind("length", begun + says(REST, "length", **_METRICS), whole=True)
+
+
+def _of_cohere() -> Iterator[Kind]:
+    """Command and Command R (docs.aws.amazon.com, "Cohere Command models")."""
+
+    def says(text: str) -> bytes:
+        return chunk({"text": text, "is_finished": False, "event_type": "text-generation"})
+
+    def ends(reason: str) -> bytes:
+        return chunk({"is_finished": True, "event_type": "stream-end", "finish_reason": reason, **_METRICS})
+
+    begun = says(HALF)
+    yield from _exceptions(begun)
+    yield from _cuts(begun)
+    for reason in ("ERROR", "ERROR_LIMIT"):
+        yield Kind(f"reason {reason}", begun + ends(reason))
+    yield from _wholes(begun + says(REST) + ends("COMPLETE"))
+    for reason in ("MAX_TOKENS", "ERROR_TOXIC"):
+        yield Kind(f"ends by {reason}", begun + says(REST) + ends(reason), whole=True)
+
+
 CONVERSE = tuple(_of_converse())
 CLAUDE = tuple(_of_claude())
 LLAMA = tuple(_of_llama())
+NOVA = tuple(_of_nova())
+TITAN = tuple(_of_titan())
+MISTRAL = tuple(_of_mistral())
+COMMAND = tuple(_of_cohere())

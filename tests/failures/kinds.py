@@ -66,6 +66,8 @@ class Kind:
     """The connection stays open behind it, for as long as the other side lets it."""
     pulse: bytes = b""
     """What comes on it all the while, five times a second."""
+    says: str = ""
+    """What of the provider's words its client has to read."""
     text: tuple[str, ...] = ()
     """What of a whole answer's text has to arrive, where it is not the usual."""
 
@@ -86,21 +88,37 @@ def _reasons() -> Iterator[Kind]:
 def _in_band() -> Iterator[Kind]:
     told = {"code": 400, "message": "the context is full", "type": "invalid_request_error"}
     # ggml-org/llama.cpp#16109, vercel/ai#10533, OmniRoute#8210, BerriAI/litellm#16226, oh-my-pi#9812, lemonade#2826
-    yield Kind("field error", BEGUN + f"error: {json.dumps(told)}\n\n".encode() + DONE)
-    yield Kind("xai", BEGUN + frame({"code": "The service is unavailable", "error": "overloaded, try later"}) + DONE)
-    yield Kind("no code", BEGUN + frame({"error": {"message": "Upstream idle timeout exceeded"}}) + DONE)
+    yield Kind("field error", BEGUN + f"error: {json.dumps(told)}\n\n".encode() + DONE, says="the context is full")
+    yield Kind(
+        "xai",
+        BEGUN + frame({"code": "The service is unavailable", "error": "overloaded, try later"}) + DONE,
+        says="overloaded, try",
+    )
+    yield Kind(
+        "no code", BEGUN + frame({"error": {"message": "Upstream idle timeout exceeded"}}) + DONE, says="idle timeout"
+    )
     word = {"error": {"message": "Provider returned error", "code": "server_error", "metadata": None}}
-    yield Kind("code a word", BEGUN + frame(word) + DONE)
+    yield Kind("code a word", BEGUN + frame(word) + DONE, says="Provider returned error")
     beside = chunk([choice("", "error")], error={"code": 502, "message": "Provider disconnected"})
-    yield Kind("beside choices", BEGUN + frame(beside) + DONE)
+    yield Kind("beside choices", BEGUN + frame(beside) + DONE, says="Provider disconnected")
     beside = chunk([choice("", None)], error={"code": 502, "message": "Provider disconnected"})
-    yield Kind("beside choices without a reason", BEGUN + frame(beside) + ended() + DONE)
-    yield Kind("first frame", frame({"error": {"code": 503, "message": "queue full"}}) + DONE)
-    yield Kind("named event", BEGUN + frame({"error": {"message": "engine died", "code": 500}}, "error") + DONE)
-    yield Kind("unframed", BEGUN + b'{"error": {"message": "backend crashed", "type": "server_error"}}\n\n' + DONE)
+    yield Kind("beside choices without a reason", BEGUN + frame(beside) + ended() + DONE, says="Provider disconnected")
+    yield Kind("first frame", frame({"error": {"code": 503, "message": "queue full"}}) + DONE, says="queue full")
+    yield Kind(
+        "named event",
+        BEGUN + frame({"error": {"message": "engine died", "code": 500}}, "error") + DONE,
+        says="engine died",
+    )
+    yield Kind(
+        "unframed",
+        BEGUN + b'{"error": {"message": "backend crashed", "type": "server_error"}}\n\n' + DONE,
+        says="backend crashed",
+    )
     pretty = json.dumps({"error": {"message": "backend crashed", "type": "server_error"}}, indent=2).encode()
-    yield Kind("unframed, in lines", BEGUN + pretty + b"\n\n" + DONE)
-    yield Kind("then whole", BEGUN + f"error: {json.dumps(told)}\n\n".encode() + ended() + DONE)
+    yield Kind("unframed, in lines", BEGUN + pretty + b"\n\n" + DONE, says="backend crashed")
+    yield Kind(
+        "then whole", BEGUN + f"error: {json.dumps(told)}\n\n".encode() + ended() + DONE, says="the context is full"
+    )
 
 
 def _cuts() -> Iterator[Kind]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from tests.failures.aws import CLAUDE, CONVERSE, LLAMA
+from tests.failures.aws import CLAUDE, COMMAND, CONVERSE, LLAMA, MISTRAL, NOVA, TITAN
 from tests.failures.kinds import ANTHROPIC, ENDLESS_ANTHROPIC, ENDLESS_OPENAI, OLLAMA, OPENAI, Kind
 from tests.failures.others import COHERE, GOOGLE, RESPONSES
 from tests.harness.process import LOOPBACK, free_port
@@ -26,13 +26,17 @@ _PROTOCOLS = {
     "/chat/completions|/chat_stream": ((*OPENAI, *ENDLESS_OPENAI), "text/event-stream"),
     "/api/chat": (OLLAMA, "application/x-ndjson"),
     "/api/generate": (OLLAMA, "application/x-ndjson"),
-    "/messages": ((*ANTHROPIC, *ENDLESS_ANTHROPIC), "text/event-stream"),
+    "/messages|:streamRawPredict": ((*ANTHROPIC, *ENDLESS_ANTHROPIC), "text/event-stream"),
     "/responses": (RESPONSES, "text/event-stream"),
     ":streamGenerateContent": (GOOGLE, "text/event-stream"),
     "/v2/chat": (COHERE, "application/stream+json"),
     "/converse-stream": (CONVERSE, _AWS),
     "anthropic[^/]*/invoke-with-response-stream": (CLAUDE, _AWS),
     "llama[^/]*/invoke-with-response-stream": (LLAMA, _AWS),
+    "nova[^/]*/invoke-with-response-stream": (NOVA, _AWS),
+    "titan[^/]*/invoke-with-response-stream": (TITAN, _AWS),
+    "mistral[^/]*/invoke-with-response-stream": (MISTRAL, _AWS),
+    "command[^/]*/invoke-with-response-stream": (COMMAND, _AWS),
 }
 
 
@@ -72,15 +76,21 @@ class Sending:
 def _application() -> web.Application:
     app = web.Application()
     app[_OPEN] = {}
+    app.router.add_post("/token", _give_a_token)
     app.router.add_post("/{path:.*}", _answer)
     return app
+
+
+async def _give_a_token(_: web.Request) -> web.Response:
+    """Answer as Google does to a service account."""
+    return web.json_response({"access_token": "provider-token", "expires_in": 3600, "token_type": "Bearer"})
 
 
 async def _answer(request: web.Request) -> web.StreamResponse:
     found = _ASKED.search(await request.text())
     protocol = next((said for end, said in _PROTOCOLS.items() if re.search(f"{end}$", request.path)), None)
     if protocol is None:
-        return web.json_response({"error": "no such path"}, status=404)
+        return web.json_response({"error": f"no such path: {request.path}"}, status=404)
     if found is None:
         return web.json_response(
             {

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.harness.keys import Key
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 BEAT_SECONDS = LEASE_SECONDS / 3
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
 from tests.harness.witness import gauge, lasting, settled, wait_until
@@ -12,6 +14,8 @@ from tests.harness.witness import gauge, lasting, settled, wait_until
 if TYPE_CHECKING:
     from tests.harness.clients import Caller
     from tests.harness.redis_server import RedisServer
+
+pytestmark = pytest.mark.more
 
 CHAT = ROUTES["chat"]
 CLIENTS = 128

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
     from tests.harness.versions import Version
 
+pytestmark = pytest.mark.more
+
 PROBE = Path(__file__).with_name("facts_probe.py")
 
 

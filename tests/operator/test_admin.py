@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.harness.proxy import Proxies, Proxy
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 # LiteLLM's own authentication: without a database there is the master key, and no other.
 OWN = ON["settings"].replace("admin_auth.user_api_key_auth", "null")
 

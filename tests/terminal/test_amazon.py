@@ -17,7 +17,7 @@ from litellm_cancel_guard.host.mends import behind
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal.amazon import Messages
 from litellm_cancel_guard.terminal.failure import failure_of
-from tests.failures.aws import CLAUDE, CONVERSE, LLAMA, chunk, message
+from tests.failures.aws import CLAUDE, COMMAND, CONVERSE, LLAMA, MISTRAL, NOVA, TITAN, chunk, message
 from tests.terminal.loose import touch
 from tests.terminal.test_behind import Connection, read
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
     from tests.failures.kinds import Kind
 
-READ = [kind for kind in (*CONVERSE, *CLAUDE, *LLAMA) if not kind.breaks]
+READ = [kind for kinds in (CONVERSE, CLAUDE, LLAMA, NOVA, TITAN, MISTRAL, COMMAND) for kind in kinds if not kind.breaks]
 WHOLE = {kind.name: kind for kind in CONVERSE}["whole"].body
 ASKED = "/model/us.amazon.nova-lite-v1:0/converse-stream"
 
@@ -117,6 +117,7 @@ def test_what_says_that_it_is_longer_than_any_message_is_not_waited_for() -> Non
         {"outputs": [{"text": "half an", "stop_reason": None}]},
         {"contentBlockDelta": {"delta": {"text": "half an"}, "contentBlockIndex": 0}},
         {"choices": [{"index": 0, "message": {"content": "half an"}, "stop_reason": None}]},
+        {"text": "half an", "is_finished": False},
     ],
 )
 def test_every_familys_stream_that_ends_without_a_reason_was_cut(said: dict[str, Any]) -> None:

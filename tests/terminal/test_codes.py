@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.harness.proxy import Proxy
 
+pytestmark = pytest.mark.more
+
 # Each with the status of a request that fails so before anything has been said.
 CODES = {"context_length_exceeded": 400, "insufficient_quota": 429, "cyber_policy": 400, "server_is_overloaded": 503}
 

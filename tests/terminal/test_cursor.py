@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
     from tests.harness.versions import Version
 
+pytestmark = pytest.mark.more
+
 MODELS = ("openai", "anthropic", "gemini")
 PATH = "/cursor/chat/completions"
 

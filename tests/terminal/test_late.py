@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
     from tests.terminal.sdks import Outcome
 
-pytestmark = LEAVES_CONNECTIONS
+pytestmark = [LEAVES_CONNECTIONS, pytest.mark.more]
 
 AT_ONCE = 0.05
 NEVER = 60.0

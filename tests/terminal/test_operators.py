@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.harness.proxy import Proxies, Proxy
     from tests.harness.redis_server import RedisServer
 
+pytestmark = pytest.mark.more
+
 SDKS = ("chat", "messages", "responses")
 COOLED = [(sdk, failure) for sdk in SDKS for failure in ("http429", "mid429", "close")]
 

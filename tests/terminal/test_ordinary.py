@@ -57,7 +57,7 @@ def begun(protocol: Protocol) -> Reading:
     return reading
 
 
-def state(reading: Reading) -> tuple[bool, ...]:
+def state(reading: Reading) -> tuple[bool | None, ...]:
     return (reading.content, reading.whole, reading.understood, reading.cut)
 
 

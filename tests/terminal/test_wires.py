@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
 from litellm.llms.cohere.common_utils import CohereV2ModelResponseIterator
+from litellm.llms.databricks.streaming_utils import ModelResponseIterator
+from litellm.llms.gigachat.chat.streaming import GigaChatModelResponseIterator
 from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 from openai import AsyncOpenAI, AsyncStream
 
@@ -20,7 +22,7 @@ from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal.failure import ProviderStreamError, failure_of
-from tests.failures.kinds import BEGUN, DONE, REST, ended, said
+from tests.failures.kinds import BEGUN, DONE, REST, ended, frame, said
 from tests.failures.others import COHERE
 from tests.terminal.loose import touch
 
@@ -60,16 +62,25 @@ def of_the_sdk(*reads: bytes) -> Any:
     return stream
 
 
-def of_litellms(*reads: bytes) -> Any:
-    async def lines() -> AsyncIterator[str]:
-        for line in b"".join(reads).decode().split("\n"):
-            yield line
+async def lines_of(*reads: bytes) -> AsyncIterator[str]:
+    for line in b"".join(reads).decode().split("\n"):
+        yield line
 
-    return OpenAIChatCompletionStreamingHandler(streaming_response=lines(), sync_stream=False)
+
+def of_litellms(*reads: bytes) -> Any:
+    return OpenAIChatCompletionStreamingHandler(streaming_response=lines_of(*reads), sync_stream=False)
+
+
+def of_watsonx(*reads: bytes) -> Any:
+    return ModelResponseIterator(streaming_response=lines_of(*reads), sync_stream=False)
+
+
+def of_gigachat(*reads: bytes) -> Any:
+    return GigaChatModelResponseIterator(streaming_response=lines_of(*reads), sync_stream=False)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydantic")
-STREAMS = [of_the_sdk, of_litellms]
+STREAMS = [of_the_sdk, of_litellms, of_watsonx, of_gigachat]
 
 
 @pytest.fixture
@@ -92,9 +103,32 @@ async def test_a_failure_that_only_the_reason_tells_is_one(put_in: Touch, stream
     assert "network_error" in failure_of(raised.value).message
 
 
+@pytest.mark.parametrize("stream", [of_litellms, of_watsonx, of_gigachat])
+async def test_an_error_that_is_a_line_of_its_own_is_raised_in_its_place(put_in: Touch, stream: Any) -> None:
+    """LiteLLM makes a chunk of it that has no choices; its own `/v1/messages` raises at that (1.83)."""
+    told = frame({"error": {"message": "queue full", "code": 503}})
+    chunks: list[Any] = []
+
+    async def take() -> None:
+        holder = Wrapper()
+        async for chunk in watched(stream(BEGUN, told, said(REST), ended(), DONE), holder, tell_truncation=True):
+            chunks.append(chunk)  # noqa: PERF401 - those before the error are looked at
+
+    with pytest.raises(Exception, match="queue full"):
+        await take()
+    assert not any(REST in str(chunk) for chunk in chunks)
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 async def test_a_whole_stream_is_read_to_its_end(put_in: Touch, stream: Any) -> None:
     assert await read(stream(BEGUN, said(REST), ended(), DONE)) >= 4
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_stream_that_ends_without_its_end_is_cut(put_in: Touch, stream: Any) -> None:
+    for reads in ((BEGUN,), (BEGUN, DONE)):
+        with pytest.raises(ProviderStreamError, match="before it was complete"):
+            await read(stream(*reads))
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -142,9 +176,10 @@ async def test_coheres_last_event_is_an_end_whatever_it_leaves_out(
         await read(stream)
 
 
-async def test_a_tapped_stream_is_freed_as_soon_as_nobody_reads_it(put_in: Touch) -> None:
+@pytest.mark.parametrize("stream", [of_litellms, of_watsonx, of_gigachat])
+async def test_a_tapped_stream_is_freed_as_soon_as_nobody_reads_it(put_in: Touch, stream: Any) -> None:
     """A cycle would keep the provider's connection until it is collected; the openai SDK's stream is one by itself."""
-    tapped = of_litellms(BEGUN, ended(), DONE)
+    tapped = stream(BEGUN, ended(), DONE)
     known = weakref.ref(tapped)
     gc.disable()
     try:
@@ -162,6 +197,22 @@ def test_a_fault_in_the_reader_leaves_the_stream_to_litellm(put_in: Touch, monke
     monkeypatch.setattr(type(wire), "line", lambda *_: 1 / 0)
     assert stream._handle_string_chunk(str_line=said(REST).decode().strip()) is not None
     assert wire.verdict(tell_truncation=True) is None
+
+
+async def test_what_reads_something_else_than_lines_is_left_to_litellm(
+    put_in: Touch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Newer(ModelResponseIterator):  # type: ignore[misc]
+        async def __anext__(self) -> Any:
+            return await self.async_response_iterator.__anext__()
+
+    async def objects() -> AsyncIterator[Any]:
+        for _ in range(3):
+            yield {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]}
+
+    Newer.__module__ = ModelResponseIterator.__module__
+    assert await read(Newer(streaming_response=objects(), sync_stream=False)) == 3
+    assert caplog.records == []
 
 
 def test_it_stands_aside_where_the_sdk_reads_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:

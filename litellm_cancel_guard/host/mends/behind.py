@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.aio.deadline import Deadline
 from litellm_cancel_guard.host import deployments
 from litellm_cancel_guard.host.closing import Closer
+from litellm_cancel_guard.host.endless import ENDLESS
 from litellm_cancel_guard.host.mends.found import class_with
 from litellm_cancel_guard.host.taken_over import as_taken_over
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.amazon import Messages
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
 from litellm_cancel_guard.terminal.over import is_of_bedrock, over_at
+from litellm_cancel_guard.terminal.sighting import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,7 +49,7 @@ def mend(settings: Settings, touch: Touch) -> bool:
         response = await original(*args, **kwargs)
         asks = SimpleNamespace(logging_obj=kwargs.get("logging_obj"))
         tells = settings.on_truncation == "error" and not deployments.passes_truncation(asks)
-        _have_it_end(response, tell_truncation=tells)
+        _have_it_end(response, deployments.params_of(asks), tell_truncation=tells)
         return response
 
     touch.replace(client, "post", post, _streams)
@@ -58,7 +60,7 @@ def _streams(*_: Any, **kwargs: Any) -> bool:
     return bool(kwargs.get("stream"))
 
 
-def _have_it_end(answer: Any, *, tell_truncation: bool = True) -> None:
+def _have_it_end(answer: Any, asked: Any = None, *, tell_truncation: bool = True) -> None:
     import httpx
 
     if not isinstance(answer, httpx.Response) or answer.is_stream_consumed or answer.is_closed:
@@ -70,7 +72,7 @@ def _have_it_end(answer: Any, *, tell_truncation: bool = True) -> None:
     if over is not None and not _asks_for_several(answer):
         answer.stream = _of_httpx(_Reads)(answer.stream, over)
     elif is_of_bedrock(path):
-        answer.stream = _of_httpx(_Judged)(answer.stream, tell_truncation=tell_truncation)
+        answer.stream = _of_httpx(_Judged)(answer.stream, asked, tell_truncation=tell_truncation)
 
 
 def _asks_for_several(answer: Any) -> bool:
@@ -174,8 +176,9 @@ class _Connection:
 class _Judged(_Connection):
     """Bedrock's messages, which end behind the answer, or in its failure."""
 
-    def __init__(self, stream: Any, *, tell_truncation: bool) -> None:
+    def __init__(self, stream: Any, asked: Any, *, tell_truncation: bool) -> None:
         super().__init__(stream)
+        self._asked = asked
         self._tell_truncation = tell_truncation
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -192,10 +195,17 @@ class _Judged(_Connection):
         if messages.failure is not None:
             raise _told(messages.failure)
         cut = messages.verdict() if self._tell_truncation else None
+        if messages.known and self._tell_truncation:
+            self._count(cut=cut is not None)
         if cut is not None:
             raise _told(cut)
         if left := messages.rest():
             yield left
+
+    def _count(self, *, cut: bool) -> None:
+        if (seen := current()) is not None:
+            seen.counted = True
+        ENDLESS.ended(self._asked, cut=cut)
 
 
 def _read(messages: Messages, data: bytes) -> bytes:

@@ -13,6 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import deployments, reasons
+from litellm_cancel_guard.host.endless import ENDLESS
 from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.host.mends.behind import Behind
 from litellm_cancel_guard.host.steps import SAID_NOTHING, Steps, no_progress
@@ -113,6 +114,7 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     return Source(stream, wrapper, done, wire=wire, tell_truncation=tell_truncation)
 
 
+_CUT = cut_off()
 # What nobody reads says nothing.
 _UNREAD = Wire()
 
@@ -171,6 +173,7 @@ class Source:
             chunk = await pull()
         except StopAsyncIteration:
             failure = self._cut()
+            self._count(failure)
             if failure is None:
                 raise
             raise ProviderStreamError(failure) from None
@@ -188,12 +191,17 @@ class Source:
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
         """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
+        if wire.by_line and wire.failure is not None:
+            # Of such a line LiteLLM makes a chunk without choices, at which its own `/v1/messages` raises (1.83).
+            raise ProviderStreamError(wire.failure)
         if self._ending is not None and reasons.says_more(chunk):
             self._ending.goes_on()
         if not (reasons.ends(chunk) or (wire.in_step and self._ending is None)):
             return
         if wire.told:
             self._end_as_told(wire)
+        elif wire.whole:
+            self._count(None)
         if self._ending is None and self._next is not None and wire.over:
             self._ending = Behind(self._next, self._stream)
             self._next = self._ending.next
@@ -201,6 +209,7 @@ class Source:
     def _end_as_told(self, wire: Wire) -> None:
         """Raise what the wire has told, in the place of an end: half a tool call is run where LiteLLM says `stop`."""
         failure = wire.found(tell_truncation=self._tell_truncation)
+        self._count(failure)
         if failure is not None:
             raise ProviderStreamError(failure)
         reasons.say(self._wrapper(), wire)
@@ -222,6 +231,16 @@ class Source:
 
     def _mark_suspended(self) -> None:
         self._suspended = True
+
+    def _count(self, failure: Failure | None) -> None:
+        """Note that the stream has ended whole, or failed of nothing but that it had no end."""
+        wire, wrapper = self._wire, self._wrapper()
+        told = self._done is not None if wire is None else wire.speaks and (wire.whole or failure is not None)
+        if wrapper is None or not (told and self._tell_truncation) or failure not in (None, _CUT):
+            return
+        if (seen := current()) is not None:
+            seen.counted = True
+        ENDLESS.ended(deployments.params_of(wrapper), cut=failure is not None)
 
     def _cut(self) -> Failure | None:
         """Return the failure of a source that ends now, if it had not said that it would."""

@@ -2,8 +2,9 @@
 
 The SDK's streams read the connection by their decoder (openai 2.24 - 3.57, _streaming.py `_iter_events`); LiteLLM's own
 iterators are handed line by line to `_handle_string_chunk` (1.80 - 1.110, llms/base_llm/base_model_iterator.py), and
-Cohere's, which LiteLLM reads no end of, to a method of their own (llms/cohere/common_utils.py). All are tapped on the
-one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
+Cohere's, which LiteLLM reads no end of, to a method of their own (llms/cohere/common_utils.py). Of iterators that have
+no such method (watsonx' and what else is OpenAI-like: llms/databricks/streaming_utils.py; GigaChat's) what they read is
+tapped. All on the one stream that is read; Gemini's, Anthropic's and Bedrock's iterators have mends of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.grafting import NotFoundError
@@ -30,6 +32,11 @@ _BRIDGE = "litellm.completion_extras.litellm_responses_transformation.transforma
 _OF_THE_SDK = {("openai", "AsyncStream"), ("openai._streaming", "AsyncStream")}
 _BASE = ("litellm.llms.base_llm.base_model_iterator", "BaseModelResponseIterator")
 _COHERES = "litellm.llms.cohere.common_utils"
+# Where an iterator that parses within its `__anext__` keeps the lines that it reads.
+_KEEP_LINES = {
+    "litellm.llms.databricks.streaming_utils": "streaming_response",
+    "litellm.llms.gigachat.chat.streaming": "response_iterator",
+}
 _TAKE_LINES = (["self", "str_line"], ["self", "chunk"])
 _ASIDE = "cancel_guard: a stream is read as LiteLLM reads it"
 _in_force: list[Touch] = []
@@ -64,9 +71,14 @@ def tapped(stream: Any, wrapper: Any) -> Wire | None:
         return wire
     if type(stream).__module__ == _COHERES:
         return _noted(stream, "convert_str_chunk_to_generic_chunk", Wire(in_step=True))
+    kept = _KEEP_LINES.get(type(stream).__module__)
+    if kept is not None and hasattr(lines := getattr(stream, kept, None), "__aiter__"):
+        wire = Wire(choices=_asked(wrapper), by_line=True)
+        setattr(stream, kept, _Lines(lines, wire, partial(_note_line, wire)))
+        return wire
     if _BASE not in kinds or any(module == _BRIDGE for module, _ in kinds) or "__anext__" in vars(type(stream)):
         return None
-    return _noted(stream, "_handle_string_chunk", Wire(choices=_asked(wrapper)))
+    return _noted(stream, "_handle_string_chunk", Wire(choices=_asked(wrapper), by_line=True))
 
 
 def _noted(stream: Any, name: str, wire: Wire) -> Wire | None:
@@ -103,16 +115,16 @@ class _Decoder:
         return getattr(self._decoder, name)
 
     def aiter_bytes(self, reads: Any) -> Any:
-        return self._decoder.aiter_bytes(_Reads(reads, self._wire))
+        return self._decoder.aiter_bytes(_Reads(reads, self._wire, self._wire.read))
 
 
 class _Reads:
     """One connection's reads. A generator would be one more to be closed when the client leaves."""
 
-    def __init__(self, reads: Any, wire: Wire) -> None:
+    def __init__(self, reads: Any, wire: Wire, note: Callable[[Any], None]) -> None:
         self._next = reads.__aiter__().__anext__
         self._wire = wire
-        self._note = wire.read
+        self._note = note
 
     def __aiter__(self) -> _Reads:
         return self
@@ -127,15 +139,30 @@ class _Reads:
         return data
 
 
+class _Lines(_Reads):
+    """One connection's lines; the connection is found behind it by whoever closes the stream."""
+
+    def __init__(self, lines: Any, wire: Wire, note: Callable[[Any], None]) -> None:
+        super().__init__(lines, wire, note)
+        self._lines = lines
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lines, name)
+
+
+def _note_line(wire: Wire, line: Any) -> None:
+    if isinstance(line, str):
+        wire.line(line)
+    else:
+        wire.give_up()
+
+
 def _noting(handle: Callable[..., Any], stream: Callable[[], Any], wire: Wire) -> Callable[..., Any]:
     # Weakly: the stream holds what it is given here, and would keep the provider's connection until it is collected.
     def noted(*lines: Any, **named: Any) -> Any:
         (line,) = lines or named.values()
         try:
-            if isinstance(line, str):
-                wire.line(line)
-            else:
-                wire.give_up()
+            _note_line(wire, line)
         except Exception:
             wire.give_up()
             log.exception(_ASIDE)

@@ -17,6 +17,7 @@ from litellm_cancel_guard.host.limiter import FAILS_CLOSED
 from litellm_cancel_guard.host.redis_settings import target_of
 from litellm_cancel_guard.operator.commands import grafts, running
 from litellm_cancel_guard.operator.commands.around import about_packages, about_pings, numbers
+from litellm_cancel_guard.operator.commands.endless import about_streams_of
 from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.in_force import settings_of
 from litellm_cancel_guard.operator.commands.lined import about_line
@@ -88,6 +89,8 @@ def _examined_here(config: Path | None, url: str | None, patience: float) -> lis
     # What is wrong with these it would find, too, and only later; a LiteLLM that was withdrawn is not to be loaded.
     fit = all(finding.ok for finding in findings if finding.check in ("LiteLLM", "limiter"))
     findings += [redis, *about_line(in_force.settings, examined)]
+    if target is not None and redis.ok:
+        findings += about_streams_of(target)
     if fit and patience and (target is None or redis.ok):
         findings += grafts.tried(target, in_force.settings, patience)
     return findings

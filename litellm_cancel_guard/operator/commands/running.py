@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.operator.commands.endless import about_streams
 from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.redis_options import Refusal
 from litellm_cancel_guard.operator.commands.workers import lines
@@ -39,6 +40,9 @@ def asked(url: str) -> Iterator[Finding]:
     try:
         said = _get(f"{url.rstrip('/')}/cancel_guard/health")
         yield from map(_worker, said["workers"])
+        # An older guard says nothing of it.
+        names = (name for one in said["workers"] for name in one.get("streams_without_end", ()))
+        yield from about_streams(map(_plain, names))
     except urllib.error.HTTPError as answer:
         yield Finding("proxy", False, _refusal(answer.code))
     except OSError as fault:

@@ -1,0 +1,75 @@
+"""Deployments whose every stream ends without an end: each is named once, with what to set for it.
+
+A server may end whole answers so. Each of them is a failure to its client then, and only the operator can tell that
+they were whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from litellm_cancel_guard.host import deployments
+from litellm_cancel_guard.redaction.records import log
+
+# So many streams in a row, of a deployment of which none has ended well in between.
+IN_A_ROW = 10
+# More deployments than an operator reads of; the one whose last cut is longest ago is forgotten.
+_MOST = 256
+_SHOWN = 10
+
+
+@dataclass(slots=True)
+class _Run:
+    name: str
+    cut: int = 0
+    told: bool = False
+
+
+class Endless:
+    """Those of one worker."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+
+    def ended(self, data: Any, *, cut: bool) -> None:
+        """Note that a stream has ended, of the deployment that the router's *data* names: without an end, or with one.
+
+        Raises nothing.
+        """
+        try:
+            if cut or self._runs:
+                self._note(data, cut=cut)
+        except Exception:
+            log.exception("cancel_guard: how a stream has ended is not counted")
+
+    def names(self) -> list[str]:
+        """Return the deployments that end none of their streams, at most ten."""
+        return [run.name for run in self._runs.values() if run.cut >= IN_A_ROW][:_SHOWN]
+
+    def _note(self, data: Any, *, cut: bool) -> None:
+        named = deployments.named(data)
+        if named is None:
+            return
+        key, name = named
+        run = self._runs.pop(key, None) or _Run(name)
+        run.cut = run.cut + 1 if cut else 0
+        if cut or run.told:
+            # To its end, so that the one that was cut longest ago is the first.
+            self._runs[key] = run
+        if len(self._runs) > _MOST:
+            del self._runs[next(iter(self._runs))]
+        if run.cut == IN_A_ROW and not run.told:
+            run.told = True
+            log.warning("cancel_guard: %s", told(name))
+
+
+def told(name: str) -> str:
+    """Return what an operator is told of a deployment."""
+    return (
+        f"the last {IN_A_ROW} streams of {name} all ended without an end, and were failures to their clients; if its "
+        "answers are whole, set `model_info: {cancel_guard: {on_truncation: pass}}` for it"
+    )
+
+
+ENDLESS = Endless()
