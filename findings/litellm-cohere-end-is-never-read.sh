@@ -8,7 +8,7 @@
 # Version: litellm 1.110.2 (PyPI).
 # Source:  litellm/llms/cohere/common_utils.py, CohereV2ModelResponseIterator (chunk_parser, _parse_message_end); the format:
 #          https://docs.cohere.com/reference/chat-stream
-# Hurts:   users of the proxy who stream: an answer cut off at max_tokens, or one that ended in ERROR, counts as finished; and operators,
+# Hurts:   users of the proxy who stream: an answer that was cut off at max_tokens counts as finished; and operators,
 #          whose spend and budgets go by a count that is not the bill's.
 # Do:      no streams where reason or cost matter; as a client, compare the completion's tokens with max_tokens.
 # Seen:    COMPLETE: whole stop, 300 + 70 tokens, streamed stop, 8 + 3 | MAX_TOKENS: whole length, 300 + 70, streamed stop, 8 + 3
