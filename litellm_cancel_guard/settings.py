@@ -164,7 +164,7 @@ class Settings(BaseModel):
         if isinstance(given, dict) and "heartbeat_seconds" not in given and "lease_seconds" in given:
             try:
                 return {**given, "heartbeat_seconds": float(given["lease_seconds"]) / 3}
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 return given
         return given
 

@@ -9,12 +9,13 @@ from typing import Any
 _short = reprlib.Repr()
 _short.maxlevel = 3
 _short.maxstring = _short.maxother = _short.maxlong = 200
+_MOST = 500
 
 
 def quoted(value: Any) -> str:
-    """Return *value* in some hundred letters; nothing is raised, whatever it is."""
+    """Return *value* in at most 500 letters; nothing is raised, whatever it is."""
     try:
-        return _short.repr(value)
+        return _short.repr(value)[:_MOST]
     except Exception:
         # Of an int of 4300 digits Python writes none (3.11).
         return f"a {type(value).__name__}"

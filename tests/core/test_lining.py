@@ -73,6 +73,10 @@ def test_where_a_key_says_what_is_wrong_the_settings_hold_and_one_short_line_say
     assert max(map(len, [line, *lining._said])) < 400
 
 
+def test_what_is_wide_is_quoted_in_five_hundred_letters_at_most() -> None:
+    assert len(quoted([[["x" * 300] * 9] * 9] * 9)) == 500
+
+
 @pytest.mark.parametrize("metadata", [None, [], "x", 3])
 def test_metadata_of_another_type_say_nothing(metadata: Any) -> None:
     one = Request("acompletion")

@@ -51,6 +51,7 @@ from tests.core.test_lining import DEEP
         ({"fair_by": ["end_usr=4"]}, {}, ["fair_by: 'end_usr' is no field: did you mean end_user?"]),
         ({"fair_by": [{"X-Team": 4}]}, {}, ["fair_by: a list of headers, end_user and address, not [{'X-Team': 4}]"]),
         ({"fair_by": DEEP, "max_waiting": DEEP, "holders_detail": [DEEP]}, {}, ["fair_by", "max_waiting", "holders"]),
+        ({"lease_seconds": 10**400}, {}, ["lease_seconds"]),
         (True, {"enabled": False}, ["must be a block"]),
         (["enabled"], {"enabled": False}, ["must be a block"]),
         (None, {}, []),
