@@ -37,7 +37,8 @@ def named(data: Any) -> tuple[str, str] | None:
 
     The router writes both into the metadata (LiteLLM 1.80 - 1.110, router.py `_update_kwargs_with_deployment`).
     """
-    for name in _METADATA:
+    # Where the router writes into `litellm_metadata`, the other is the client's own.
+    for name in reversed(_METADATA):
         about = data.get(name) if isinstance(data, dict) else None
         if not isinstance(about, dict) or not isinstance(about.get("model_info"), dict):
             continue

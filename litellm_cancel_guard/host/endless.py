@@ -6,6 +6,7 @@ they were whole.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ IN_A_ROW = 10
 # More deployments than an operator reads of; the one whose last cut is longest ago is forgotten.
 _MOST = 256
 _SHOWN = 10
+# Of one that is asked no more, or is gone, nothing is said after that.
+_FOR_SECONDS = 3600
 
 
 @dataclass(slots=True)
@@ -24,6 +27,7 @@ class _Run:
     name: str
     cut: int = 0
     told: bool = False
+    cut_at: float = 0.0
 
 
 class Endless:
@@ -33,7 +37,7 @@ class Endless:
         self._runs: dict[str, _Run] = {}
 
     def ended(self, data: Any, *, cut: bool) -> None:
-        """Note that a stream has ended, of the deployment that the router's *data* names: without an end, or with one.
+        """Note that a stream has ended, of the deployment that the router's *data* names: without an end, or not.
 
         Raises nothing.
         """
@@ -45,7 +49,8 @@ class Endless:
 
     def names(self) -> list[str]:
         """Return the deployments that end none of their streams, at most ten."""
-        return [run.name for run in self._runs.values() if run.cut >= IN_A_ROW][:_SHOWN]
+        since = time.monotonic() - _FOR_SECONDS
+        return [run.name for run in self._runs.values() if run.cut >= IN_A_ROW and run.cut_at >= since][:_SHOWN]
 
     def _note(self, data: Any, *, cut: bool) -> None:
         named = deployments.named(data)
@@ -54,6 +59,7 @@ class Endless:
         key, name = named
         run = self._runs.pop(key, None) or _Run(name)
         run.cut = run.cut + 1 if cut else 0
+        run.cut_at = time.monotonic()
         if cut or run.told:
             # To its end, so that the one that was cut longest ago is the first.
             self._runs[key] = run

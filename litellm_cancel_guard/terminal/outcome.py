@@ -96,12 +96,20 @@ class Outcome:
                     chunks = self._sorter.push(chunk)
                 except StopAsyncIteration:
                     chunks, ended = self._sorter.end(), True
-            if self._sorter.cut is not None and not self._sighting.counted:
-                self.ended(self._sorter.cut)
             if self._sorter.failed is not None:
                 raise ProviderStreamError(self._sorter.failed)
         finally:
+            self._tell_end()
             await pulling.cancel()
+
+    def _tell_end(self) -> None:
+        """Say whether it was cut; who knows the end when he sees it leaves there, before the connection has ended."""
+        if self._sighting.counted:
+            return
+        if self._sorter.cut is not None:
+            self.ended(self._sorter.cut)
+        elif self._sorter.whole:
+            self.ended(False)
 
     def better_raised(self, error: Exception) -> Exception | None:
         """Return what to raise instead of ending the stream, where LiteLLM itself makes the better answer of it."""

@@ -19,7 +19,8 @@ class Sorter:
 
     Attributes:
         failed: what the stream has reported, or that it was cut; None while it is healthy.
-        cut: whether one that has ended and reported nothing was cut; None where that is not told.
+        cut: whether one that has ended and reported nothing was cut, which it was not where it may end in any way; None
+            where that is not told.
     """
 
     def __init__(self, protocol: Protocol, *, tell_truncation: bool) -> None:
@@ -44,6 +45,11 @@ class Sorter:
     def passes_all(self) -> bool:
         """Whether all that is still to come goes out as it is, and nothing of it would be missed."""
         return self.failed is None and (self._aside or (self._reading.content and not self._reading.reads_on))
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has come to the end that its protocol tells."""
+        return self.failed is None and not self._aside and self._reading.cut is False
 
     def passes(self, pulled: Any) -> bool:
         """Tell, in well under a microsecond, whether *pulled* is one of the many that go out as they are."""
@@ -73,8 +79,8 @@ class Sorter:
         try:
             for chunk in rest:
                 self.failed = self.failed or self._reading.read(chunk)
-            if self.failed is None and self._tell_truncation and not self._aside:
-                self.cut = self._reading.cut
+            if self.failed is None and not self._aside:
+                self.cut = self._reading.cut if self._tell_truncation else False
                 self.failed = cut_off() if self.cut else None
         except Exception as fault:
             self._stand_aside(fault)

@@ -44,11 +44,12 @@ class Wire:
         news: there is something to be made of the chunks that come now: an end, or what is told.
         by_line: each line is a chunk of its own.
         in_step: it is, and LiteLLM may see no end in it.
+        heard: something has come.
     """
 
     __slots__ = (
         *("_asked", "_begun", "_event", "_held", "_lines", "_odd", "_open", "_over", "_reads", "_silent", "_simple"),
-        *("by_line", "done", "failure", "in_step", "lost", "news", "reasons", "speaks", "told"),
+        *("by_line", "done", "failure", "heard", "in_step", "lost", "news", "reasons", "speaks", "told"),
     )
 
     def __init__(self, *, choices: int = 1, by_line: bool = False, in_step: bool = False) -> None:
@@ -56,7 +57,7 @@ class Wire:
         self._asked = choices
         self.by_line, self.in_step = by_line or in_step, in_step
         self.failure: Failure | None = None
-        self.speaks = self.done = self.lost = self.told = self.news = False
+        self.speaks = self.done = self.lost = self.told = self.news = self.heard = False
         self.reasons: dict[int, str] = {}
         self._over, self._silent = False, True
         self._begun: set[int] = set()
@@ -75,6 +76,7 @@ class Wire:
             if are_usual(data):
                 self._reads.learn(data)
                 return
+        self.heard = True
         if b"\n" not in data:
             self._open += data
             self._bound()
@@ -98,6 +100,7 @@ class Wire:
         """Take note of one line, without its end."""
         if self.done or (self._simple and self._lines.fits(line)):
             return
+        self.heard = True
         self._take(line.strip().removeprefix("\ufeff"), line)
         # One choice speaks, in a protocol that is read here and as it is usually written, and all so far was read.
         self._simple = self.speaks and self._asked == 1 and not (self._held or self._event or self._odd)

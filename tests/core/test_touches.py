@@ -21,7 +21,7 @@ OF_A_REQUEST = {
 }
 # The guard's own, and the marks on its own wrappers.
 OUR_OWN = {
-    *("self", "registry", "touch", "turn", "wrapper"),
+    *("self", "registry", "run", "touch", "turn", "wrapper"),
     *("chunk_processor", "_async_streaming", "shut_down"),
 }
 OTHERWISE = {

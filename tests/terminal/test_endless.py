@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,32 @@ async def test_one_whole_stream_in_between_is_enough_that_it_is_not(
     assert (seen.names(), lines(caplog)) == ([], [])
 
 
+@pytest.mark.parametrize("reads", [CUT, WHOLE])
+async def test_once_it_may_end_in_any_way_it_is_named_no_more(
+    put_in: Touch, seen: Endless, reads: tuple[bytes, ...]
+) -> None:
+    for _ in range(IN_A_ROW):
+        await read(of_the_sdk(*CUT))
+    await read(of_the_sdk(*reads), tell_truncation=False)
+    assert seen.names() == []
+
+
+def test_an_hour_after_its_last_stream_it_is_named_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Endless()
+    for _ in range(IN_A_ROW):
+        seen.ended(chosen(), cut=True)
+    now = time.monotonic()
+    monkeypatch.setattr(endless, "time", SimpleNamespace(monotonic=lambda: now + 3601))
+    assert seen.names() == []
+
+
+def test_where_the_router_has_a_place_of_its_own_the_clients_metadata_name_no_deployment() -> None:
+    seen = Endless()
+    for _ in range(IN_A_ROW):
+        seen.ended({**chosen(8, "victim"), "litellm_metadata": chosen()["metadata"]}, cut=True)
+    assert seen.names() == ["muse (openai/m)"]
+
+
 async def test_what_fails_in_another_way_or_says_nothing_is_no_such_stream(put_in: Touch, seen: Endless) -> None:
     for _ in range(IN_A_ROW):
         await read(of_the_sdk(BEGUN, ended("network_error"), DONE))
@@ -136,6 +163,28 @@ async def test_what_litellm_hands_on_is_counted_on_its_route_unless_it_was_where
             reader.outcome.ended = seen.append
             await reader.read(provider)
             assert seen == told
+
+
+@pytest.mark.parametrize("protocol", [Protocol.MESSAGES, Protocol.RESPONSES, Protocol.GENAI])
+async def test_a_client_that_leaves_at_the_end_that_it_sees_leaves_a_whole_stream(protocol: Protocol) -> None:
+    reader, seen, chunks = Reader(protocol), list[bool](), whole(protocol)
+    reader.outcome.ended = seen.append
+    reading = reader.outcome.chunks(Provider(*chunks))
+    for _ in chunks:
+        await anext(reading)
+    await reading.aclose()
+    assert seen == [False]
+
+
+async def test_so_does_one_of_bedrocks(seen: Endless) -> None:
+    for _ in range(IN_A_ROW):
+        seen.ended(chosen(), cut=True)
+    body = next(kind.body for kind in NOVA if kind.name == "whole")
+    judged = behind._Judged(Closed(body), chosen(), tell_truncation=True)
+    reading = judged.__aiter__()
+    await anext(reading)
+    await reading.aclose()
+    assert seen.names() == []
 
 
 def test_two_deployments_of_a_model_are_counted_each_for_itself() -> None:

@@ -16,7 +16,7 @@ from litellm.llms.gigachat.chat.streaming import GigaChatModelResponseIterator
 from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 from openai import AsyncOpenAI, AsyncStream
 
-from litellm_cancel_guard.host import deployments
+from litellm_cancel_guard.host import deployments, reasons
 from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.mends import wires
 from litellm_cancel_guard.host.mends.source import watched
@@ -247,3 +247,33 @@ def test_it_does_not_tap_what_takes_more_than_a_line(put_in: Touch) -> None:
 )
 def test_a_deployment_says_for_itself_whether_a_cut_passes(data: Any, passes: bool) -> None:
     assert deployments.request_passes_truncation(data) is passes
+
+
+class ByAnotherDoor(ModelResponseIterator):
+    """A LiteLLM to come, which keeps its lines where it did and takes their iterator at once."""
+
+    __module__ = ModelResponseIterator.__module__
+
+    def __init__(self, *reads: bytes) -> None:
+        super().__init__(streaming_response=lines_of(*reads), sync_stream=False)
+        self._lines = self.streaming_response.__aiter__()
+
+    def __aiter__(self) -> Any:
+        self.async_response_iterator = self._lines
+        return self
+
+
+async def test_what_is_read_by_another_door_than_the_one_that_is_tapped_is_not_called_cut(put_in: Touch) -> None:
+    assert await read(ByAnotherDoor(BEGUN, said(REST), ended(), DONE)) > 0
+
+
+async def test_an_error_behind_the_end_of_an_answer_does_not_end_it_where_litellm_looks_no_further(
+    put_in: Touch,
+) -> None:
+    behind = b'data: {"error": {"message": "not billed"}}\n\n'
+    holder = Wrapper()
+    reading = watched(of_watsonx(BEGUN, said(REST), ended(), behind), holder, tell_truncation=True)
+    while not reasons.ends(await anext(reading)):
+        pass
+    # LiteLLM up to 1.106 pulls once more, and stops there.
+    await anext(reading)

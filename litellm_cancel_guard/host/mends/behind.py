@@ -184,23 +184,31 @@ class _Judged(_Connection):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pull, messages = self._begin().__anext__, Messages()
         patience: _Patience | None = None
-        while messages.failure is None:
-            patience = (patience or _Patience()) if messages.over else None
-            try:
-                data = await (pull() if patience is None else patience.wait_for(pull))
-            except StopAsyncIteration:
-                break
-            if whole := _read(messages, data):
-                yield whole
+        try:
+            while messages.failure is None:
+                patience = (patience or _Patience()) if messages.over else None
+                try:
+                    data = await (pull() if patience is None else patience.wait_for(pull))
+                except StopAsyncIteration:
+                    break
+                if whole := _read(messages, data):
+                    yield whole
+            self._raise_what_it_ended_in(messages)
+            if left := messages.rest():
+                yield left
+        finally:
+            # Who knows the end when he sees it leaves there, before the connection has ended.
+            if messages.over or not self._tell_truncation:
+                self._count(cut=False)
+
+    def _raise_what_it_ended_in(self, messages: Messages) -> None:
         if messages.failure is not None:
             raise _told(messages.failure)
         cut = messages.verdict() if self._tell_truncation else None
-        if messages.known and self._tell_truncation:
-            self._count(cut=cut is not None)
         if cut is not None:
+            if messages.known:
+                self._count(cut=True)
             raise _told(cut)
-        if left := messages.rest():
-            yield left
 
     def _count(self, *, cut: bool) -> None:
         if (seen := current()) is not None:

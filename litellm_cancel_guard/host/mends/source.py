@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import deployments, reasons
@@ -110,7 +111,7 @@ def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     readers = _BRIDGE if provider is None else _READ_THE_END if provider in _TELL_THEIR_END else frozenset()
     tells = tell_truncation and any(kind.__module__ in readers for kind in type(stream).__mro__)
     wire = wires.tapped(stream, wrapper)
-    done = None if not tells else _note_done(stream) if wire is None else lambda: wire.done
+    done = None if not tells else wires.note_done(stream) if wire is None else lambda: wire.done
     return Source(stream, wrapper, done, wire=wire, tell_truncation=tell_truncation)
 
 
@@ -147,6 +148,7 @@ class Source:
         self._pulls = 0
         self._said_nothing = 0
         self._suspended = True
+        self._handed_on = False
         self._ending: Behind | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -191,7 +193,7 @@ class Source:
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
         """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
-        if wire.by_line and wire.failure is not None:
+        if wire.by_line and wire.failure is not None and self._ending is None:
             # Of such a line LiteLLM makes a chunk without choices, at which its own `/v1/messages` raises (1.83).
             raise ProviderStreamError(wire.failure)
         if self._ending is not None and reasons.says_more(chunk):
@@ -200,7 +202,7 @@ class Source:
             return
         if wire.told:
             self._end_as_told(wire)
-        elif wire.whole:
+        elif wire.over:
             self._count(None)
         if self._ending is None and self._next is not None and wire.over:
             self._ending = Behind(self._next, self._stream)
@@ -217,7 +219,12 @@ class Source:
     def _begin(self) -> Callable[[], Awaitable[Any]]:
         self._iterator = _iterator_of(self._stream)
         self._next = self._iterator.__anext__
-        return self._next
+        return partial(self._first, self._next)
+
+    async def _first(self, pull: Callable[[], Awaitable[Any]]) -> Any:
+        chunk = await pull()
+        self._handed_on = True
+        return chunk
 
     async def _let_others_on(self) -> None:
         """Let the loop serve others; and end a source which never let it do so by itself."""
@@ -233,10 +240,10 @@ class Source:
         self._suspended = True
 
     def _count(self, failure: Failure | None) -> None:
-        """Note that the stream has ended whole, or failed of nothing but that it had no end."""
+        """Note that the stream has ended whole, failed of nothing but that it had no end, or may end in any way."""
         wire, wrapper = self._wire, self._wrapper()
         told = self._done is not None if wire is None else wire.speaks and (wire.whole or failure is not None)
-        if wrapper is None or not (told and self._tell_truncation) or failure not in (None, _CUT):
+        if wrapper is None or failure not in (None, _CUT) or (self._tell_truncation and not told):
             return
         if (seen := current()) is not None:
             seen.counted = True
@@ -246,6 +253,9 @@ class Source:
         """Return the failure of a source that ends now, if it had not said that it would."""
         wrapper = self._wrapper()
         if self._wire is not None and wrapper is not None:
+            if self._handed_on and not self._wire.heard:
+                # A later LiteLLM may read by another door than the one that is tapped: each whole answer was cut then.
+                self._wire.give_up()
             failure = self._wire.verdict(tell_truncation=self._tell_truncation)
             if failure is not None or self._wire.speaks:
                 return failure
@@ -269,25 +279,3 @@ def _iterator_of(stream: Any) -> Any:
 def _has_finished(wrapper: Any) -> bool:
     names = ("received_finish_reason", "intermittent_finish_reason", "sent_last_chunk", "received_any_finish_reason")
     return any(getattr(wrapper, name, None) for name in names)
-
-
-def _note_done(stream: Any) -> Callable[[], bool]:
-    """Return whether the openai SDK's stream has read [DONE], which it keeps to itself (openai/_streaming.py).
-
-    A server that speaks its protocol may end a whole answer with no more than that.
-    """
-    events = getattr(type(stream), "_iter_events", None)
-    seen = [False]
-    if events is None:
-        return lambda: seen[0]
-    # Weakly: the stream holds what it is given here, and would live until it is collected.
-    known = weakref.ref(stream)
-
-    async def noted() -> AsyncIterator[Any]:
-        async for event in events(known()):
-            if getattr(event, "data", "").startswith("[DONE]"):
-                seen[0] = True
-            yield event
-
-    stream._iter_events = noted
-    return lambda: seen[0]

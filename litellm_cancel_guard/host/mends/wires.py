@@ -21,7 +21,7 @@ from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from litellm_cancel_guard.host.grafting import Touch
     from litellm_cancel_guard.settings import Settings
@@ -94,6 +94,28 @@ def is_of_the_sdk(stream: Any) -> bool:
     """Tell whether *stream* is read as the openai SDK reads its own: a class that reads otherwise is another's."""
     kind = next((kind for kind in type(stream).__mro__ if "__aiter__" in vars(kind)), None)
     return kind is not None and (kind.__module__, kind.__name__) in _OF_THE_SDK
+
+
+def note_done(stream: Any) -> Callable[[], bool]:
+    """Return whether the openai SDK's stream has read [DONE], which it keeps to itself (openai/_streaming.py).
+
+    A server that speaks its protocol may end a whole answer with no more than that.
+    """
+    events = getattr(type(stream), "_iter_events", None)
+    seen = [False]
+    if events is None:
+        return lambda: seen[0]
+    # Weakly: the stream holds what it is given here, and would live until it is collected.
+    known = weakref.ref(stream)
+
+    async def noted() -> AsyncIterator[Any]:
+        async for event in events(known()):
+            if getattr(event, "data", "").startswith("[DONE]"):
+                seen[0] = True
+            yield event
+
+    stream._iter_events = noted
+    return lambda: seen[0]
 
 
 def _asked(wrapper: Any) -> int:

@@ -9,7 +9,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.operator.commands.endless import about_streams
-from litellm_cancel_guard.operator.commands.finding import Finding
+from litellm_cancel_guard.operator.commands.finding import Finding, plain
 from litellm_cancel_guard.operator.commands.redis_options import Refusal
 from litellm_cancel_guard.operator.commands.workers import lines
 
@@ -42,7 +42,7 @@ def asked(url: str) -> Iterator[Finding]:
         yield from map(_worker, said["workers"])
         # An older guard says nothing of it.
         names = (name for one in said["workers"] for name in one.get("streams_without_end", ()))
-        yield from about_streams(map(_plain, names))
+        yield from about_streams(names)
     except urllib.error.HTTPError as answer:
         yield Finding("proxy", False, _refusal(answer.code))
     except OSError as fault:
@@ -71,18 +71,13 @@ def _refusal(status: int) -> str:
 
 
 def _worker(said: Any) -> Finding:
-    check = f"worker {_plain(said['host'])}:{_plain(said['pid'])}"
+    check = f"worker {plain(said['host'])}:{plain(said['pid'])}"
     what = f"guard {said['guard']}, LiteLLM {said['litellm']}, limiter: {said['limiter'] or 'not told'}"
     if said["state"] == "silent":
         silent = f"silent for {said['last_beat_seconds']:.0f} s: killed, its loop stands still, or it has no Redis"
-        return Finding(check, False, _plain(f"{what}; {silent}"))
+        return Finding(check, False, plain(f"{what}; {silent}"))
     if said["settings"] and not said["settings"].get("enabled"):
-        return Finding(check, False, _plain(f"{what}; switched off by its settings"))
+        return Finding(check, False, plain(f"{what}; switched off by its settings"))
     if missing := said["not_in_force"]:
-        return Finding(check, False, _plain(f"{what}; {'; '.join(lines(missing))}"))
-    return Finding(check, True, _plain(f"{what}; all in force, {said['slots'] or 0} slots held"))
-
-
-def _plain(text: object) -> str:
-    """Return *text* without what would steer a terminal."""
-    return "".join(letter for letter in str(text) if letter.isprintable())
+        return Finding(check, False, plain(f"{what}; {'; '.join(lines(missing))}"))
+    return Finding(check, True, plain(f"{what}; all in force, {said['slots'] or 0} slots held"))
