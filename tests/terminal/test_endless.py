@@ -181,7 +181,7 @@ async def test_so_does_one_of_bedrocks(seen: Endless) -> None:
         seen.ended(chosen(), cut=True)
     body = next(kind.body for kind in NOVA if kind.name == "whole")
     judged = behind._Judged(Closed(body), chosen(), tell_truncation=True)
-    reading = judged.__aiter__()
+    reading: Any = judged.__aiter__()
     await anext(reading)
     await reading.aclose()
     assert seen.names() == []

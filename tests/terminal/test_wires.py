@@ -249,7 +249,7 @@ def test_a_deployment_says_for_itself_whether_a_cut_passes(data: Any, passes: bo
     assert deployments.request_passes_truncation(data) is passes
 
 
-class ByAnotherDoor(ModelResponseIterator):
+class ByAnotherDoor(ModelResponseIterator):  # type: ignore[misc,unused-ignore]
     """A LiteLLM to come, which keeps its lines where it did and takes their iterator at once."""
 
     __module__ = ModelResponseIterator.__module__
