@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import fakeredis
 import pytest
+import redis
 import redis.asyncio as aioredis
 
 from litellm_cancel_guard.gauge.local import LocalGauge
@@ -34,10 +35,18 @@ def gauge_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServe
 
 
 @pytest.fixture(scope="session")
-def cluster_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     process, port = start_cluster_node(tmp_path_factory.mktemp("gauge-cluster"), os.environ)
     yield port
     process.stop()
+
+
+@pytest.fixture
+def cluster_port(_cluster: int) -> int:
+    """Of a cluster of one node, which is empty."""
+    with redis.Redis(host=LOOPBACK, port=_cluster) as witness:
+        witness.flushall()
+    return _cluster
 
 
 def _clients(kind: str, request: pytest.FixtureRequest) -> tuple[Any, Any]:

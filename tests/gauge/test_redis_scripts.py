@@ -96,7 +96,6 @@ async def test_where_a_cluster_refuses_eval_scripts_are_loaded_by_a_client_whose
     monkeypatch.setattr(ClusterNode, "__hash__", None)
     as_text: Any = aioredis.Redis(host=LOOPBACK, port=cluster_port, decode_responses=True)
     async with as_text as witness:
-        await witness.flushall()
         await witness.execute_command("ACL", "SETUSER", "by_sha", "on", ">secret", "~*", "&*", "+@all", "-eval")
         client = aioredis.RedisCluster(host=LOOPBACK, port=cluster_port, username="by_sha", password="secret")
         gauge = Store(client, witness).gauge(layout)
