@@ -85,16 +85,15 @@ end
 
 -- The class has had its turn, or, as "<class>+", one before it.
 local function pass_on(turn, class)
+  local own
   if turn == class then
-    local own = last_turn() + 1
-    redis.call('ZADD', ring, own, class)
-    go_ahead(class, own)
+    own = last_turn() + 1
   else
     redis.call('ZREM', ring, turn)
-    local own = tonumber(redis.call('ZSCORE', ring, class) or last_turn() + 1) + 1 / 256
-    redis.call('ZADD', ring, own, class)
-    go_ahead(class, own)
+    own = tonumber(redis.call('ZSCORE', ring, class) or last_turn() + 1) + 1 / 256
   end
+  redis.call('ZADD', ring, own, class)
+  go_ahead(class, own)
 end
 
 -- The next in line leaves it: his id, nil where nobody waits, and whether his worker looks after him no more.
