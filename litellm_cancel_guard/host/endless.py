@@ -12,10 +12,11 @@ from typing import Any
 
 from litellm_cancel_guard.host import deployments
 from litellm_cancel_guard.redaction.records import log
+from litellm_cancel_guard.terminal.sighting import current
 
 # So many streams in a row, of a deployment of which none has ended well in between.
 IN_A_ROW = 10
-# More deployments than an operator reads of; the one whose last cut is longest ago is forgotten.
+# More deployments than an operator reads of; the one that was seen longest ago is forgotten.
 _MOST = 256
 _SHOWN = 10
 # Of one that is asked no more, or is gone, nothing is said after that.
@@ -27,7 +28,7 @@ class _Run:
     name: str
     cut: int = 0
     told: bool = False
-    cut_at: float = 0.0
+    seen_at: float = 0.0
 
 
 class Endless:
@@ -47,10 +48,16 @@ class Endless:
         except Exception:
             log.exception("cancel_guard: how a stream has ended is not counted")
 
+    def read_to_its_end(self, data: Any, *, cut: bool) -> None:
+        """Note so where the provider's stream is read: on the route it is handed on in, it is not counted again."""
+        if (seen := current()) is not None:
+            seen.counted = True
+        self.ended(data, cut=cut)
+
     def names(self) -> list[str]:
         """Return the deployments that end none of their streams, at most ten."""
         since = time.monotonic() - _FOR_SECONDS
-        return [run.name for run in self._runs.values() if run.cut >= IN_A_ROW and run.cut_at >= since][:_SHOWN]
+        return [run.name for run in self._runs.values() if run.cut >= IN_A_ROW and run.seen_at >= since][:_SHOWN]
 
     def _note(self, data: Any, *, cut: bool) -> None:
         named = deployments.named(data)
@@ -59,9 +66,9 @@ class Endless:
         key, name = named
         run = self._runs.pop(key, None) or _Run(name)
         run.cut = run.cut + 1 if cut else 0
-        run.cut_at = time.monotonic()
+        run.seen_at = time.monotonic()
         if cut or run.told:
-            # To its end, so that the one that was cut longest ago is the first.
+            # To its end, so that the one that was seen longest ago is the first.
             self._runs[key] = run
         if len(self._runs) > _MOST:
             del self._runs[next(iter(self._runs))]

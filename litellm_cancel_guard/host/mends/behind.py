@@ -23,7 +23,6 @@ from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.amazon import Messages
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
 from litellm_cancel_guard.terminal.over import is_of_bedrock, over_at
-from litellm_cancel_guard.terminal.sighting import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -199,7 +198,7 @@ class _Judged(_Connection):
         finally:
             # Who knows the end when he sees it leaves there, before the connection has ended.
             if messages.over or not self._tell_truncation:
-                self._count(cut=False)
+                ENDLESS.read_to_its_end(self._asked, cut=False)
 
     def _raise_what_it_ended_in(self, messages: Messages) -> None:
         if messages.failure is not None:
@@ -207,13 +206,8 @@ class _Judged(_Connection):
         cut = messages.verdict() if self._tell_truncation else None
         if cut is not None:
             if messages.known:
-                self._count(cut=True)
+                ENDLESS.read_to_its_end(self._asked, cut=True)
             raise _told(cut)
-
-    def _count(self, *, cut: bool) -> None:
-        if (seen := current()) is not None:
-            seen.counted = True
-        ENDLESS.ended(self._asked, cut=cut)
 
 
 def _read(messages: Messages, data: bytes) -> bytes:

@@ -245,9 +245,7 @@ class Source:
         told = self._done is not None if wire is None else wire.speaks and (wire.whole or failure is not None)
         if wrapper is None or failure not in (None, _CUT) or (self._tell_truncation and not told):
             return
-        if (seen := current()) is not None:
-            seen.counted = True
-        ENDLESS.ended(deployments.params_of(wrapper), cut=failure is not None)
+        ENDLESS.read_to_its_end(deployments.params_of(wrapper), cut=failure is not None)
 
     def _cut(self) -> Failure | None:
         """Return the failure of a source that ends now, if it had not said that it would."""
