@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.redaction.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,7 +46,7 @@ def named(data: Any) -> tuple[str, str] | None:
             continue
         group, model = (about.get("deployment_model_name") or about.get("model_group")), about.get("deployment")
         shown = f"{group} ({model})" if group and model else str(group or model or "")
-        clean = "".join(letter for letter in shown[:_LONGEST] if letter.isprintable())
+        clean = plain(shown[:_LONGEST])
         if clean:
             return str(about["model_info"].get("id") or clean), clean
     return None

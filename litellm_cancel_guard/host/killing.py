@@ -18,6 +18,7 @@ from litellm_cancel_guard.aio.completion import begin
 from litellm_cancel_guard.aio.inside import task_inside
 from litellm_cancel_guard.lease.keyname import shown
 from litellm_cancel_guard.lease.lease import Ending
+from litellm_cancel_guard.redaction.plain import plain
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.events import plain_error, whole_error
 from litellm_cancel_guard.terminal.failure import Failure
@@ -72,7 +73,7 @@ class Killing:
                 shown(request.gauge),
                 request.route,
                 time.monotonic() - request.opened_at,
-                "".join(filter(str.isprintable, by))[:_LONGEST_NAME],
+                plain(by)[:_LONGEST_NAME],
             )
             if not self._end(request, KILLED):
                 return None

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.redaction.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -100,8 +102,7 @@ def shortened(said: Any) -> str:
     """Return *said* as it may be kept; nothing of what is no text."""
     if not isinstance(said, str):
         return ""
-    kept = said[:_LONGEST]
-    return kept if kept.isprintable() else "".join(filter(str.isprintable, kept))
+    return plain(said[:_LONGEST])
 
 
 def read(text: str | bytes | None) -> Holding:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.host.endless import told
-from litellm_cancel_guard.operator.commands.finding import Finding, plain
+from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.redis_options import Refusal, ask
+from litellm_cancel_guard.redaction.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def about_streams(names: Iterable[str]) -> Iterator[Finding]:
     """Say of each deployment once what can be set for it."""
-    for name in dict.fromkeys(map(plain, names)):
+    for name in dict.fromkeys(plain(str(name)) for name in names):
         yield Finding("streams", True, f"{told(name)}.", warning=True)
 
 

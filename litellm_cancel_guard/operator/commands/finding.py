@@ -20,8 +20,3 @@ class Finding:
     ok: bool
     text: str
     warning: bool = False
-
-
-def plain(text: object) -> str:
-    """Return *text* without what would steer a terminal."""
-    return "".join(letter for letter in str(text) if letter.isprintable())

@@ -9,9 +9,10 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.operator.commands.endless import about_streams
-from litellm_cancel_guard.operator.commands.finding import Finding, plain
+from litellm_cancel_guard.operator.commands.finding import Finding
 from litellm_cancel_guard.operator.commands.redis_options import Refusal
 from litellm_cancel_guard.operator.commands.workers import lines
+from litellm_cancel_guard.redaction.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _refusal(status: int) -> str:
 
 
 def _worker(said: Any) -> Finding:
-    check = f"worker {plain(said['host'])}:{plain(said['pid'])}"
+    check = f"worker {plain(str(said['host']))}:{plain(str(said['pid']))}"
     what = f"guard {said['guard']}, LiteLLM {said['litellm']}, limiter: {said['limiter'] or 'not told'}"
     if said["state"] == "silent":
         silent = f"silent for {said['last_beat_seconds']:.0f} s: killed, its loop stands still, or it has no Redis"
