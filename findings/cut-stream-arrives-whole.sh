@@ -18,7 +18,6 @@ from provider import *
 ANSWERS = {"cut": sse(chat("Half an ans"), cut=True)}
 PY
 BACK="${PROVIDER##*:}"
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 front() {
   "$@" >/dev/null 2>&1 &
   STARTED+=("$!")

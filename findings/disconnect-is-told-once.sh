@@ -53,7 +53,6 @@ while b"data: A" not in read:
 time.sleep(0.3)  # both wait by now
 client.close()
 PY
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 told_by() {
   local name="$1" port
   port="$(free_port)"

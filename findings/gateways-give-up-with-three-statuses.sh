@@ -14,7 +14,6 @@
 needs gcc  # Varnish compiles its configuration
 debian_packages nginx=1.22.1-9+deb12u11 haproxy=2.6.12-1+deb12u4 libopentracing-c-wrapper0 libopentracing1 liblua5.3-0 \
   apache2-bin=2.4.71-1~deb12u1 libapr1 libaprutil1 varnish=7.1.1-2+deb12u1 libvarnishapi3 libjemalloc2 libedit2
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 cat >"$WORK/behind.py" <<'PY'
 import asyncio, sys
 async def serve(reader, writer):

@@ -20,7 +20,6 @@ ANSWERS = {"thinks": sse(chat("A"), DONE, silent=4.0), "pauses": sse(chat("A"), 
 PY
 BACK="${PROVIDER##*:}"
 export WORK
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 front() {
   PORT="$(free_port)"
   cat >"$WORK/haproxy.cfg" <<CONF

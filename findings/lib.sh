@@ -93,6 +93,9 @@ await_file() {
     sleep 0.05
   done
 }
+# free_port: one of loopback that nobody listens on.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
 # provider_log: what the provider saw since the last call, one line each.
 provider_log() { cat "$WORK/log" 2>/dev/null || true; : >"$WORK/log"; }
 
@@ -111,7 +114,7 @@ proxy_packages() {
 proxy() {
   cat >"$WORK/proxy.yaml"
   local port
-  port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+  port="$(free_port)"
   PROXY="http://127.0.0.1:$port"
   PROXY_KEY="sk-loopback-only-0123456789abcdef0123456789abcdef"
   export PROXY PROXY_KEY

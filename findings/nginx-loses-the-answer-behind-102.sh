@@ -14,7 +14,6 @@
 # Seen:    haproxy: 102, 200 whole | nginx: 102, the end | without a 102 nginx: 200 whole
 . "$(dirname "$0")/lib.sh"
 debian_packages nginx=1.22.1-9+deb12u11 haproxy=2.6.12-1+deb12u4 libopentracing-c-wrapper0 libopentracing1 liblua5.3-0
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 cat >"$WORK/behind.py" <<'PY'
 import asyncio, sys
 async def serve(reader, writer):

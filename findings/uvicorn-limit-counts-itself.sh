@@ -53,7 +53,6 @@ else:
     time.sleep(0.2)
     print(*begun, "then", third, "closed", once())
 PY
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 limited() {
   local port
   port="$(free_port)"
