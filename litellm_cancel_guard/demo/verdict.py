@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard.demo.proxy import CAP, WINDOW_SECONDS
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.demo.crowd import Crowd
     from litellm_cancel_guard.demo.patterns import Cut
     from litellm_cancel_guard.demo.screen import Outcome
     from litellm_cancel_guard.host.setup_files import LiteLLM
@@ -18,11 +19,8 @@ _FOOTNOTE = (
 
 
 def nothing_leaked(litellm: LiteLLM) -> str:
-    """Say that the pattern shows nothing, and announce one that may."""
-    return (
-        f"\nLiteLLM {litellm.version} alone gives every slot of this pattern back: here is nothing to repair.\n"
-        "Now a route where that may be otherwise: a pass-through stream whose client leaves before the first chunk."
-    )
+    """Say that the pattern shows nothing."""
+    return f"\nLiteLLM {litellm.version} alone gives every slot of this pattern back: here is nothing to repair."
 
 
 def told(cut: Cut) -> str:
@@ -32,11 +30,22 @@ def told(cut: Cut) -> str:
     return f"{cut.words} words, then {'the end of a whole answer' if cut.ended else 'nothing'}, and no error"
 
 
-def summary(litellm: LiteLLM, bare: Outcome, guarded: Outcome, bare_cut: Cut, guarded_cut: Cut) -> str:
-    """Return the closing lines for the last pattern played, and for the answer that was cut."""
+def summary(
+    litellm: LiteLLM, bare: Outcome, guarded: Outcome, cuts: tuple[Cut, Cut], crowds: tuple[Crowd, Crowd]
+) -> str:
+    """Return the closing lines for the pattern that tells most, the answer that was cut, and the agents of one key."""
     alone = f"LiteLLM {litellm.version} alone"
     slots = [_of_bare(alone, bare), _of_guarded(guarded)]
-    return "\n".join([*slots, _of_cuts(alone, bare_cut, guarded_cut), "", _FOOTNOTE])
+    return "\n".join([*slots, _of_cuts(alone, *cuts), _of_crowds(*crowds), "", _FOOTNOTE])
+
+
+def _of_crowds(refused: Crowd, waiting: Crowd) -> str:
+    if waiting.refused:
+        return f"In line {waiting.refused} requests of the agents were refused: a fault."
+    return (
+        f"The agents were refused {refused.refused} times, and not once in line "
+        f"(max_wait_seconds, off by default): {refused.seconds:.1f} s and {waiting.seconds:.1f} s."
+    )
 
 
 def _of_cuts(alone: str, bare: Cut, guarded: Cut) -> str:
