@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.demo.proxy import Proxy
 
 AGENTS, QUESTIONS = 8, 2
-TITLE = f"{AGENTS} agents at once on a key with max_parallel_requests: {CROWD_CAP}, {QUESTIONS} questions each"
+TITLE = f"{AGENTS} agents at once on a key that admits {CROWD_CAP}, {QUESTIONS} questions each"
 _REFUSED = 429
 _PATIENCE_SECONDS = 90.0
 

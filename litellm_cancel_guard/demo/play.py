@@ -71,9 +71,7 @@ async def _play(options: Options, screen: Screen) -> int:
             with screen.waiting(f"Starting LiteLLM {litellm.version} twice, without and with the guard"):
                 await bare.ready()
                 await guarded.ready()
-            screen.say(
-                f"Each has one key with max_parallel_requests: {proxy.CAP}. Shown: slots during a turn -> after it."
-            )
+            screen.say(f"max_parallel_requests: {proxy.CAP} on each key. Shown: slots during a turn -> after it.")
             patterns = _Patterns(bare, guarded, around, screen)
             rows = [("leavers refused", *await patterns.leavers())]
             cuts = await patterns.cuts()
@@ -114,12 +112,12 @@ class _Patterns:
         self._screen = screen
 
     async def turns(self, number: int) -> tuple[Outcome, Outcome]:
-        what = "Claude Code's pattern on /v1/messages: A streams, B asks the same without streaming, A is dropped"
+        what = "Claude Code's pattern (A streams, B asks again, A is dropped)"
         pattern = _Pattern(what, lambda proxy: proxy.key, lambda client: client.ask_twice_and_drop_the_first())
         return await self._both(pattern, number, enough=_TELLING)
 
     async def leavers(self) -> tuple[Outcome, Outcome]:
-        what = "pass-through route /anthropic/v1/messages, the client leaves before the first chunk"
+        what = "pass-through, the client leaves before the first chunk"
         pattern = _Pattern(what, lambda proxy: proxy.leavers_key, lambda client: client.leave_before_the_first_chunk())
         return await self._both(pattern, _LEAVERS)
 

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.host.setup_files import LiteLLM
 
 _FOOTNOTE = (
-    f"Both proxies ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60): no reset of a\n"
-    "window hides a leak. From 1.94 on LiteLLM has no such reset, and a leaked slot stays for 3600 s."
+    f"Both ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60):\n"
+    "no reset of a window hides a leak. From 1.94 on LiteLLM has no such reset, and a\n"
+    "leaked slot stays for 3600 s."
 )
 
 
 def nothing_leaked(litellm: LiteLLM) -> str:
     """Say that the pattern shows nothing."""
-    return f"\nLiteLLM {litellm.version} alone gives every slot of this pattern back: here is nothing to repair."
+    return f"\nLiteLLM {litellm.version} alone gives these slots back: here is nothing to repair."
 
 
 def told(cut: Cut) -> str:
@@ -42,18 +43,15 @@ def summary(
 def _of_crowds(refused: Crowd, waiting: Crowd) -> str:
     if waiting.refused:
         return f"In line {waiting.refused} requests of the agents were refused: a fault."
-    return (
-        f"The agents were refused {refused.refused} times, and not once in line "
-        f"(max_wait_seconds, off by default): {refused.seconds:.1f} s and {waiting.seconds:.1f} s."
-    )
+    return f"The agents were refused {refused.refused} times, and in line not once (max_wait_seconds, off by default)."
 
 
 def _of_cuts(alone: str, bare: Cut, guarded: Cut) -> str:
     if not guarded.error:
         return "With the guard the client is not told that its answer was cut: a fault."
     if bare.error:
-        return f"{alone} and the guard both tell the client that its answer was cut."
-    return f"{alone} does not tell the client that its answer was cut; the guard does."
+        return f"{alone} and the guard both tell the client of the cut."
+    return f"{alone} does not tell the client of the cut; the guard does."
 
 
 def _of_bare(who: str, bare: Outcome) -> str:
