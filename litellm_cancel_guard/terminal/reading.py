@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.lease.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
+from litellm_cancel_guard.terminal.frames import Frames
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
@@ -43,10 +44,12 @@ class Reading:
         tells_truncation: whether a stream of this protocol that ends without `whole` was cut.
         reads_on: whether anything is made of what comes behind the first content.
         begun: what a Responses stream has said of itself.
+        frames: keeps the end of a chunk that is half a frame; None where chunks are no bytes.
     """
 
     tells_truncation = False
     reads_on = True
+    frames: Frames | None = None
 
     def __init__(self) -> None:
         self.content = False
@@ -55,7 +58,10 @@ class Reading:
         self.begun = Begun()
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002 - for the subclasses
-        """Tell at little cost whether *chunk*, which comes after the first content, can be passed over by `read`."""
+        """Tell at little cost whether *chunk*, which comes after the first content, goes out as it is, and unread.
+
+        It is asked of each chunk of each stream. It raises nothing.
+        """
         return False
 
     def said(self) -> Begun:
@@ -109,11 +115,20 @@ class MessagesReading(Reading):
 
     tells_truncation = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: Frames = Frames()
+
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
-        if type(chunk) is bytes:
-            # In bytes, CPython 3.11 finds in two thirds of the time that `in` takes.
-            return chunk.find(b"message_") < 0 and chunk.find(b"error") < 0
-        return type(chunk) is str and not ("message_" in chunk or "error" in chunk)
+        if self.frames.open:
+            return False
+        if type(chunk) is not bytes:
+            return type(chunk) is str and not ("message_" in chunk or "error" in chunk)
+        # Made a text, byte by byte, and looked through twice, it takes half the time of one look at the bytes (3.11).
+        said = chunk.decode("latin-1")
+        if "message_" in said or "error" in said:
+            return False
+        return chunk[-2:] == b"\n\n" or chunk[-4:] == b"\r\n\r\n"
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         if isinstance(chunk, dict):
@@ -144,14 +159,17 @@ class GenaiReading(Reading):
 
     tells_truncation = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: Frames = Frames()
+
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
-        return (
-            type(chunk) is bytes
-            and chunk.startswith(b"data:")
-            and chunk.endswith((b"}\n\n", b"}\r\n\r\n"))
-            and b'Reason"' not in chunk
-            and b'"error"' not in chunk
-        )
+        if type(chunk) is not bytes or self.frames.open:
+            return False
+        said = chunk.decode("latin-1")
+        if 'Reason"' in said or '"error"' in said or chunk[:5] != b"data:":
+            return False
+        return chunk[-3:] == b"}\n\n" or chunk[-5:] == b"}\r\n\r\n"
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         raw = _raw(chunk)
@@ -174,7 +192,10 @@ class ResponsesReading(Reading):
         self._passed: Any = None
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
-        kind = getattr(chunk, "type", None)
+        try:
+            kind = getattr(chunk, "type", None)
+        except Exception:
+            return False  # `read` has the same fault, and the sorter says what becomes of the stream
         if not isinstance(kind, str) or not kind.endswith(".delta"):
             return False
         self._passed = chunk
