@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
 _NAME_OR_DATA = re.compile(rb"^(?:event: ?(\w+)|data: ?(.+))\r?$", re.MULTILINE)
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_WHOLE_FRAMES = (b"}\n\n", b"]\n\n", b"}\r\n\r\n", b"]\r\n\r\n")
 # A text that holds these words has its quotes escaped.
 _GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
 # What servers that speak OpenAI's protocol besides write behind the end.
@@ -236,7 +237,8 @@ def event_type(event: Any) -> Any:
 
 def _is_page(raw: bytes) -> bool:
     """Tell whether *raw* is, or is a part of, something else than frames: an error page, or half a frame."""
-    if raw.startswith(_FIELDS) and raw.rstrip().endswith((b"}", b"]")):
+    # A frame that was cut may end with a brace, too: that of one of its parts.
+    if raw.startswith(_FIELDS) and raw.endswith(_WHOLE_FRAMES):
         return False
     return not all(_is_of_a_frame(line) for line in raw.splitlines() if line.strip())
 
