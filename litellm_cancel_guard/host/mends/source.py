@@ -200,7 +200,7 @@ class Source:
         if failure is None:
             return
         note_on(error, failure)
-        if failure.message not in str(error):
+        if failure.message != str(error):
             raise ProviderStreamError(failure) from error
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
