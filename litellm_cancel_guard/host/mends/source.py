@@ -200,7 +200,8 @@ class Source:
         if failure is None:
             return
         note_on(error, failure)
-        if failure.message != str(error):
+        # Of a provider's word for a status LiteLLM makes a number by `int` (groq; 1.103).
+        if failure.message != str(error) or isinstance(getattr(error, "status_code", None), str):
             raise ProviderStreamError(failure) from error
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
