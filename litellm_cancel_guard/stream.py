@@ -38,7 +38,7 @@ async def guarded(
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
     follow(closer)
-    events: list[str] = []
+    event: str | None = None
     chunks = response if outcome is None else outcome.chunks(response, closer.arrived)
     try:
         try:
@@ -63,11 +63,11 @@ async def guarded(
             # The slot is free before the error is out; a client that asks again at once finds it so.
             await end(ending)
             ended = True
-            events = await _last_events(outcome, error)
+            event = await _last_event(outcome, error)
             await closer.close()
         # Out of the handler: LiteLLM makes a plain answer of a first event and reads no further. An error that holds
         # the frame that holds it is left to the garbage collector, and with it LiteLLM's stream (`raise_failure`).
-        for event in events:
+        if event is not None:
             yield event
     finally:
         try:
@@ -113,13 +113,13 @@ async def _close_what_is_left(closer: Closer, chunks: AsyncIterable[Any], ending
         closer.close_unread()
 
 
-async def _last_events(outcome: Outcome, error: Exception) -> list[str]:
-    """Return the events that end the stream, or raise where LiteLLM itself answers better, or where there are none."""
+async def _last_event(outcome: Outcome, error: Exception) -> str:
+    """Return the event that ends the stream, or raise where LiteLLM itself answers better, or where there is none."""
     log.warning("cancel_guard: a stream failed: %s", type(error).__name__)
     try:
         better = outcome.better_raised(error)
         if better is None:
-            return await outcome.last_events(error)
+            return await outcome.last_event(error)
     except Exception:
         log.exception("cancel_guard: a failed stream got no last event of its own")
         raise error from None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host.grafting import is_grafted
 from litellm_cancel_guard.host.serving import goes_on_alone
-from litellm_cancel_guard.terminal import sighting
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Touch
@@ -36,8 +35,6 @@ def follow(module: Any, registry: Registry, touch: Touch) -> None:
 
     async def background_streaming_task(original: Any, *args: Any, **kwargs: Any) -> Any:
         goes_on_alone()
-        if (seen := sighting.current()) is not None:
-            seen.polled = True
         # Its first step comes before the callbacks of the ASGI task that made it: the slot has not been given back.
         request = registry.current()
         if request is not None:

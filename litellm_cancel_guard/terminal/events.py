@@ -98,18 +98,6 @@ def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = N
     return _EVENTS[protocol](failure)
 
 
-def terminal_events(protocol: Protocol, failure: Failure, begun: Begun | None = None) -> list[str]:
-    """Return the same, each event by itself.
-
-    Who reads a Responses stream for an answer that is polled takes each chunk for one event: of two in one it makes
-    nothing, and of the half answer `completed` (1.83 - 1.109, proxy/response_polling/background_streaming.py).
-    """
-    said = terminal_error(protocol, failure, begun)
-    if protocol is not Protocol.RESPONSES:
-        return [said]
-    return [f"{frame}\n\n" for frame in said.split("\n\n") if frame]
-
-
 def whole_error(protocol: Protocol, failure: Failure) -> str:
     """Return all that ends a stream behind which LiteLLM writes nothing more."""
     end = "data: [DONE]\n\n" if protocol is Protocol.CHAT else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.ledger.observer import Observer
-from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_events
+from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
 from litellm_cancel_guard.terminal.failure import (
     RATE_LIMITED,
     Failure,
@@ -149,14 +149,14 @@ class Outcome:
             return ProviderStreamError(failure)
         return None
 
-    async def last_events(self, error: Exception) -> list[str]:
-        """Return the events that end the stream which *error* has ended, once LiteLLM has been told of the failure."""
+    async def last_event(self, error: Exception) -> str:
+        """Return the event that ends the stream which *error* has ended, once LiteLLM has been told of the failure."""
         replaced = await self._report(error)
         failure = self._failure(error if replaced is None else replaced)
         self._sighting.retry_after = self._delay_before(failure)
-        if self._begun or self._sighting.polled:
-            return terminal_events(self._protocol, failure, self._sorter.begun)
-        return [opening_error(self._protocol, failure)]
+        if self._begun:
+            return terminal_error(self._protocol, failure, self._sorter.begun)
+        return opening_error(self._protocol, failure)
 
     async def _opening(self, pulling: Pulling) -> tuple[list[Any], bool]:
         """Return the chunks up to the first content, or as many as can be held, and whether that is all."""

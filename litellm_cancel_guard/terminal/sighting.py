@@ -35,10 +35,9 @@ class Sighting:
         told_as: the status with which LiteLLM itself would give that answer.
         final: whether such an answer asks the client not to try again.
         counted: how the stream of its deployment has ended was noted where it is read.
-        polled: its stream is read by LiteLLM itself, which reads no answer's status there.
     """
 
-    __slots__ = ("answer", "counted", "delay", "final", "guarded", "polled", "retry_after", "route", "told_as")
+    __slots__ = ("answer", "counted", "delay", "final", "guarded", "retry_after", "route", "told_as")
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -47,7 +46,7 @@ class Sighting:
         self.retry_after: float | None = None
         self.answer: Failure | None = None
         self.told_as = 0
-        self.final = self.counted = self.polled = False
+        self.final = self.counted = False
 
 
 def begin(route: str) -> Sighting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -72,31 +72,6 @@ async def test_an_answer_that_is_polled_holds_its_slot_until_it_is_there(
         return [answer.get("status") for answer in found] == ["completed"] * CAP
 
     await wait_until(all_there, "the answers are whole")
-
-
-@pytest.mark.parametrize("at", [0, 2])
-@pytest.mark.parametrize("broken_by", ["end", "reset"])
-async def test_a_polled_answer_whose_provider_breaks_off_has_failed(
-    shared: Callable[..., Caller],
-    redis_server: RedisServer,
-    http: httpx.AsyncClient,
-    broken_by: Literal["end", "reset"],
-    at: int,
-) -> None:
-    caller, key = shared(settings=POLLED), fresh_key(cap=CAP)
-    script = replace(caller.script(), break_step=at, break_by=broken_by)
-    url, headers = f"{caller.proxy.url}/v1/responses", {"Authorization": f"Bearer {key.secret}"}
-    asked = {"model": "gpt", "input": str(script), "background": True}
-    polled = (await http.post(url, headers=headers, json=asked)).json()["id"]
-
-    async def over() -> bool:
-        answer = (await http.get(f"{url}/{polled}", headers=headers)).json()
-        return answer.get("status") not in ("queued", "in_progress")
-
-    await wait_until(over, "the answer is over")
-    answer = (await http.get(f"{url}/{polled}", headers=headers)).json()
-    assert (answer["status"], bool((answer.get("error") or {}).get("message"))) == ("failed", True)
-    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
 
 
 @pytest.mark.parametrize("name", ["chat", "messages_claude", "responses"])

@@ -68,7 +68,7 @@ async def test_an_end_that_cannot_be_judged(protocol: Protocol, monkeypatch: pyt
     assert reader.log[-1] == Ending.COMPLETED
 
 
-@pytest.mark.parametrize("name", ["failure_of", "terminal_events"])
+@pytest.mark.parametrize("name", ["failure_of", "terminal_error"])
 @PROTOCOLS
 async def test_a_failure_without_a_last_event_is_raised_as_it_was(
     protocol: Protocol, name: str, monkeypatch: pytest.MonkeyPatch
