@@ -204,8 +204,7 @@ class Source:
         if failure is None:
             return
         note_on(error, failure)
-        # Of a provider's word for a status LiteLLM makes a number by `int` (groq; 1.103).
-        if failure.message != str(error) or isinstance(getattr(error, "status_code", None), str):
+        if failure.message != str(error):
             raise ProviderStreamError(failure) from error
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
