@@ -45,18 +45,18 @@ class Reading:
         tells_truncation: whether a stream of this protocol that ends without `whole` was cut.
         reads_on: whether anything is made of what comes behind the first content.
         begun: what a Responses stream has said of itself.
-        frames: keeps the end of a chunk that is half a frame; None where chunks are no bytes.
+        framed: its chunks are frames in bytes, of which `frames` keeps the end of one that is half a frame.
     """
 
-    tells_truncation = False
+    tells_truncation = framed = False
     reads_on = True
-    frames: Frames | None = None
 
     def __init__(self) -> None:
         self.content = False
         self.whole = False
         self.understood = True
         self.begun = Begun()
+        self.frames = Frames()
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002 - for the subclasses
         """Tell at little cost whether *chunk*, which comes after the first content, goes out as it is, and unread.
@@ -114,11 +114,7 @@ def _has_usage(chunk: Any) -> bool:
 class MessagesReading(Reading):
     """Anthropic's frames."""
 
-    tells_truncation = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames: Frames = Frames()
+    tells_truncation = framed = True
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
         if self.frames.open:
@@ -158,11 +154,7 @@ class GenaiReading(Reading):
     LiteLLM hands on line by line what it does not understand, so that an error page arrives as frames too.
     """
 
-    tells_truncation = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames: Frames = Frames()
+    tells_truncation = framed = True
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
         if type(chunk) is not bytes or self.frames.open:
@@ -196,7 +188,7 @@ class ResponsesReading(Reading):
         try:
             kind = getattr(chunk, "type", None)
         except Exception:
-            return False  # `read` has the same fault, and the sorter says what becomes of the stream
+            return False  # `read` has the same fault
         if not isinstance(kind, str) or not kind.endswith(".delta"):
             return False
         self._passed = chunk

@@ -28,7 +28,7 @@ class Sorter:
     def __init__(self, protocol: Protocol, *, tell_truncation: bool) -> None:
         self._tell_truncation = tell_truncation
         self._reading = reading_of(protocol)
-        self._frames = self._reading.frames
+        self._frames = self._reading.frames if self._reading.framed else None
         self._aside = False
         self.failed: Failure | None = None
         self.cut: bool | None = None
