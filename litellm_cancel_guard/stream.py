@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.host.closing import Closer
+from litellm_cancel_guard.host.closing import Closer, Stoppable
 from litellm_cancel_guard.host.going_on import goes_on
 from litellm_cancel_guard.lease.lease import Ending
 from litellm_cancel_guard.redaction.records import log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
 
     from litellm_cancel_guard.lease.routes import IsLast
     from litellm_cancel_guard.terminal.outcome import Outcome
 
     End = Callable[[Ending], Awaitable[None]]
     Follow = Callable[[Closer | None], None]
+    Part = tuple[AsyncIterable[Any], Callable[[Any], bool] | None, Callable[[Any], Iterable[Any]]]
 
 
 async def guarded(
@@ -42,20 +42,18 @@ async def guarded(
     chunks = response if outcome is None else outcome.chunks(response, closer.arrived)
     try:
         try:
-            try:
-                for part in _and_rest(chunks, outcome):
+            with Stoppable(closer):
+                for part, passes, sort in _parts(chunks, outcome, is_last):
                     async for chunk in part:
-                        if is_last is not None and is_last(chunk):
-                            await _end_unless_it_goes_on(closer, end)
-                        yield chunk
+                        # Of most chunks of most streams this is all that is asked.
+                        if passes is None or passes(chunk):
+                            yield chunk
+                        else:
+                            for healthy in sort(chunk):
+                                await _end_if_last(healthy, is_last, closer, end)
+                                yield healthy
                         if not closer.looked_again:
                             closer.look_again()
-                # LiteLLM's own iterators may make an error, or an end, of the cancellation that was to stop them: its
-                # client would be told of a provider's failure, or half an answer would look whole.
-                closer.raise_stopped()
-            except (asyncio.CancelledError, Exception) as error:
-                closer.raise_stopped_for(error)
-                raise
             ending = Ending.COMPLETED
         except Exception as error:
             ending = Ending.PROVIDER_FAILED
@@ -77,14 +75,35 @@ async def guarded(
             await _close_what_is_left(closer, chunks, ending)
         finally:
             follow(None)
+            _say_its_end(outcome)
             if not ended:
                 await end(ending)
 
 
-def _and_rest(chunks: AsyncIterable[Any], outcome: Outcome | None) -> Iterator[AsyncIterable[Any]]:
-    yield chunks
+def _parts(chunks: AsyncIterable[Any], outcome: Outcome | None, is_last: IsLast | None) -> Iterator[Part]:
+    """Yield each part of a stream: its chunks, what tells that one goes out as it is, and what sorts the others."""
+    passes = None if is_last is None else lambda chunk: not is_last(chunk)
+    yield chunks, passes, _alone
     if outcome is not None and outcome.rest is not None:
-        yield outcome.rest
+        yield outcome.rest, outcome.passes, outcome.sorted
+        if outcome.passes is not None:
+            yield outcome.left(), passes, _alone
+
+
+def _alone(chunk: Any) -> Iterable[Any]:
+    return (chunk,)
+
+
+async def _end_if_last(chunk: Any, is_last: IsLast | None, closer: Closer, end: End) -> None:
+    if is_last is not None and is_last(chunk):
+        closer.goes_on = closer.holds(goes_on)
+        if not closer.goes_on:
+            await end(Ending.COMPLETED)
+
+
+def _say_its_end(outcome: Outcome | None) -> None:
+    if outcome is not None:
+        outcome.end()
 
 
 async def _close_what_is_left(closer: Closer, chunks: AsyncIterable[Any], ending: Ending) -> None:
@@ -92,12 +111,6 @@ async def _close_what_is_left(closer: Closer, chunks: AsyncIterable[Any], ending
         await closer.close(chunks, client_left=True)
     elif ending is Ending.COMPLETED:
         closer.close_unread()
-
-
-async def _end_unless_it_goes_on(closer: Closer, end: End) -> None:
-    closer.goes_on = closer.holds(goes_on)
-    if not closer.goes_on:
-        await end(Ending.COMPLETED)
 
 
 async def _last_event(outcome: Outcome, error: Exception) -> str:

@@ -98,11 +98,6 @@ class Closer:
                 uncancel()
             raise ProviderStreamError(self.stopped)
 
-    def raise_stopped_for(self, error: BaseException) -> None:
-        """Raise the same in the place of *error*: the cancellation that `stop` caused, or what LiteLLM made of it."""
-        if not (isinstance(error, ProviderStreamError) and error.failure is self.stopped):
-            self.raise_stopped()
-
     async def close_stopped(self, *wrappers: Any) -> None:
         """Close what `stop` has ended, before its slot is another's; what has failed by itself is over already."""
         if self.stopped is not None:
@@ -130,6 +125,28 @@ class Closer:
             await finish(begin(_close_all, found.values()), within=_CLOSE_SECONDS)
         except Exception as error:
             log.debug("cancel_guard: closing an abandoned stream raised %s", for_client(repr(error)))
+
+
+class Stoppable:
+    """Within it a stream is read that ends as `Closer.stop` wants it, whatever else it would have ended in.
+
+    LiteLLM's own iterators may make an error, or an end, of the cancellation that was to stop them: its client would be
+    told of a provider's failure, or half an answer would look whole.
+    """
+
+    __slots__ = ("_closer",)
+
+    def __init__(self, closer: Closer) -> None:
+        self._closer = closer
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Raise ProviderStreamError where it was stopped."""
+        told = isinstance(error, ProviderStreamError) and error.failure is self._closer.stopped
+        if not told and (error is None or isinstance(error, asyncio.CancelledError | Exception)):
+            self._closer.raise_stopped()
 
 
 def spare_for_the_bill(closer: Closer | None) -> None:

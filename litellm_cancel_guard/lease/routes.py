@@ -46,7 +46,7 @@ def last_messages_frame(chunk: Any) -> bool:
 
     A model that writes about such streams has the word in its text: its slot would be another's while it goes on.
     """
-    return isinstance(chunk, bytes) and b"message_stop" in chunk and _STOP_LINE.search(chunk) is not None
+    return isinstance(chunk, bytes) and chunk.find(b"message_stop") >= 0 and _STOP_LINE.search(chunk) is not None
 
 
 def last_responses_event(chunk: Any) -> bool:

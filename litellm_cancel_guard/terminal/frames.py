@@ -25,30 +25,31 @@ class Frames:
 
     A provider's bytes are cut where the network cut them. An error behind half a frame would become part of it, and
     anthropic's SDK raises a JSONDecodeError instead. No client can use half a frame, so that none waits for it.
+
+    Attributes:
+        open: the frame that has begun, and has to go out before what comes.
     """
 
+    __slots__ = ("open",)
+
     def __init__(self) -> None:
-        self._open = b""
+        self.open = b""
 
     @property
     def kept(self) -> list[bytes]:
         """The open end, which is a stream's last frame where the provider did not close it."""
-        return [self._open] if self._open else []
-
-    def passes(self, chunk: Any) -> bool:
-        """Tell whether *chunk* goes out as it is: nothing is open, and it ends with its last frame."""
-        return not self._open and (not isinstance(chunk, bytes) or chunk.endswith(_ENDS))
+        return [self.open] if self.open else []
 
     def push(self, chunk: Any) -> list[Any]:
         """Return what may go out now that *chunk* has come: the very object, if it ends with its last frame."""
         if not isinstance(chunk, bytes):
-            kept, self._open = self.kept, b""
+            kept, self.open = self.kept, b""
             return [*kept, chunk]
-        if self.passes(chunk):
+        if not self.open and chunk.endswith(_ENDS):
             return [chunk]
-        data = self._open + chunk
+        data = self.open + chunk
         end = max(at + len(mark) if (at := data.rfind(mark)) >= 0 else 0 for mark in _ENDS)
         if len(data) - end > _LONGEST_FRAME:
             end = len(data)
-        self._open = data[end:]
+        self.open = data[end:]
         return [data[:end]] if end else []

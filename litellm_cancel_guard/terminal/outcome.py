@@ -20,7 +20,7 @@ from litellm_cancel_guard.terminal.sorting import Sorter
 from litellm_cancel_guard.terminal.vigil import Vigil
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 
     from litellm_cancel_guard.settings import Settings
     from litellm_cancel_guard.terminal.sighting import Sighting
@@ -40,7 +40,8 @@ class Outcome:
     Attributes:
         observer: is told of the failure.
         ended: is told of the end of a stream whether it was cut, unless that is told elsewhere.
-        rest: what follows the `chunks`, where all of it goes out as it is; None where they were all.
+        rest: what follows the `chunks`; each is asked `passes`, `sorted` if that is false, and at its end comes what is
+            `left`. None where they were all.
         answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
     """
 
@@ -67,6 +68,8 @@ class Outcome:
     ) -> AsyncGenerator[Any, None]:
         """Yield the chunks of *response*, the very objects, until it ends or fails, or there is a `rest`.
 
+        `end` is to be called when it is over.
+
         *received* tells how many bytes its provider has sent, 0 where that is not known.
 
         Raises:
@@ -85,24 +88,47 @@ class Outcome:
                     yield chunk
                 if ended or self._sorter.failed is not None:
                     break
-                if self._begun and self._sorter.passes_all and (rest := pulling.rest()) is not None:
+                if self._begun and self._sorter.content and (rest := pulling.rest()) is not None:
                     # One layer less for each of the many chunks that nothing is made of.
                     self.rest = rest
                     return
                 try:
-                    while self._sorter.passes(chunk := await pulling.next()):
-                        self._begun = True
-                        yield chunk
-                    chunks = self._sorter.push(chunk)
+                    chunks = self._sorter.push(await pulling.next())
                 except StopAsyncIteration:
                     chunks, ended = self._sorter.end(), True
-            if self._sorter.failed is not None:
-                raise ProviderStreamError(self._sorter.failed)
+            self._raise_failed()
         finally:
-            self._tell_end()
             await pulling.cancel()
 
-    def _tell_end(self) -> None:
+    @property
+    def passes(self) -> Callable[[Any], bool] | None:
+        """What tells in well under a microsecond that a chunk of the `rest` goes out as it is; None: each does."""
+        return self._sorter.passes
+
+    def sorted(self, pulled: Any) -> Iterator[Any]:
+        """Yield what may go out now that *pulled*, a chunk of the `rest`, has come.
+
+        Raises:
+            ProviderStreamError: it reports a failure.
+        """
+        yield from self._sorter.push(pulled)
+        self._raise_failed()
+
+    async def left(self) -> AsyncIterator[Any]:
+        """Yield what is left when the `rest` has ended.
+
+        Raises:
+            ProviderStreamError: the stream was cut.
+        """
+        for chunk in self._sorter.end():
+            yield chunk
+        self._raise_failed()
+
+    def _raise_failed(self) -> None:
+        if self._sorter.failed is not None:
+            raise ProviderStreamError(self._sorter.failed)
+
+    def end(self) -> None:
         """Say whether it was cut; who knows the end when he sees it leaves there, before the connection has ended."""
         if self._sighting.counted:
             return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.lease.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
+from litellm_cancel_guard.terminal.frames import Frames
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
 _NAME_OR_DATA = re.compile(rb"^(?:event: ?(\w+)|data: ?(.+))\r?$", re.MULTILINE)
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_WHOLE_FRAMES = (b"}\n\n", b"]\n\n", b"}\r\n\r\n", b"]\r\n\r\n")
 # A text that holds these words has its quotes escaped.
 _GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
 # What servers that speak OpenAI's protocol besides write behind the end.
@@ -43,9 +45,10 @@ class Reading:
         tells_truncation: whether a stream of this protocol that ends without `whole` was cut.
         reads_on: whether anything is made of what comes behind the first content.
         begun: what a Responses stream has said of itself.
+        framed: its chunks are frames in bytes, of which `frames` keeps the end of one that is half a frame.
     """
 
-    tells_truncation = False
+    tells_truncation = framed = False
     reads_on = True
 
     def __init__(self) -> None:
@@ -53,9 +56,13 @@ class Reading:
         self.whole = False
         self.understood = True
         self.begun = Begun()
+        self.frames = Frames()
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002 - for the subclasses
-        """Tell at little cost whether *chunk*, which comes after the first content, can be passed over by `read`."""
+        """Tell at little cost whether *chunk*, which comes after the first content, goes out as it is, and unread.
+
+        It is asked of each chunk of each stream. It raises nothing.
+        """
         return False
 
     def said(self) -> Begun:
@@ -107,13 +114,18 @@ def _has_usage(chunk: Any) -> bool:
 class MessagesReading(Reading):
     """Anthropic's frames."""
 
-    tells_truncation = True
+    tells_truncation = framed = True
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
-        if type(chunk) is bytes:
-            # In bytes, CPython 3.11 finds in two thirds of the time that `in` takes.
-            return chunk.find(b"message_") < 0 and chunk.find(b"error") < 0
-        return type(chunk) is str and not ("message_" in chunk or "error" in chunk)
+        if self.frames.open:
+            return False
+        if type(chunk) is not bytes:
+            return type(chunk) is str and not ("message_" in chunk or "error" in chunk)
+        # Made a text, byte by byte, and looked through twice, it takes half the time of one look at the bytes (3.11).
+        said = chunk.decode("latin-1")
+        if "message_" in said or "error" in said:
+            return False
+        return chunk[-2:] == b"\n\n" or chunk[-4:] == b"\r\n\r\n"
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         if isinstance(chunk, dict):
@@ -142,16 +154,15 @@ class GenaiReading(Reading):
     LiteLLM hands on line by line what it does not understand, so that an error page arrives as frames too.
     """
 
-    tells_truncation = True
+    tells_truncation = framed = True
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
-        return (
-            type(chunk) is bytes
-            and chunk.startswith(b"data:")
-            and chunk.endswith((b"}\n\n", b"}\r\n\r\n"))
-            and b'Reason"' not in chunk
-            and b'"error"' not in chunk
-        )
+        if type(chunk) is not bytes or self.frames.open:
+            return False
+        said = chunk.decode("latin-1")
+        if 'Reason"' in said or '"error"' in said or chunk[:5] != b"data:":
+            return False
+        return chunk[-3:] == b"}\n\n" or chunk[-5:] == b"}\r\n\r\n"
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         raw = _raw(chunk)
@@ -174,7 +185,10 @@ class ResponsesReading(Reading):
         self._passed: Any = None
 
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: D102 - as in Reading
-        kind = getattr(chunk, "type", None)
+        try:
+            kind = getattr(chunk, "type", None)
+        except Exception:
+            return False  # `read` has the same fault
         if not isinstance(kind, str) or not kind.endswith(".delta"):
             return False
         self._passed = chunk
@@ -215,7 +229,8 @@ def event_type(event: Any) -> Any:
 
 def _is_page(raw: bytes) -> bool:
     """Tell whether *raw* is, or is a part of, something else than frames: an error page, or half a frame."""
-    if raw.startswith(_FIELDS) and raw.rstrip().endswith((b"}", b"]")):
+    # A frame that was cut may end with a brace, too: that of one of its parts.
+    if raw.startswith(_FIELDS) and raw.endswith(_WHOLE_FRAMES):
         return False
     return not all(_is_of_a_frame(line) for line in raw.splitlines() if line.strip())
 

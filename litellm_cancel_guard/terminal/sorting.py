@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.redaction.records import log
-from litellm_cancel_guard.terminal.events import Begun, Protocol
 from litellm_cancel_guard.terminal.failure import cut_off
-from litellm_cancel_guard.terminal.frames import Frames, before_error
+from litellm_cancel_guard.terminal.frames import before_error
 from litellm_cancel_guard.terminal.reading import reading_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litellm_cancel_guard.terminal.events import Begun, Protocol
     from litellm_cancel_guard.terminal.failure import Failure
 
 
@@ -26,7 +28,7 @@ class Sorter:
     def __init__(self, protocol: Protocol, *, tell_truncation: bool) -> None:
         self._tell_truncation = tell_truncation
         self._reading = reading_of(protocol)
-        self._frames = Frames() if protocol in (Protocol.MESSAGES, Protocol.GENAI) else None
+        self._frames = self._reading.frames if self._reading.framed else None
         self._aside = False
         self.failed: Failure | None = None
         self.cut: bool | None = None
@@ -42,25 +44,14 @@ class Sorter:
         return self._reading.said()
 
     @property
-    def passes_all(self) -> bool:
-        """Whether all that is still to come goes out as it is, and nothing of it would be missed."""
-        return self.failed is None and (self._aside or (self._reading.content and not self._reading.reads_on))
+    def passes(self) -> Callable[[Any], bool] | None:
+        """What tells, behind the first content, that a chunk goes out as it is; None where each does."""
+        return self._reading.is_ordinary if self._reading.reads_on and not self._aside else None
 
     @property
     def whole(self) -> bool:
         """Whether it has come to the end that its protocol tells."""
         return self.failed is None and not self._aside and self._reading.cut is False
-
-    def passes(self, pulled: Any) -> bool:
-        """Tell, in well under a microsecond, whether *pulled* is one of the many that go out as they are."""
-        try:
-            return self._aside or (
-                self._reading.content
-                and (self._frames is None or self._frames.passes(pulled))
-                and self._reading.is_ordinary(pulled)
-            )
-        except Exception:
-            return False  # `push` has the same fault, and says what becomes of the stream
 
     def push(self, pulled: Any) -> list[Any]:
         """Return what may go out now that *pulled* has come: the very object, where that can be."""

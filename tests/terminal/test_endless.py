@@ -15,6 +15,7 @@ from litellm_cancel_guard.host.endless import IN_A_ROW, Endless
 from litellm_cancel_guard.host.mends import behind, source, wires
 from litellm_cancel_guard.host.mends.source import watched
 from litellm_cancel_guard.settings import Settings
+from litellm_cancel_guard.stream import guarded
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
 from tests.failures.aws import NOVA
@@ -169,7 +170,7 @@ async def test_what_litellm_hands_on_is_counted_on_its_route_unless_it_was_where
 async def test_a_client_that_leaves_at_the_end_that_it_sees_leaves_a_whole_stream(protocol: Protocol) -> None:
     reader, seen, chunks = Reader(protocol), list[bool](), whole(protocol)
     reader.outcome.ended = seen.append
-    reading = reader.outcome.chunks(Provider(*chunks))
+    reading = guarded(Provider(*chunks), reader._end, None, reader.outcome)
     for _ in chunks:
         await anext(reading)
     await reading.aclose()

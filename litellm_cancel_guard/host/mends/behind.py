@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 2.0
 # Of a read that was cut within a line so much is looked at again: longer than what tells an end.
 _KEPT = 128
+_LINE_END = ord("\n")
 
 
 def mend(settings: Settings, touch: Touch) -> bool:
@@ -243,9 +244,10 @@ class _Reads(_Connection):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         reads = self._begin()
-        mark = self._over.mark
+        mark = self._over.mark.decode()
         async for data in reads:
-            if data.find(mark) < 0 and data.endswith(b"\n") and not self._open:
+            # As text, byte by byte: see `MessagesReading.is_ordinary`.
+            if data and data[-1] == _LINE_END and not self._open and mark not in data.decode("latin-1"):
                 yield data
                 continue
             ended = self._looks_over(data)

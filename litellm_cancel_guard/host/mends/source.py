@@ -184,8 +184,7 @@ class Source:
                 raise
             raise ProviderStreamError(failure) from None
         except Exception as error:
-            if self._wire is not None and self._wire.failure is not None:
-                note_on(error, self._wire.failure)
+            self._raise_what_was_told(error)
             raise
         if chunk is None:
             self._said_nothing += 1
@@ -194,6 +193,19 @@ class Source:
         if self._told.news:
             self._heed(self._told, chunk)
         return chunk
+
+    def _raise_what_was_told(self, error: Exception) -> None:
+        """Raise the failure of which *error* has come, where its words are LiteLLM's or the SDK's about themselves.
+
+        Up to 1.105 an event is made of them on `/v1/messages` (adapters/streaming_iterator.py): "'NoneType' object has
+        no attribute 'get'", at an error in a shape that LiteLLM does not know.
+        """
+        failure = self._told.failure
+        if failure is None:
+            return
+        note_on(error, failure)
+        if failure.message != str(error):
+            raise ProviderStreamError(failure) from error
 
     def _heed(self, wire: Wire, chunk: Any) -> None:
         """Make of *chunk* what the wire has told: it has come up to the end of an answer, or beyond what is usual."""
