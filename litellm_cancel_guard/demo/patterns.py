@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from redis.exceptions import ResponseError
 
 from litellm_cancel_guard.demo.children import DemoError
-from litellm_cancel_guard.demo.proxy import CUT, MODEL, Proxy, ask
+from litellm_cancel_guard.demo.proxy import CUT, MODEL, Proxy, ask, gauge_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _REFUSED = 429
 _SETTLED_SECONDS = 0.5
+_ADMITTED_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.5
 _WORD = '"word "'
 
@@ -58,9 +60,17 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client of one proxy who also looks into Redis."""
+    """A client of one proxy, with a key of its own, who also looks into Redis.
+
+    Attributes:
+        proxy: the proxy that it asks.
+        gauge: the Redis key under which LiteLLM counts its key's requests in flight.
+        http: what it asks with.
+        redis: where it looks.
+    """
 
     proxy: Proxy
+    gauge: str
     http: httpx.AsyncClient
     redis: Redis
 
@@ -80,7 +90,12 @@ class Client:
 
     async def leave_before_the_first_chunk(self) -> Turn:
         """Ask on a pass-through route for a stream that stays silent, and leave."""
+        before = await self.slots()
         asking = asyncio.create_task(self._refused_on_pass_through())
+        for _ in range(int(_ADMITTED_SECONDS / 0.02)):
+            if asking.done() or await self.slots() > before:
+                break
+            await asyncio.wait([asking], timeout=0.02)
         await asyncio.wait([asking], timeout=_PATIENCE_SECONDS)
         if asking.done():
             return Turn("refused (429)", await asking, None, await self._settled())
@@ -91,10 +106,9 @@ class Client:
 
     async def read_what_is_cut(self) -> Cut:
         """Read an answer to its end whose provider breaks off in the middle of it."""
-        text, body = "", ask(CUT, stream=True)
-        who = {"Authorization": f"Bearer {self.proxy.fresh_key}"}
+        text = ""
         try:
-            async with self.http.stream("POST", "/v1/messages", json=body, headers=who) as response:
+            async with self.http.stream("POST", "/v1/messages", json=ask(CUT, stream=True)) as response:
                 async for piece in response.aiter_text():
                     text += piece
         except httpx.TransportError as error:
@@ -103,9 +117,10 @@ class Client:
 
     async def slots(self) -> int:
         """Return the slots in flight as Redis has them, whatever type this LiteLLM keeps them in."""
-        if await self.redis.type(self.proxy.gauge) == b"zset":
-            return int(await self.redis.zcard(self.proxy.gauge))
-        return int(float(await self.redis.get(self.proxy.gauge) or 0))
+        try:
+            return int(await self.redis.zcard(self.gauge))
+        except ResponseError:
+            return int(float(await self.redis.get(self.gauge) or 0))
 
     async def _refused_on_pass_through(self) -> bool:
         async with self.http.stream("POST", "/anthropic/v1/messages", json=ask("silent", stream=True)) as response:
@@ -143,13 +158,13 @@ def _error_in(text: str) -> str | None:
 
 
 @asynccontextmanager
-async def client_of(proxy: Proxy, redis_url: str) -> AsyncIterator[Client]:
-    """Open a client of `proxy`."""
+async def client_of(proxy: Proxy, key: str, redis_url: str) -> AsyncIterator[Client]:
+    """Open a client of `proxy` that has `key`."""
     from redis.asyncio import Redis
 
-    headers: dict[str, Any] = {"Authorization": f"Bearer {proxy.key}", "anthropic-version": "2023-06-01"}
+    headers: dict[str, Any] = {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
     async with (
         httpx.AsyncClient(base_url=proxy.url, headers=headers, timeout=60, trust_env=False) as http,
         Redis.from_url(redis_url) as redis,
     ):
-        yield Client(proxy, http, redis)
+        yield Client(proxy, gauge_of(key), http, redis)

@@ -23,18 +23,27 @@ from litellm_cancel_guard.host import setup_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CAP = 4
+CAP, CROWD_CAP = 4, 2
 MODEL = "claude-demo"
 CUT = "claude-cut"
 WINDOW_SECONDS = 3600
 _STARTUP_SECONDS = 120.0
+_CROWD, _LINE = "sk-crowd-", "sk-line-"
 _AUTH = f"""\
 from litellm.proxy._types import UserAPIKeyAuth
 
+IN_LINE = {{"cancel_guard": {{"max_wait_seconds": 60}}}}
+
 
 async def check(request, api_key):
-    return UserAPIKeyAuth(api_key=api_key, max_parallel_requests={CAP})
+    cap = {CROWD_CAP} if api_key.startswith(("{_CROWD}", "{_LINE}")) else {CAP}
+    metadata = IN_LINE if api_key.startswith("{_LINE}") else {{}}
+    return UserAPIKeyAuth(api_key=api_key, max_parallel_requests=cap, metadata=metadata)
 """
+
+
+def _new_key(prefix: str = "sk-demo-") -> str:
+    return f"{prefix}{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +72,30 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy that has been started, and its key.
+    """A proxy that has been started, and its keys; each proxy has others, so that their gauges don't mix.
 
     Attributes:
         url: its base address.
-        key: capped at `CAP`; each proxy has another, so that their gauges don't mix.
         child: the process.
-        fresh_key: another, for what a key that is full would not be asked.
+        key: of the agent that asks twice; capped at `CAP`, as the next two are.
+        leavers_key: of clients that leave.
+        cut_key: of the client whose answer is cut.
+        crowd_key: of agents that are refused; capped at `CROWD_CAP`.
+        line_key: of agents that wait in line; capped as `crowd_key`.
     """
 
     url: str
     child: children.Child
-    key: str = field(default_factory=lambda: f"sk-demo-{secrets.token_hex(8)}")
-    fresh_key: str = field(default_factory=lambda: f"sk-demo-{secrets.token_hex(8)}")
+    key: str = field(default_factory=_new_key)
+    leavers_key: str = field(default_factory=_new_key)
+    cut_key: str = field(default_factory=_new_key)
+    crowd_key: str = field(default_factory=lambda: _new_key(_CROWD))
+    line_key: str = field(default_factory=lambda: _new_key(_LINE))
 
     @property
-    def key_hashes(self) -> tuple[str, str]:
-        """Both keys as LiteLLM writes them."""
-        return _hash_of(self.key), _hash_of(self.fresh_key)
-
-    @property
-    def gauge(self) -> str:
-        """The Redis key under which LiteLLM counts this key's requests in flight."""
-        return f"{{api_key:{self.key_hashes[0]}}}:max_parallel_requests"
+    def key_hashes(self) -> list[str]:
+        """Its keys as LiteLLM writes them."""
+        return [_hash_of(key) for key in (self.key, self.leavers_key, self.cut_key, self.crowd_key, self.line_key)]
 
     async def ready(self) -> None:
         """Wait until the proxy answers."""
@@ -108,6 +118,11 @@ class Proxy:
             f"curl -N {self.url}/v1/messages -H 'Authorization: Bearer {self.key}' "
             f"-H 'Content-Type: application/json' -d '{body}'"
         )
+
+
+def gauge_of(key: str) -> str:
+    """Return the Redis key under which LiteLLM counts the requests in flight of `key`."""
+    return f"{{api_key:{_hash_of(key)}}}:max_parallel_requests"
 
 
 def _hash_of(key: str) -> str:

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 from litellm_cancel_guard.demo.proxy import CAP, WINDOW_SECONDS
 
 if TYPE_CHECKING:
+    from litellm_cancel_guard.demo.crowd import Crowd
     from litellm_cancel_guard.demo.patterns import Cut
     from litellm_cancel_guard.demo.screen import Outcome
     from litellm_cancel_guard.host.setup_files import LiteLLM
 
 _FOOTNOTE = (
-    f"Both proxies ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60): no reset of a\n"
-    "window hides a leak. From 1.94 on LiteLLM has no such reset, and a leaked slot stays for 3600 s."
+    f"Both ran with LITELLM_RATE_LIMIT_WINDOW_SIZE={WINDOW_SECONDS} (LiteLLM's default is 60):\n"
+    "no reset of a window hides a leak. From 1.94 on LiteLLM has no such reset, and a\n"
+    "leaked slot stays for 3600 s."
 )
 
 
 def nothing_leaked(litellm: LiteLLM) -> str:
-    """Say that the pattern shows nothing, and announce one that may."""
-    return (
-        f"\nLiteLLM {litellm.version} alone gives every slot of this pattern back: here is nothing to repair.\n"
-        "Now a route where that may be otherwise: a pass-through stream whose client leaves before the first chunk."
-    )
+    """Say that the pattern shows nothing."""
+    return f"\nLiteLLM {litellm.version} alone gives these slots back: here is nothing to repair."
 
 
 def told(cut: Cut) -> str:
@@ -32,19 +31,27 @@ def told(cut: Cut) -> str:
     return f"{cut.words} words, then {'the end of a whole answer' if cut.ended else 'nothing'}, and no error"
 
 
-def summary(litellm: LiteLLM, bare: Outcome, guarded: Outcome, bare_cut: Cut, guarded_cut: Cut) -> str:
-    """Return the closing lines for the last pattern played, and for the answer that was cut."""
+def summary(
+    litellm: LiteLLM, bare: Outcome, guarded: Outcome, cuts: tuple[Cut, Cut], crowds: tuple[Crowd, Crowd]
+) -> str:
+    """Return the closing lines for the pattern that tells most, the answer that was cut, and the agents of one key."""
     alone = f"LiteLLM {litellm.version} alone"
     slots = [_of_bare(alone, bare), _of_guarded(guarded)]
-    return "\n".join([*slots, _of_cuts(alone, bare_cut, guarded_cut), "", _FOOTNOTE])
+    return "\n".join([*slots, _of_cuts(alone, *cuts), _of_crowds(*crowds), "", _FOOTNOTE])
+
+
+def _of_crowds(refused: Crowd, waiting: Crowd) -> str:
+    if waiting.refused:
+        return f"In line {waiting.refused} requests of the agents were refused: a fault."
+    return f"The agents were refused {refused.refused} times, and in line not once (max_wait_seconds, off by default)."
 
 
 def _of_cuts(alone: str, bare: Cut, guarded: Cut) -> str:
     if not guarded.error:
         return "With the guard the client is not told that its answer was cut: a fault."
     if bare.error:
-        return f"{alone} and the guard both tell the client that its answer was cut."
-    return f"{alone} does not tell the client that its answer was cut; the guard does."
+        return f"{alone} and the guard both tell the client of the cut."
+    return f"{alone} does not tell the client of the cut; the guard does."
 
 
 def _of_bare(who: str, bare: Outcome) -> str:

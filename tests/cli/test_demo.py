@@ -33,9 +33,14 @@ def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> N
     assert "With the guard nothing was refused, and every slot is free." in shown
     assert "LITELLM_RATE_LIMIT_WINDOW_SIZE=3600" in shown
     assert re.search(r"With the guard: +4 words, then an error: ", shown)
-    assert "tell the client that its answer was cut" in shown
+    assert "tell the client of the cut" in shown
+    guarded = shown[shown.index("\nWith the guard: pass-through") :]
+    assert re.findall(r"(\d)/6  asked, left before the first chunk +slots in Redis: 1 -> 0", guarded) == list("123456")
     guarded = shown[shown.index("\nWith the guard: Claude Code's pattern") :]
-    assert re.findall(r"(\d)/6  A streams, B answered, A dropped +slots in Redis: 1 -> 0", guarded) == list("123456")
+    turns = re.findall(r"(\d)/(\d)  A streams, B answered, A dropped +slots in Redis: 1 -> 0", guarded)
+    assert turns[-1] == (str(len(turns)), str(len(turns)))
+    assert re.search(r"Refused when full: +16 answers .*; refused: [1-9]", shown)
+    assert re.search(r"Waiting in line: +16 answers .*; refused: 0", shown)
     assert not list(tmp_path.iterdir()), "files are left behind"
 
 
@@ -52,6 +57,8 @@ def test_another_litellm_than_the_installed_one_leaks_alone_and_not_with_this_gu
     done = guard("demo", "--litellm", "1.83.14", "--turns", "6", env=places, timeout=230)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search("LiteLLM 1.83.14 alone keeps 4 of 4 slots for clients that have left. Refused: [1-9]", done.stdout)
+    turns = re.findall(r"(\d)/6  A streams, B answered, A dropped +slots in Redis: 1 -> 0", done.stdout)
+    assert turns[-6:] == list("123456"), "where the first turns leak, all are played"
     assert "With the guard nothing was refused, and every slot is free." in done.stdout
     assert re.search(r"Without the guard: +4 words, then nothing, and no error", done.stdout)
     assert re.search(r"With the guard: +4 words, then an error: ", done.stdout)
