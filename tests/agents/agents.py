@@ -17,7 +17,6 @@ class Agent:
     """What lies in its HOME."""
     impatient: dict[str, str] = field(default_factory=dict, repr=False)
     """More of its environment where the provider always fails: it is to give up within a minute."""
-    of_pypi: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -76,7 +75,7 @@ GEMINI = Agent(
     {
         ".gemini/settings.json": """\
 {
-  "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
+  "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false, "maxAttempts": 3},
   "privacy": {"usageStatisticsEnabled": false},
   "security": {"auth": {"selectedType": "gemini-api-key"}},
   "telemetry": {"enabled": false}
@@ -95,48 +94,11 @@ QWEN = Agent(
         ".qwen/settings.json": """\
 {
   "general": {"enableAutoUpdate": false, "disableAutoUpdate": true},
+  "model": {"generationConfig": {"maxRetries": 2, "retryInitialDelayMs": 1000}},
   "privacy": {"usageStatisticsEnabled": false},
   "telemetry": {"enabled": false}
 }
 """,
     },
 )
-OPENCODE = Agent(
-    "opencode",
-    "opencode-ai",
-    "1.18.33",
-    "opencode",
-    ("run", "--title", "A title", "--pure", "$prompt"),
-    {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"},
-    {
-        ".config/opencode/opencode.json": """\
-{
-  "autoupdate": false,
-  "share": "disabled",
-  "model": "proxy/gpt",
-  "small_model": "proxy/gpt",
-  "provider": {
-    "proxy": {
-      "npm": "@ai-sdk/openai-compatible",
-      "options": {"baseURL": "$url/v1", "apiKey": "$key"},
-      "models": {"gpt": {}}
-    }
-  }
-}
-""",
-    },
-)
-AIDER = Agent(
-    "aider",
-    "aider-chat",
-    "0.86.2",
-    "aider",
-    (
-        *("--model", "openai/gpt", "--no-git", "--yes-always", "--no-pretty", "--no-check-update"),
-        *("--analytics-disable", "--no-show-model-warnings", "--no-show-release-notes", "--no-detect-urls"),
-        *("--message", "$prompt"),
-    ),
-    {"OPENAI_API_KEY": "$key", "OPENAI_API_BASE": "$url/v1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-    of_pypi=True,
-)
-AGENTS = (CLAUDE, CODEX, GEMINI, QWEN, OPENCODE, AIDER)
+AGENTS = (CLAUDE, CODEX, GEMINI, QWEN)

@@ -77,10 +77,13 @@ def _towards(
             writer.transport.abort()
             return
         # HTTP closes no half: the first end is the end of both, or a client that left would be noticed by nobody.
-        there = asyncio.create_task(_pump(reader, other_writer, lambda _: None))
-        back = asyncio.create_task(_pump(other_reader, writer, look))
-        pumps = [there, back]
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        pumps = [
+            asyncio.create_task(_pump(reader, other_writer, lambda _: None)),
+            asyncio.create_task(_pump(other_reader, writer, look)),
+        ]
+        # At the program's end asyncio would write the cancellation of what is still open among the agent's own words.
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         for pump in pumps:
             pump.cancel()
         for end in (writer, other_writer):

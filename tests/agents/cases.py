@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.agents.agents import CLAUDE, Agent
+from tests.agents.agents import CLAUDE, GEMINI, QWEN
 
 
 class End(Enum):
-    """How an agent may end: with the whole answer and 0, or with a failure's words and another number."""
+    """How an agent may end: with 0 and the whole answer, or with another number and a failure's words."""
 
     WHOLE = "the whole answer"
+    BEHIND = "the whole answer, behind the words of the tries before"
     FAILED = "the failure in words"
+    TRYING = "none within a minute"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,23 @@ ALWAYS_CUT = Case("always_cut", _CUT, End.FAILED, _CUT_SAYS)
 ALWAYS_ERROR = Case("always_error", _ERROR, End.FAILED, _ERROR_SAYS)
 ALWAYS_REFUSED = Case("always_refused", {"status": 503}, End.FAILED, "scripted 503")
 CASES = (WHOLE, ONCE_CUT, ONCE_ERROR, ONCE_FIRST, ALWAYS_CUT, ALWAYS_ERROR, ALWAYS_REFUSED)
-# Where an agent's own rule has it otherwise, in the version that is pinned.
-OWN_RULES: dict[tuple[Agent, Case], tuple[End, str]] = {
-    (CLAUDE, ALWAYS_ERROR): (End.WHOLE, "asks again unstreamed, and the script fails streams alone"),
+
+
+class Rule(NamedTuple):
+    """What an agent makes of a case by its own rule, in the version that is pinned."""
+
+    end: End
+    why: str
+    words: str = ""
+    """What it says instead of the failure's words."""
+
+
+_AS_IT_COMES = "writes each word as it comes, and takes none back before it asks again"
+OWN_RULES = {
+    (CLAUDE, ALWAYS_ERROR): Rule(End.WHOLE, "asks again unstreamed, and the script fails streams alone"),
+    (GEMINI, ONCE_CUT): Rule(End.BEHIND, _AS_IT_COMES),
+    (GEMINI, ONCE_ERROR): Rule(End.BEHIND, _AS_IT_COMES),
+    (GEMINI, ALWAYS_CUT): Rule(End.FAILED, "says of a cut what its SDK says", "Incomplete JSON segment at the end"),
+    (QWEN, ALWAYS_REFUSED): Rule(End.TRYING, "goes on, with pauses that double"),
+    (QWEN, ONCE_ERROR): Rule(End.FAILED, "asks again in mid-stream for 429, 503, 1302 and 1305 alone, and not for 529"),
 }

@@ -27,9 +27,6 @@ def program_of(agent: Agent) -> Path:
     Raises:
         RuntimeError: npm or PyPI could not be reached, or have it no more.
     """
-    if agent.of_pypi:
-        folder = _once(f"{agent.name}-{agent.version}", lambda there: _venv(there, f"{agent.package}=={agent.version}"))
-        return folder / "venv" / "bin" / agent.program
     folder = _once(f"{agent.name}-{agent.version}", lambda there: _from_npm(there, f"{agent.package}@{agent.version}"))
     return folder / "node_modules" / ".bin" / agent.program
 
