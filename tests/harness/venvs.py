@@ -58,6 +58,20 @@ def library(name: str, *more: str) -> Path:
     return folder
 
 
+def with_packages(name: str, *packages: str) -> Path:
+    """An environment of a program's own, which neither the tests nor LiteLLM need; returns its folder."""
+    venv = cache() / name
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with venv.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (venv / _READY).exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            _run(_uv(), "venv", "--python", sys.executable, str(venv))
+            _run(_uv(), "pip", "install", "--python", str(venv / "bin" / "python"), *packages)
+            (venv / _READY).touch()
+    return venv
+
+
 def add_program(version: Version, program: str) -> None:
     """Install what LiteLLM's command line offers to run and its own requirements leave out."""
     python = python_of(version)
