@@ -56,11 +56,13 @@ class Rule(NamedTuple):
 
 
 _AS_IT_COMES = "writes each word as it comes, and takes none back before it asks again"
+_SDK_S_OWN = "says what its SDK says of a last event that is none of Google's"
 OWN_RULES = {
     (CLAUDE, ALWAYS_ERROR): Rule(End.WHOLE, "asks again unstreamed, and the script fails streams alone"),
     (GEMINI, ONCE_CUT): Rule(End.BEHIND, _AS_IT_COMES),
     (GEMINI, ONCE_ERROR): Rule(End.BEHIND, _AS_IT_COMES),
-    (GEMINI, ALWAYS_CUT): Rule(End.FAILED, "says of a cut what its SDK says", "Incomplete JSON segment at the end"),
+    (GEMINI, ALWAYS_CUT): Rule(End.FAILED, _SDK_S_OWN, "Error when talking to Gemini API"),
+    (GEMINI, ALWAYS_ERROR): Rule(End.FAILED, _SDK_S_OWN, "Error when talking to Gemini API"),
     (QWEN, ALWAYS_REFUSED): Rule(End.TRYING, "goes on, with pauses that double"),
     (QWEN, ONCE_ERROR): Rule(End.FAILED, "asks again in mid-stream for 429, 503, 1302 and 1305 alone, and not for 529"),
 }
