@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.ledger.registry import Request
     from litellm_cancel_guard.operator.overview import Surveyed
 
-
 # LiteLLM makes its limiter in its start-up, behind its callbacks: half a minute is looked for it.
 _LOOKS_FOR_A_LIMITER, _BETWEEN_LOOKS_SECONDS = 600, 0.05
 
@@ -66,6 +65,7 @@ class Worker:
         self.kill = killing.kill
         self.presence = Presence(self.registry, self.board, lambda: self.settings, self.kill)
         self.standing = Standing(self.board, self.registry)
+        self.decides = self.standing.order.decides
         self.settings: Any = InForce(Settings())
         self.ledger: Ledger | None = None
         self.survey: Callable[[], Surveyed] | None = None
@@ -93,6 +93,7 @@ class Worker:
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
             host.counted_by_litellm()
             return
+        self.standing.order.opened()
         opened = self.registry.open(task, route, outer_task())
         served, opened.asked = seen_now()
         opened.served = opened.served or served
@@ -264,7 +265,7 @@ class Worker:
         self.ledger.outage.when_begun(self._heartbeat.hurry)
         try:
             self.standing.attach(
-                lambda: self._put_in(recognised, guard),
+                lambda touches: self._put_in(recognised, guard, touches),
                 lambda: host.prove(recognised, gauge, within=2 * self.settings.redis_timeout),
             )
         except NotFoundError as reason:
@@ -274,12 +275,11 @@ class Worker:
         self._act_last()
         log.info("cancel_guard %s: %s", guard_version(), host.describe(recognised, self.settings))
 
-    def _put_in(self, recognised: Any, guard: Any) -> list[Touch]:
-        touches = host.attach(recognised, self, self._covers, self.board)
+    def _put_in(self, recognised: Any, guard: Any, touches: list[Touch]) -> None:
         ordering = self.board.touch("stream.enclosing")
-        self.enclosed = host.put_in_order(guard, self.outer, recognised.limiter, self.board, ordering)
+        touches += [*host.attach(recognised, self, self._covers, self.board), ordering]
         ordering.when_out(lambda: setattr(self, "enclosed", False))
-        return [*touches, ordering]
+        self.enclosed = host.put_in_order(guard, self.outer, recognised.limiter, self.board, ordering)
 
     def _hold_back(self, reason: Exception) -> None:
         self.standing.stand_aside(State.STANDS_ASIDE, str(reason))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -12,7 +13,11 @@ def callbacks() -> list[Any]:
 
 
 def put(changed: list[Any] | None) -> None:
-    """Have LiteLLM go by *changed*; None: leave its list as it is."""
+    """Have LiteLLM go by *changed*; None: leave its list as it is, and so what is no list."""
     litellm = sys.modules.get("litellm")
-    if changed is not None and litellm is not None:
-        litellm.callbacks = changed  # type: ignore[attr-defined]
+    if changed is None or litellm is None or not isinstance(callbacks(), list):
+        return
+    # Of the same kind: whoever asks it for more than a list has would fail of a plain one.
+    kept = copy.copy(callbacks())
+    kept[:] = changed
+    litellm.callbacks = kept  # type: ignore[attr-defined]

@@ -181,6 +181,11 @@ class Board:
         if self._changed(name, state, reason):
             self._say(name, state, reason, self._statuses[name].graft.without)
 
+    def note_out(self, touch: Touch, reason: str) -> None:
+        """Have the graft of *touch*, which has been taken out, stand aside, unless that is known."""
+        if self._statuses[touch.graft.name].state is State.IN_FORCE:
+            self.note(touch.graft.name, State.STANDS_ASIDE, reason)
+
     def note_group(self, group: str, state: State, reason: str) -> None:
         """Have all grafts of *group* that this LiteLLM needs stand so; said once."""
         needed = [status.graft for status in self.group(group) if status.state is not State.NOT_NEEDED]

@@ -138,7 +138,7 @@ async def _rehearsed(asked: Any) -> dict[str, Any]:
             proofs.append(await host.prove(recognised, gauge, within=2 * settings.redis_timeout))
             return proofs[-1]
 
-        standing.attach(lambda: host.attach(recognised, _Idle(), lambda: True, board), canary)
+        standing.attach(lambda touches: touches.extend(host.attach(recognised, _Idle(), lambda: True, board)), canary)
         await standing.decided()
     except (host.UnknownLimiterError, UnprovenError, NotFoundError) as reason:
         standing.stand_aside(State.STANDS_ASIDE, str(reason))
@@ -173,6 +173,9 @@ class _Idle:
     def counts(self) -> bool:
         """Tell that none would be counted."""
         return False
+
+    def decides(self, *, guarded: bool) -> None:
+        """Never called: there is no request."""
 
     async def admit(self, *_: Any) -> Any:
         """Never called: there is no request."""

@@ -8,6 +8,7 @@ import inspect
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.graft import State
@@ -35,7 +36,7 @@ def act_last(act: Act, board: Board, first: First = _nothing) -> None:
         found = after_the_last_request(act, first)
         if not found:
             at_the_signal(first)
-    except (AttributeError, TypeError) as refused:
+    except Exception as refused:
         # Raised on, it would have failed the request that began the heartbeat.
         board.note("server.last", State.STANDS_ASIDE, f"the server's shutdown can't be set: {refused}")
         return
@@ -76,7 +77,9 @@ def at_the_signal(first: First) -> None:
 
     def told(number: int, frame: Any) -> None:
         before(number, frame)
-        loop.call_soon_threadsafe(lambda: running.append(loop.create_task(first(_hypercorns_grace()))))
+        # Told once more when its loop is over, the process would die of an error, wherever it is.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: running.append(loop.create_task(first(_hypercorns_grace()))))
 
     running: list[asyncio.Task[None]] = []
     setattr(told, _MARK, True)
@@ -93,16 +96,26 @@ def _begin(first: First, server: Any) -> Coroutine[Any, Any, None]:
     return first(float(seconds) if isinstance(seconds, int | float) else None)
 
 
+def _begun(first: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Future[None] | None:
+    try:
+        return asyncio.ensure_future(first())
+    except Exception:
+        # Raised on, the server would go on without an end.
+        log.exception("cancel_guard: what is open when the server cuts is not told of it")
+        return None
+
+
 def _then(
     shutdown: Callable[..., Awaitable[Any]], act: Act, first: Callable[[], Coroutine[Any, Any, None]]
 ) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(shutdown)
     async def shut_down(*args: Any, **kwargs: Any) -> Any:
-        beside = asyncio.ensure_future(first())
+        beside = _begun(first)
         try:
             return await shutdown(*args, **kwargs)
         finally:
-            beside.cancel()
+            if beside is not None:
+                beside.cancel()
             try:
                 await act()
             except Exception:

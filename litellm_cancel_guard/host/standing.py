@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING
 
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.limiter.canary import Verdict
+from litellm_cancel_guard.host.limiter.order import Order
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.redaction.records import log
 
@@ -30,6 +33,7 @@ class Standing:
 
     Attributes:
         counts: whether requests that begin now are counted by the guard.
+        order: sees whether the guard is asked before the limiter.
         when_out: called when the guard has been switched off and nothing is held any more.
     """
 
@@ -37,23 +41,26 @@ class Standing:
         self._board = board
         self._registry = registry
         self._touches: list[Touch] = []
-        self._put_in: Callable[[], list[Touch]] = list
+        self._put_in: Callable[[list[Touch]], None] = lambda _: None
         self._canary: Callable[[], Awaitable[Proof]] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._decided = False
         self._off = False
+        self._reason = ""
         self.counts = False
+        self.order = Order(partial(self.stand_aside, State.TAKEN_OUT))
         self.when_out: Callable[[], None] = lambda: None
         registry.when_idle = self._soon_out
 
-    def attach(self, put_in: Callable[[], list[Touch]], canary: Callable[[], Awaitable[Proof]]) -> None:
-        """Be in force by what *put_in* puts into the limiter; *canary* is asked whether that is right.
+    def attach(self, put_in: Callable[[list[Touch]], None], canary: Callable[[], Awaitable[Proof]]) -> None:
+        """Be in force by what *put_in* puts into the limiter, and into its list; *canary* says whether that is right.
 
         Raises:
             NotFoundError: it can't be put in.
         """
-        self._put_in, self._canary, self._decided = put_in, canary, False
+        self._put_in, self._canary, self._decided = put_in, None, False
         self.come_back()
+        self._canary = canary
 
     def come_back(self) -> None:
         """Be in force again.
@@ -63,7 +70,12 @@ class Standing:
         """
         self._off = False
         if not self._touches:
-            self._touches = self._put_in()
+            try:
+                self._put_in(self._touches)
+            except BaseException as fault:
+                # Left in LiteLLM's limiter, it would pass for in force where nothing is counted.
+                self._take_out(str(fault))
+                raise
         self.counts = True
 
     async def decided(self) -> None:
@@ -92,7 +104,7 @@ class Standing:
 
     def stand_aside(self, state: State, reason: str) -> None:
         """Leave the count of new requests to LiteLLM, and its limiter as it was once the last slot is back."""
-        self.counts = False
+        self.counts, self._reason = False, reason
         self._board.note_group(SLOTS, state, reason)
         if self._registry.idle:
             self._soon_out()
@@ -110,11 +122,15 @@ class Standing:
     def _out(self) -> None:
         if self.counts or not self._registry.idle:
             return
-        for touch in reversed(self._touches):
-            touch.take_out()
-        self._touches = []
+        self._take_out(self._reason)
         if self._off:
             self.when_out()
+
+    def _take_out(self, reason: str) -> None:
+        while self._touches:
+            touch = self._touches.pop()
+            touch.take_out()
+            self._board.note_out(touch, reason)
 
     async def _ask(self) -> None:
         if self._canary is None or self._off:
@@ -122,8 +138,7 @@ class Standing:
         proof = await self._canary()
         self._decided = True
         if proof.verdict is Verdict.PROVEN:
-            if not self.counts:
-                self.come_back()
+            if not self.counts and self._came_back():
                 log.warning("cancel_guard: LiteLLM counts where the guard does now; its slots are guarded from here on")
             return
         if proof.verdict is Verdict.DISPROVEN and self.counts:
@@ -132,6 +147,14 @@ class Standing:
             log.info("cancel_guard: not known yet whether LiteLLM counts where the guard does: %s", proof.reason)
         later = _UNDECIDED_SECONDS if proof.verdict is Verdict.UNDECIDED else _DISPROVEN_SECONDS
         asyncio.get_running_loop().call_later(later, self._ask_again, context=Context())
+
+    def _came_back(self) -> bool:
+        try:
+            self.come_back()
+        except NotFoundError as reason:
+            self.stand_aside(State.STANDS_ASIDE, str(reason))
+            return False
+        return True
 
     def _ask_again(self) -> None:
         self._asking = asyncio.get_running_loop().create_task(self._ask())

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from litellm_cancel_guard.gauge import GaugeCorruptError, GaugeUnavailableError
 from litellm_cancel_guard.host import rights
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.operator import orders, overview
 from litellm_cancel_guard.redaction import for_log
 
@@ -91,7 +92,11 @@ class Kill(BaseModel):
 
 
 def mount(app: Any, worker: Surveying, guard: Any) -> None:
-    """Add the routes to LiteLLM's *app*, behind its own authentication."""
+    """Add the routes to LiteLLM's *app*, behind its own authentication.
+
+    Raises:
+        NotFoundError: it takes routes in another way.
+    """
     user_api_key_auth = rights.authentication()
 
     # Not a plain function: FastAPI would call that in a thread, where there is no event loop to attach to.
@@ -133,6 +138,8 @@ def mount(app: Any, worker: Surveying, guard: Any) -> None:
     app.add_api_route("/cancel_guard/health", health, methods=["GET"], **common)
     app.add_api_route("/cancel_guard/release", release, methods=["POST"], **readable(_OF_RELEASE))
     app.add_api_route("/cancel_guard/kill", kill, methods=["POST"], **readable(_OF_KILL))
+    if "/cancel_guard/kill" not in {getattr(route, "path", None) for route in app.routes}:
+        raise NotFoundError("the application does not keep the routes that it is given")
 
 
 def _demand(user: Any, *roles: str) -> None:

@@ -15,6 +15,8 @@ import pytest
 from litellm_cancel_guard.host import shutdown
 from litellm_cancel_guard.host.closing import Closer
 from litellm_cancel_guard.host.draining import Draining
+from litellm_cancel_guard.host.grafting import Board
+from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.terminal.failure import ProviderStreamError
 
 if TYPE_CHECKING:
@@ -107,3 +109,62 @@ async def test_a_server_that_tells_nobody_is_heard_by_its_signal_which_it_still_
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(began, 5) == 3
     assert told == [signal.SIGTERM]
+
+
+def test_a_server_that_is_told_once_more_when_its_loop_is_over_has_no_error_of_it(told: list[int]) -> None:
+    async def listen() -> None:
+        shutdown.at_the_signal(shutdown._nothing)
+
+    asyncio.run(listen())
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert told == [signal.SIGTERM]
+
+
+class Unasked:
+    """A server whose end nobody may ask for."""
+
+    @property
+    def shutdown(self) -> Any:
+        raise RuntimeError("closed")
+
+    def handle_exit(self, *_: Any) -> None:
+        """Take a signal."""
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board(GRAFTS)
+
+
+async def test_a_server_whose_end_cannot_be_looked_at_is_left_alone(told: list[int], board: Board) -> None:
+    signal.signal(signal.SIGTERM, Unasked().handle_exit)
+    shutdown.act_last(acted, board)
+    assert (str(board.of("server.last").state.value), told) == ("stands aside", [])
+
+
+async def acted() -> None:
+    """What is done last."""
+
+
+class Server:
+    """One that ends as uvicorn's does, and whose settings can't be read."""
+
+    ended = False
+
+    @property
+    def config(self) -> Any:
+        raise RuntimeError("closed")
+
+    async def shutdown(self) -> None:
+        self.ended = True
+
+    def handle_exit(self, *_: Any) -> None:
+        """Take a signal."""
+
+
+async def test_a_server_whose_settings_cannot_be_read_ends_all_the_same(told: list[int], board: Board) -> None:
+    server = Server()
+    signal.signal(signal.SIGTERM, server.handle_exit)
+    shutdown.act_last(acted, board)
+    await server.shutdown()
+    assert (server.ended, told) == (True, [])

@@ -31,17 +31,20 @@ FOUR_SECONDS = ("GRACEFUL_SHUTDOWN_TIMEOUT", "4")
 PROTOCOLS = {"chat": '"503"', "text": '"503"', "messages": "event: error", "responses": "response.failed"}
 
 
-def drain(setup: Setup) -> tuple[tuple[str, str], ...]:
-    by_the_server = setup.version.at_least(1, 105)
+def drain(setup: Setup, server: str) -> tuple[tuple[str, str], ...]:
+    """When it is ended: granian, too, gives its requests all the time that they need."""
+    by_the_server = server != "granian" and setup.version.at_least(1, 105)
     return (LONG_LEASE, FOUR_SECONDS) if by_the_server else (LONG_LEASE, IN_ONE_SECOND)
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn"])
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn", "granian"])
 async def test_streams_end_in_an_error_and_what_waits_is_answered_503(
     start: Callable[..., Caller], setup: Setup, redis_server: RedisServer, server: str
 ) -> None:
+    if server == "granian" and not setup.version.at_least(1, 87):
+        pytest.skip(f"LiteLLM {setup.version} has no --run_granian")
     venvs.add_program(setup.version, server)
-    caller = start(env=drain(setup), arguments=() if server == "uvicorn" else (f"--run_{server}",))
+    caller = start(env=drain(setup, server), arguments=() if server == "uvicorn" else (f"--run_{server}",))
     key, free = fresh_key(cap=8), fresh_key(cap=None)
     script = replace(caller.script(), stall="2")
     waits = replace(caller.script(), stall="headers")
@@ -63,6 +66,31 @@ async def test_streams_end_in_an_error_and_what_waits_is_answered_503(
     assert (answer.status, SAYS in answer.text, answer.headers.get("retry-after")) == (503, True, "1"), answer.text
     await wait_until(lambda: gauge(redis_server.client, key) == 0, "the slots are free", within=5)
     await caller.provider.hung_up(script.run, within=5)
+
+
+async def test_granian_lets_its_streams_end_by_themselves_and_then_every_slot_is_back(
+    start: Callable[..., Caller], setup: Setup, redis_server: RedisServer
+) -> None:
+    """With no time set by the operator it is told to end as its supervisor tells it: the one that was started."""
+    if not setup.version.at_least(1, 87):
+        pytest.skip(f"LiteLLM {setup.version} has no --run_granian")
+    venvs.add_program(setup.version, "granian")
+    caller = start(env=(LONG_LEASE,), arguments=("--run_granian",))
+    key, script = fresh_key(cap=8), replace(caller.script(), stall="2")
+    streams = {
+        name: asyncio.create_task(stream_of(caller, ROUTES[name], key, script))
+        for name in (*PROTOCOLS, "pass_anthropic")
+    }
+    await caller.provider.wait(script.run, stalled=len(streams))
+    caller.proxy.send(signal.SIGTERM)
+    await wait_until(lambda: "Shutting down granian" in caller.proxy.text(), "it is told", within=10)
+    held = gauge(redis_server.client, key)
+    await caller.provider.release(script.run)
+    for name, stream in streams.items():
+        text = await asyncio.wait_for(stream, 15)
+        assert (SAYS in text, ROUTES[name].terminal in text) == (False, True), f"{name}: {text[-400:]}"
+    await wait_until(lambda: not caller.proxy.alive, "it has ended", within=15)
+    assert (held, gauge(redis_server.client, key)) == (len(streams), 0)
 
 
 async def stream_of(caller: Caller, route: Route, key: Key, script: object) -> str:

@@ -136,10 +136,9 @@ class Standings:
         self.asked = 0
         self.standing.attach(self._put_in, self._canary)
 
-    def _put_in(self) -> list[Any]:
+    def _put_in(self, _: list[Any]) -> None:
         for status in self.board.group("slots"):
             self.board.note(status.graft.name, State.IN_FORCE)
-        return []
 
     async def _canary(self) -> Proof:
         self.asked += 1

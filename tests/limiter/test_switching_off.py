@@ -98,6 +98,8 @@ async def test_switched_off_hot_it_takes_all_out_when_the_last_slot_is_back_and_
     await running
     await until_nothing_is_changed(before)
     assert await client.held() == 0
+    said = {status.graft.name: status.state for status in worker.board.statuses() if status.state is State.IN_FORCE}
+    assert not {name for name in said if name.startswith(("slots.", "tokens."))}
 
     worker._adopt(Settings(), guard)
     assert worker.board.of("slots.seam").state is State.IN_FORCE

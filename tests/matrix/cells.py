@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # What LiteLLM alone leaves behind, where it is not balanced; written by tests.matrix.table.
 BARE = Path(__file__).with_name("bare.json")
+# What is not balanced with the guard, of the versions of which each cell has been played with it; written there, too.
+GUARDED = Path(__file__).with_name("guarded.json")
 
 CHAT = ("chat", "chat_claude", "chat_gem", "text")
 AGENT = ("messages", "messages_claude", "responses", "genai")

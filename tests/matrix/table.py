@@ -2,7 +2,8 @@
 
 python -m tests.matrix.table RUN.json...
 
-What LiteLLM alone leaves behind is kept in bare.json: a run without the guard renews the cells that it played there.
+What LiteLLM alone leaves behind is kept in bare.json, and in guarded.json what the guard makes of it on the versions of
+which each cell has been played with it: a run renews there the cells that it played.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from tests.harness.versions import VERSIONS, named
-from tests.matrix.cells import ALL, BARE, GAPS, NEVER, Cell, exists
+from tests.matrix.cells import ALL, BARE, GAPS, GUARDED, NEVER, Cell, exists
 from tests.matrix.play import CAP, REQUESTS, Result
 
 PAGE = Path(__file__).parents[2] / "docs" / "measured.md"
@@ -72,9 +74,9 @@ def mark(result: Result) -> str:
 
 def read(paths: list[str]) -> tuple[Marks, Marks]:
     """What LiteLLM alone leaves, renewed by the runs, and what the guard does."""
-    kept = json.loads(BARE.read_text())
-    bare: Marks = {v: {Cell.named(name): said for name, said in kept.get(v, {}).items()} for v in map(str, VERSIONS)}
-    guarded: Marks = defaultdict(dict)
+    bare: Marks = defaultdict(dict, {v: _marks(cells) for v, cells in json.loads(BARE.read_text()).items()})
+    played = json.loads(GUARDED.read_text())
+    guarded: Marks = defaultdict(dict, {v: _all_of(v, **kept) for v, kept in played.items()})
     for path in paths:
         run = json.loads(Path(path).read_text())
         for version, cells in run["versions"].items():
@@ -83,18 +85,34 @@ def read(paths: list[str]) -> tuple[Marks, Marks]:
     return bare, guarded
 
 
-def keep(bare: Marks) -> None:
-    """Keep what tells one version from another for those runs that afford only what differs."""
-    order = {cell: at for at, cell in enumerate(ALL)}
-    wrong = {
-        version: {
-            str(cell): cells[cell]
-            for cell in sorted(cells, key=lambda cell: order.get(cell, -1))
-            if cell in order and exists(cell, named(version)) and cells[cell] != BALANCED
-        }
-        for version, cells in bare.items()
-    }
-    BARE.write_text(json.dumps(wrong, indent=1) + "\n")
+def _marks(cells: dict[str, str]) -> dict[Cell, str]:
+    return {Cell.named(name): said for name, said in cells.items()}
+
+
+def _all_of(version: str, played: int, wrong: dict[str, str]) -> dict[Cell, str]:
+    """What became of all cells of a version; of none where there are other cells by now than those *played*."""
+    cells = _of_version(version)
+    return dict.fromkeys(cells, BALANCED) | _marks(wrong) if played == len(cells) else {}
+
+
+def _of_version(version: str) -> list[Cell]:
+    return [cell for cell in ALL if exists(cell, named(version))]
+
+
+def keep(bare: Marks, guarded: Marks) -> None:
+    """Keep what tells one version from another for those runs that afford only what differs, and what was played."""
+    versions = list(map(str, VERSIONS))
+    _write(BARE, {v: _wrong(v, bare[v]) for v in versions if v in bare})
+    played = {v: {"played": len(guarded[v]), "wrong": _wrong(v, guarded[v])} for v in versions if v in guarded}
+    _write(GUARDED, played)
+
+
+def _wrong(version: str, marks: dict[Cell, str]) -> dict[str, str]:
+    return {str(cell): said for cell in _of_version(version) if (said := marks.get(cell, BALANCED)) != BALANCED}
+
+
+def _write(path: Path, kept: dict[str, Any]) -> None:
+    path.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _of(marks: Marks, cell: Cell, version: str) -> str:
@@ -103,7 +121,7 @@ def _of(marks: Marks, cell: Cell, version: str) -> str:
 
 def unplayed(guarded: Marks) -> list[str]:
     """The cells of the versions that were played which no run has: `_of` would take them for balanced."""
-    return [f"{v} {cell}" for v in guarded for cell in ALL if exists(cell, named(v)) and cell not in guarded[v]]
+    return [f"{v} {cell}" for v in guarded for cell in _of_version(v) if cell not in guarded[v]]
 
 
 def summary(bare: Marks, versions: list[str]) -> list[str]:
@@ -181,7 +199,7 @@ def main(paths: list[str]) -> None:
     bare, guarded = read(paths)
     if missing := unplayed(guarded):
         raise SystemExit(f"{len(missing)} cells were not played with the guard, {missing[0]} among them: play them")
-    keep(bare)
+    keep(bare, guarded)
     before, rest = PAGE.read_text().split(BEGIN)
     _, after = rest.split(END)
     PAGE.write_text(f"{before}{BEGIN}\n{table(bare, guarded)}\n{END}{after}")

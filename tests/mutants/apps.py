@@ -62,28 +62,32 @@ async def play(stage: Stage, _mutant: Mutant, *, guarded: bool) -> dict[str, Any
         stage.put(proxy_server, "app", Starlette())
     board, noted = Board(GRAFTS), list[bool]()
     stage.calls["noted"] = noted.append
-    mounts = Mounts(board, Registry(), lambda _: None)
+    mounts = Mounts(board, Registry(), stage.calls.get("mount", lambda _: None))
     stage.calls["asked"] = mounts.look
     before = signal.getsignal(signal.SIGTERM)
     try:
-        if "server" in stage.calls:
-            server: Any = stage.calls["server"]
-            signal.signal(signal.SIGTERM, server.handle_exit)
+        if "handler" in stage.calls:
+            signal.signal(signal.SIGTERM, stage.calls["handler"])
         if guarded:
             mounts.put_in()
-            act_last(_nothing, board)
+            act_last(_nothing, board, _given)
         said = await _used(stage)
     finally:
         signal.signal(signal.SIGTERM, before)
         states = {status.graft.name: status.state.value for status in board.statuses()} if guarded else {}
         mounts.take_out()
         mends.take_out(board)
-    own = {name: state for name, state in states.items() if name.startswith(("tasks.", "server."))}
-    return {"said": said, "states": own, "noted": all(noted)}
+    own = {name: state for name, state in states.items() if name.startswith(("tasks.", "server.", "admin."))}
+    return {"said": said, "states": own, "noted": all(noted), "reached": stage.seen.get("reached", True)}
 
 
 async def _nothing() -> None:
     """What is done last."""
+
+
+async def _given(grace: float | None) -> None:
+    """What is done first."""
+    assert grace is None or isinstance(grace, float)
 
 
 async def _used(stage: Stage) -> str:
@@ -257,7 +261,7 @@ def _end(stage: Stage, operator: str) -> None:
         called = getattr(server, name)
         return await now(called(server, **more) if operator == "a partial" else called(*first, **more))
 
-    stage.calls |= {"server": server, "use": use}
+    stage.calls |= {"handler": server.handle_exit, "use": use}
 
 
 def _after_self(original: Any) -> Any:

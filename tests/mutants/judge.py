@@ -22,6 +22,8 @@ def harm(played: dict[str, Any]) -> list[str]:
     if played["kind"] != "limiter":
         if guarded["states"].get("tasks.noting") == _IN_FORCE and not guarded.get("noted", True):
             return ["tasks.noting says in force, and nothing notes what serves a request"]
+        if guarded["states"].get("admin.routes") == _IN_FORCE and not guarded.get("reached", True):
+            return ["admin.routes says in force, and they are not there"]
         return [
             f"{what}: {guarded.get(what)!r}, bare {seen!r}"
             for what, seen in bare.items()
@@ -31,7 +33,7 @@ def harm(played: dict[str, Any]) -> list[str]:
 
 
 def _differs(what: str, bare: dict[str, Any], guarded: dict[str, Any]) -> bool:
-    return what not in ("states", "noted") and bare[what] != guarded.get(what)
+    return what not in ("states", "noted", "reached") and bare[what] != guarded.get(what)
 
 
 def _caps(bare: dict[str, Any], guarded: dict[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ from tests.mutants.stage import Around, Mutant, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_SEAM = "slots.seam"
+_SEAM, _DECREMENTS = "slots.seam", "slots.decrements"
 
 
-def mutants() -> Iterator[Mutant]:
+def mutants(module: Any) -> Iterator[Mutant]:
+    if "parallel_slot_id" not in module._PROXY_MaxParallelRequestsHandler_v3.should_rate_limit.__code__.co_varnames:
+        yield from _of_the_pipeline()
     yield from _of_the_cache()
     yield from _of_the_proxy()
 
@@ -55,6 +58,37 @@ def _of_the_cache() -> Iterator[Mutant]:
     yield Mutant(target, "None", after=client(lambda *_: lambda: None), graft=_SEAM)
     yield Mutant(target, "an argument more", after=client(lambda _, call: lambda tenant: call()), graft=_SEAM)
     yield from _namespaces()
+
+
+def _of_the_pipeline() -> Iterator[Mutant]:
+    """What the counting limiter (up to 1.93) counts down by, where its script is away."""
+
+    def pipeline(change: Callable[[Any], Any]) -> Callable[[Stage], None]:
+        def after(stage: Stage) -> None:
+            cache = stage.limiter.internal_usage_cache.dual_cache
+            stage.limiter.token_increment_script = None
+            cache.async_increment_cache_pipeline = change(cache.async_increment_cache_pipeline)
+
+        return after
+
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a mutant")
+
+    def positional(call: Any) -> Any:
+        return lambda increment_list, **given: call(increment_list=increment_list, **given)
+
+    def boxed(call: Any) -> Any:
+        async def called(*args: Any, **kwargs: Any) -> Any:
+            return SimpleNamespace(values=await call(*args, **kwargs))
+
+        return called
+
+    target = "async_increment_cache_pipeline"
+    yield Mutant(target, "any order", after=pipeline(lambda call: call), graft=_DECREMENTS)
+    yield Mutant(target, "a partial", after=pipeline(functools.partial), graft=_DECREMENTS)
+    yield Mutant(target, "sync for async", after=pipeline(positional), graft=_DECREMENTS)
+    yield Mutant(target, "an exception at call", after=pipeline(lambda _: broken), graft=_DECREMENTS)
+    yield Mutant(target, "another return type", after=pipeline(boxed), graft=_DECREMENTS)
 
 
 def _namespaces() -> Iterator[Mutant]:

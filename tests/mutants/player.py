@@ -1,7 +1,7 @@
 """Plays mutants of the installed LiteLLM: `python -m tests.mutants.player REDIS_PORT [SEED MOST] [PART OF NAME...]`.
 
 One JSON object a line; those that change nothing come first. It needs nothing but that LiteLLM, this folder and the
-guard on the path.
+guard on the path. With `--grafts` in the port's place it names the grafts that it has mutants of, and plays none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import litellm  # noqa: E402
 from litellm.proxy import proxy_server  # noqa: E402
 from litellm.proxy.hooks import parallel_request_limiter_v3 as module  # noqa: E402
 
-from tests.mutants import apps, methods, places, streams, values  # noqa: E402
+from tests.mutants import apps, ends, lists, methods, places, streams, values  # noqa: E402
 from tests.mutants.judge import harm  # noqa: E402
 from tests.mutants.playing import Play, serve  # noqa: E402
 from tests.mutants.stage import Mutant, Stage  # noqa: E402
@@ -37,11 +37,13 @@ def mutants() -> Iterator[Mutant]:
     yield Mutant("nothing", AS_IT_IS)
     yield from methods.mutants(module)
     yield from values.mutants(module)
-    yield from places.mutants()
+    yield from places.mutants(module)
+    yield from lists.mutants()
     yield Mutant("no stream", AS_IT_IS, kind="stream")
     yield from streams.mutants()
     yield Mutant("no application", AS_IT_IS, kind="app")
     yield from apps.mutants()
+    yield from ends.mutants()
 
 
 def chosen(known: list[Mutant], how: list[str]) -> list[Mutant]:
@@ -104,6 +106,9 @@ async def _end_tasks() -> None:
 
 
 async def main() -> None:
+    if sys.argv[1] == "--grafts":
+        print(json.dumps(sorted({mutant.graft for mutant in mutants()} - {""})))
+        return
     for name in ("LiteLLM", "LiteLLM Proxy", "litellm_cancel_guard"):
         logging.getLogger(name).propagate = False
         logging.getLogger(name).handlers = [logging.NullHandler()]

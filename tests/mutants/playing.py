@@ -19,7 +19,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.mutants.stage import Stage
 
@@ -54,9 +54,10 @@ class Play:
         self.guard: Any = None
         self.guarded = guarded
         self.hash = uuid.uuid4().hex * 2
-        self.auth = UserAPIKeyAuth(
+        key = UserAPIKeyAuth(
             api_key=self.hash, max_parallel_requests=CAP, rpm_limit=100, tpm_limit=100_000, user_id=None
         )
+        self.auth = self._as("key", _as_it_is)(key)
         self.errors: Counter[str] = Counter()
         self.unleased = 0
         self._admitted = 0
@@ -89,7 +90,10 @@ class Play:
 
     def _attach(self) -> None:
         self.guard = _PROXY_CancelGuard()
-        litellm.callbacks = [self.guard, self.stage.limiter]
+        self._as("lists", _list)(self.guard, self.stage.limiter)
+
+    def _as(self, what: str, usual: Callable[..., Any]) -> Callable[..., Any]:
+        return self.stage.calls.get(what, usual)
 
     def _states(self) -> dict[str, str]:
         if self.guard is None:
@@ -138,11 +142,15 @@ class Play:
     async def _come_in(self, data: dict[str, Any]) -> None:
         if hasattr(self.stage.module._PROXY_MaxParallelRequestsHandler_v3, "raise_if_over_limit_before_body"):
             await self.stage.call("raise_if_over_limit_before_body", self.auth)
-        if self.guarded:
+        listed = list(self._as("read", _listed)()) if self.guarded else []
+        first = self.guarded and (self.stage.limiter not in listed or _before(listed, self.guard, self.stage.limiter))
+        if first:
             await self.guard.async_pre_call_hook(self.auth, None, data, "acompletion")
         await self.stage.call(
             "async_pre_call_hook", user_api_key_dict=self.auth, cache=None, data=data, call_type="acompletion"
         )
+        if self.guarded and not first:
+            await self.guard.async_pre_call_hook(self.auth, None, data, "acompletion")
 
     def _note(self, error: Exception) -> None:
         known = isinstance(error, HTTPException)
@@ -180,6 +188,22 @@ class Play:
     def _in_redis(self) -> dict[str, Any]:
         """What lies at the key's counters, in every database that a mutant may count in."""
         return {name: value for db in (0, 1) for name, value in _counters(self.stage.port, db, self.hash)}
+
+
+def _as_it_is(key: Any) -> Any:
+    return key
+
+
+def _list(*callbacks: Any) -> None:
+    litellm.callbacks = list(callbacks)
+
+
+def _listed() -> Any:
+    return litellm.callbacks
+
+
+def _before(listed: list[Any], one: Any, other: Any) -> bool:
+    return listed.index(one) < listed.index(other)
 
 
 def _counters(port: int, db: int, key: str) -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ class Stage:
         base: what the limiter's class is made of.
         limiter: once it is built.
         calls: how LiteLLM calls what has another name or other arguments now.
+        seen: what its use has shown.
     """
 
     port: int
@@ -28,6 +29,7 @@ class Stage:
     base: Any = None
     limiter: Any = None
     calls: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
     _undo: list[Callable[[], None]] = field(default_factory=list)
 
     def put(self, owner: Any, name: str, value: Any) -> None:
@@ -42,6 +44,9 @@ class Stage:
         before = vars(owner)[name]
         delattr(owner, name)
         self._undo.append(lambda: setattr(owner, name, before))
+
+    def when_cleared(self, undo: Callable[[], None]) -> None:
+        self._undo.append(undo)
 
     def override(self, **attributes: Any) -> None:
         """Have the limiter's class have other *attributes*."""

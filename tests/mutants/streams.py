@@ -17,6 +17,7 @@ from litellm_cancel_guard.host.grafts import GRAFTS
 from litellm_cancel_guard.redaction import Redaction, use
 from litellm_cancel_guard.settings import Settings
 from litellm_cancel_guard.terminal import sighting
+from tests.mutants import readers
 from tests.mutants.stage import Mutant
 from tests.mutants.uses import TARGETS, Target, now
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _OF_NO_PROTOCOL = {
     "__init__": ("renamed",),
     "__anext__": ("renamed", "a keyword more", "an argument more"),
+    "__del__": ("its stream renamed",),
 }
 
 
@@ -46,8 +48,8 @@ class Call:
         self._more: dict[str, Any] = {"tenant": "a tenant"} if operator == "a keyword more" else {}
         self._boxed = operator == "another return type"
 
-    def __call__(self, owner: Any, *args: Any) -> Any:
-        return self._opened(getattr(owner, self._name)(*self._before, *args, **self._more))
+    def __call__(self, owner: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._opened(getattr(owner, self._name)(*self._before, *args, **kwargs, **self._more))
 
     def of_class(self, made: Any, *args: Any, **kwargs: Any) -> Any:
         return made(*self._before, *args, **kwargs, **self._more)
@@ -126,7 +128,7 @@ def _changes(  # noqa: C901 - one function for each operator
 
 
 def mutants() -> Iterator[Mutant]:
-    for target in TARGETS:
+    for target in (*TARGETS, *readers.TARGETS):
         try:
             original = vars(target.holder()).get(target.name)
         except (ModuleNotFoundError, AttributeError):
@@ -145,6 +147,7 @@ def mutants() -> Iterator[Mutant]:
         if of_class and target.owner != "AsyncStream":  # generic: Python itself sets its attributes
             frozen = functools.partial(_freeze, target=target)
             yield Mutant(f"{target.graft}: {named}", "takes no attributes", frozen, graft=target.graft, kind="stream")
+    yield from readers.mutants()
 
 
 def _put(stage: Stage, target: Target, operator: str, value: Any) -> None:

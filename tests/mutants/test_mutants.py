@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from litellm_cancel_guard.host.grafts import GRAFTS
 from tests.harness import venvs
 from tests.harness.config import link_package
 from tests.harness.versions import chosen
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.harness.redis_server import RedisServer
 
-VERSIONS = ("1.83.14", "1.109.1", "1.110.2")
+VERSIONS = OLDEST, _, NEWEST = ("1.83.14", "1.109.1", "1.110.2")
 ROOT = Path(__file__).parents[2]
 IN_CI = 40
 OUTCOMES = ("attached", "stood aside", "taken out", "harmful")
@@ -61,16 +62,20 @@ def played(
     def of(version: str) -> Played:
         if version not in known:
             share = [] if most is None else [seed(), str(_share(most, VERSIONS.index(version)))]
-            python = venvs.python_of(chosen(version)[0])
-            path = os.pathsep.join((str(folder), str(ROOT)))
-            env = {"PATH": "/usr/bin:/bin", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": path}
-            command = [str(python), "-m", "tests.mutants.player", str(redis_server.port), *share]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
-            assert done.returncode == 0, done.stderr[-3000:]
-            known[version] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            lines = _player(version, folder, str(redis_server.port), *share)
+            known[version] = [json.loads(line) for line in lines if line.startswith("{")]
         return known[version]
 
     return of
+
+
+def _player(version: str, folder: Path, *arguments: str) -> list[str]:
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    env = {"PATH": "/usr/bin:/bin", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": path}
+    command = [str(venvs.python_of(chosen(version)[0])), "-m", "tests.mutants.player", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
 
 
 def _share(most: int, number: int) -> int:
@@ -93,6 +98,13 @@ def test_a_litellm_that_is_as_it_is_has_every_graft_in_force(version: str, playe
     """Without this, a guard that stands aside everywhere would be the most harmless of all."""
     states = usual(played(version))
     assert {states["slots.seam"], states["tokens.gather"]} == {"in force"}
+
+
+def test_each_graft_that_is_declared_has_a_mutant(tmp_path: Path) -> None:
+    """Without this, what is grafted onto new ground would be harmless because nobody has changed that ground."""
+    link_package(tmp_path)
+    grown = {graft for version in (OLDEST, NEWEST) for graft in json.loads(_player(version, tmp_path, "--grafts")[-1])}
+    assert {graft.name for graft in GRAFTS} - grown == set()
 
 
 def test_at_least_two_hundred_mutants_make_sense(played: Callable[[str], Played], most: int | None) -> None:

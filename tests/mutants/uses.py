@@ -29,13 +29,13 @@ async def now(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-def _wrapper(made: Any, *more: Any, **given: Any) -> Any:
+def wrapper_of(made: Any, *more: Any, **given: Any) -> Any:
     given = {"model": "gpt", "logging_obj": MagicMock(), "custom_llm_provider": "openai", **given}
     return made(*more, **given)
 
 
 async def _init(holder: Any, call: Any) -> Any:
-    wrapper = _wrapper(functools.partial(call.of_class, holder), completion_stream=source("a", "b"))
+    wrapper = wrapper_of(functools.partial(call.of_class, holder), completion_stream=source("a", "b"))
     return await _read(getattr(wrapper, "completion_stream_v4", None) or wrapper.completion_stream)
 
 
@@ -43,14 +43,14 @@ async def _fetch(holder: Any, call: Any) -> Any:
     async def make_call(client: Any = None) -> Any:
         return source("a", "b")
 
-    wrapper = _wrapper(holder, completion_stream=None, make_call=make_call)
+    wrapper = wrapper_of(holder, completion_stream=None, make_call=make_call)
     await now(call(wrapper))
     return await _read(getattr(wrapper, "completion_stream_v4", None) or wrapper.completion_stream)
 
 
 async def _anthropic(holder: Any, call: Any) -> Any:
     delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}
-    return _text(await now(call(holder(streaming_response=None, sync_stream=False), delta)))
+    return text_of(await now(call(holder(streaming_response=None, sync_stream=False), delta)))
 
 
 _GEMINI = {"candidates": [{"content": {"parts": [{"text": "hi"}], "role": "model"}, "index": 0}]}
@@ -63,18 +63,18 @@ def _gemini(holder: Any) -> Any:
 
 
 async def _gemini_parser(holder: Any, call: Any) -> Any:
-    return _text(await now(call(_gemini(holder), _GEMINI)))
+    return text_of(await now(call(_gemini(holder), _GEMINI)))
 
 
 async def _gemini_buffer(holder: Any, call: Any) -> Any:
     stream, text = _gemini(holder), json.dumps(_GEMINI)
     first = await now(call(stream, text[:20]))
-    return first is None, _text(await now(call(stream, text[20:])))
+    return first is None, text_of(await now(call(stream, text[20:])))
 
 
 async def _bridge(holder: Any, call: Any) -> Any:
     delta = {"type": "response.output_text.delta", "delta": "hi", "item_id": "i", "output_index": 0, "content_index": 0}
-    return _text(await now(call(holder(streaming_response=None, sync_stream=False), delta)))
+    return text_of(await now(call(holder(streaming_response=None, sync_stream=False), delta)))
 
 
 async def _responses(holder: Any, call: Any) -> Any:
@@ -130,7 +130,7 @@ def _chunk(delta: dict[str, str], finish: str | None) -> str:
     return f"data: {json.dumps(chunk)}"
 
 
-_CHAT = (_chunk({"content": "hi"}, None), _chunk({}, "stop"), "data: [DONE]")
+CHAT = (_chunk({"content": "hi"}, None), _chunk({}, "stop"), "data: [DONE]")
 
 
 async def _sdk(holder: Any, call: Any) -> Any:
@@ -139,12 +139,12 @@ async def _sdk(holder: Any, call: Any) -> Any:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionChunk
 
-    body = "".join(f"{line}\n\n" for line in _CHAT).encode()
+    body = "".join(f"{line}\n\n" for line in CHAT).encode()
     response = httpx.Response(200, content=source(body), request=httpx.Request("POST", "http://provider"))
     async with AsyncOpenAI(api_key="a key") as client:
         made = holder(cast_to=ChatCompletionChunk, response=response, client=client)
-        wrapper = _wrapper(_stream_wrapper(), completion_stream=made)
-        return [_text(chunk) for chunk in await _read(wrapper.completion_stream)]
+        wrapper = wrapper_of(stream_wrapper(), completion_stream=made)
+        return [text_of(chunk) for chunk in await _read(wrapper.completion_stream)]
 
 
 async def _decoded(holder: Any, call: Any) -> Any:
@@ -155,16 +155,16 @@ async def _lines(holder: Any, call: Any) -> Any:
     """A stream that LiteLLM reads line by line."""
     from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 
-    made = OpenAIChatCompletionStreamingHandler(streaming_response=source(*_CHAT), sync_stream=False)
-    wrapper = _wrapper(_stream_wrapper(), completion_stream=made, custom_llm_provider="hosted_vllm")
-    return [_text(chunk) for chunk in await _read(wrapper.completion_stream)]
+    made = OpenAIChatCompletionStreamingHandler(streaming_response=source(*CHAT), sync_stream=False)
+    wrapper = wrapper_of(stream_wrapper(), completion_stream=made, custom_llm_provider="hosted_vllm")
+    return [text_of(chunk) for chunk in await _read(wrapper.completion_stream)]
 
 
-def _stream_wrapper() -> Any:
+def stream_wrapper() -> Any:
     return import_module("litellm.litellm_core_utils.streaming_handler").CustomStreamWrapper
 
 
-def _text(chunk: Any) -> str:
+def text_of(chunk: Any) -> str:
     choices = getattr(chunk, "choices", None)
     return str(choices[0].delta.content) if choices else str(chunk)
 

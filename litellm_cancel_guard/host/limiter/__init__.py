@@ -92,8 +92,8 @@ def attach(recognised: Recognised, admits: Admits, covers: Callable[[], bool], b
             steps.may("slots.early_look", lambda touch: note_early_looks(limiter, touch))
         else:
             steps.needless("slots.early_look")
-    except BaseException:
-        steps.take_out()
+    except BaseException as fault:
+        steps.take_out(str(fault))
         raise
     return steps.touches
 
@@ -122,6 +122,7 @@ class _Steps:
         for name in names:
             self._board.note(name, State.NOT_NEEDED, "this limiter works without")
 
-    def take_out(self) -> None:
+    def take_out(self, reason: str) -> None:
         for touch in reversed(self.touches):
             touch.take_out()
+            self._board.note_out(touch, reason)

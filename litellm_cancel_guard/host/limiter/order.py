@@ -1,25 +1,79 @@
-"""The guard's place in LiteLLM's list of callbacks: before the limiter, and around what reads streams (F9, F14)."""
+"""The guard's place in LiteLLM's list of callbacks: before the limiter, and around what reads streams (F9, F14).
+
+Where LiteLLM goes by another list, or by a copy, the limiter may decide before the guard is asked, and LiteLLM counts
+alone while the guard says that it does: who is asked first is seen of the first requests.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import facts
 from litellm_cancel_guard.host.callbacks import callbacks as listed
 from litellm_cancel_guard.host.callbacks import put
+from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.limiter.counting import counted_by_litellm
 from litellm_cancel_guard.lease.graft import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litellm_cancel_guard.host.grafting import Board, Touch
+
+# LiteLLM looks at what a key may still use before some requests: one tells nothing.
+_REQUESTS = 3
+
+# The task for which the limiter has decided on what the guard had not been asked about.
+_decided_in: ContextVar[int] = ContextVar("litellm_cancel_guard_decided_in", default=0)
+
+
+class Order:
+    """Whether the guard is asked before LiteLLM's limiter, as far as the first requests of a worker tell.
+
+    Args:
+        wrong: is told, once, why it is not.
+    """
+
+    def __init__(self, wrong: Callable[[str], None]) -> None:
+        self._wrong = wrong
+        self._known = False
+        self._late = 0
+
+    def opened(self) -> None:
+        """Note that the guard is asked about the request that the running task serves."""
+        if self._known or _decided_in.get() != id(asyncio.current_task()):
+            return
+        self._late += 1
+        if self._late == _REQUESTS:
+            self._known = True
+            self._wrong("LiteLLM's limiter decides before the guard is asked")
+
+    def decides(self, *, guarded: bool) -> None:
+        """Note that the limiter decides on that request, and whether the guard had been asked about it."""
+        if guarded:
+            self._known = True
+        elif not self._known:
+            _decided_in.set(id(asyncio.current_task()))
 
 
 def put_in_order(guard: Any, outer: Any, limiter: Any, board: Board, touch: Touch) -> bool:
     """Put *guard* before *limiter*, and *outer* around the guardrails; return whether there were any.
 
     Taken out, *outer* leaves the list; the guard's own callback is the operator's and stays.
+
+    Raises:
+        NotFoundError: LiteLLM keeps its callbacks in another way.
     """
-    put(precede(listed(), guard, limiter))
+    if not isinstance(listed(), list):
+        raise NotFoundError(f"litellm.callbacks is no list, but {type(listed()).__name__}")
+    moved = precede(listed(), guard, limiter)
+    if moved is not None:
+        counted_by_litellm()
+        put(moved)
+    if precede(listed(), guard, limiter) is not None:
+        raise NotFoundError("litellm.callbacks stays in the order that it was in")
     board.note("slots.order", State.IN_FORCE)
     put(enclose(listed(), guard, outer, limiter))
     touch.when_out(lambda: put([callback for callback in listed() if callback is not outer]))
@@ -40,7 +94,6 @@ def precede(callbacks: list[Any], guard: Any, limiter: Any) -> list[Any] | None:
         return None
     if here < there:
         return None
-    counted_by_litellm()
     others = [*callbacks[:here], *callbacks[here + 1 :]]
     return [*others[:there], guard, *others[there:]]
 

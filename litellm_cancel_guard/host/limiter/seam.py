@@ -49,6 +49,9 @@ class Admits(Protocol):
     def counts(self) -> bool:
         """Tell whether requests that begin now are counted by the guard."""
 
+    def decides(self, *, guarded: bool) -> None:
+        """Note that LiteLLM decides on a request, and whether that is the guard's to admit."""
+
     async def admit(self, request: Request, gauge: str, limit: int, follow_up: FollowUp | None = None) -> Admission:
         """Acquire a slot, or refuse; raise CountUnknownError where the operator chose that."""
 
@@ -102,7 +105,7 @@ class _Seam:
         capped = _capped(descriptors)
         if capped is not None and _looking_early.get() and self._admits.counts():
             return await _decide_the_rest(original, _without_cap(descriptors), args, kwargs)
-        request = None if capped is None or _looks_only(args, kwargs) else self._admits.guarded_request()
+        request = None if capped is None or _looks_only(args, kwargs) else self._decided_on()
         if request is None:
             return await original(descriptors, *args, **kwargs)
         limit, joined, refused = int(capped["rate_limit"][facts.CAP]), request.lease is not None, True
@@ -132,6 +135,12 @@ class _Seam:
         if slot_id := kwargs.get(facts.SLOT_PARAMETER):
             self._covered.add(slot_id)
         return {**response, "statuses": [*response["statuses"], status]}
+
+    def _decided_on(self) -> Request | None:
+        request = self._admits.guarded_request()
+        if self._admits.counts():
+            self._admits.decides(guarded=request is not None)
+        return request
 
     async def _ask(self, waiting: Waiting, rest: Callable[[], Awaitable[Any]]) -> tuple[Admission | None, Any]:
         """Return the guard's answer, and LiteLLM's if it is known by then; neither after a fault of the guard."""

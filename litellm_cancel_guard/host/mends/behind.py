@@ -156,6 +156,12 @@ def _of_httpx(reads: type[_Connection]) -> Any:
     return type(reads.__name__.lstrip("_"), (reads, httpx.AsyncByteStream), {})
 
 
+def _only_hands_on(kind: Any) -> bool:
+    """Tell whether *kind* is httpx' `BoundAsyncStream`, which hands on and does no more (0.23 - 0.28, _client.py)."""
+    code = getattr(getattr(kind, "__aiter__", None), "__code__", None)
+    return kind.__name__ == "BoundAsyncStream" and getattr(code, "co_names", ()) == ("_stream",)
+
+
 class _Connection:
     """A response's bytes. It stands in for httpx' own layer of the kind."""
 
@@ -163,9 +169,9 @@ class _Connection:
         self._stream = stream
 
     def _begin(self) -> Any:
-        # All that httpx' `BoundAsyncStream.__aiter__` does is to hand on (0.23 - 0.28, _client.py).
-        bound = type(self._stream).__name__ == "BoundAsyncStream"
-        return getattr(self._stream, "_stream" if bound else "", self._stream).__aiter__()
+        kind: Any = type(self._stream)
+        inner = self._stream._stream if _only_hands_on(kind) else self._stream
+        return inner.__aiter__()
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -103,7 +103,7 @@ def _watch(wrapper: Any, *, tell_truncation: bool) -> None:
 def watched(stream: Any, wrapper: Any, *, tell_truncation: bool) -> Any:
     """Return *stream* as a source that can't spin, or as it is where it is pulled in another way."""
     # LiteLLM asks for the type of an answer that it replays as a stream, which can neither spin nor be cut.
-    if isinstance(stream, Source | Steps) or type(stream).__name__ == "MockResponseIterator":
+    if type(stream) in (Source, Steps) or type(stream).__name__ == "MockResponseIterator":
         return stream
     if not hasattr(stream, "__aiter__"):
         return Steps(stream) if hasattr(stream, "__next__") else stream
@@ -121,7 +121,7 @@ _UNREAD = Wire()
 
 
 class Source:
-    """A stream's source; whatever else is asked of it is answered by the stream itself.
+    """A stream's source; whatever else is asked of it, its type too, is answered by the stream itself.
 
     LiteLLM begins a new `async for` for each chunk that goes out and leaves it there. Of the openai SDK's stream that
     makes a new generator each time, and a task to close the one before: here they share one iterator.
@@ -153,6 +153,10 @@ class Source:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._stream)
 
     def __aiter__(self) -> Source:
         self._pulls = self._said_nothing = 0

@@ -171,6 +171,11 @@ class _Lines(_Reads):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._lines, name)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        # Whoever asks for the type of what he reads would fail of another.
+        return type(self._lines)
+
 
 def _note_line(wire: Wire, line: Any) -> None:
     if isinstance(line, str):

@@ -52,8 +52,10 @@ class Probe(CustomLogger):
         if not self._placed:
             self._placed = True
             litellm.callbacks.append(Late())
-            _mark_requests(proxy_logging_obj.get_proxy_hook("parallel_request_limiter"))
+            limiter = proxy_logging_obj.get_proxy_hook("parallel_request_limiter")
+            _mark_requests(limiter)
             _cancel_at_answers()
+            _cancel_at_the_store(getattr(limiter, "rate_limits", None))
 
 
 def _mark_requests(limiter: Any) -> None:
@@ -79,6 +81,21 @@ def _cancel_at_answers() -> None:
         return await original(self, *args, **kwargs)
 
     setattr(connection, "read_response", read_response)  # noqa: B010 - mypy minds the assignment
+
+
+def _cancel_at_the_store(store: Any) -> None:
+    """From 1.110 on LiteLLM takes its slots by a client of its own, in Rust: no answer of redis-py's comes."""
+    if store is None:
+        return
+    original = store.parallel_acquire
+
+    def parallel_acquire(*args: Any, **kwargs: Any) -> Any:
+        if marked := _cancel_at_read.get(None):
+            # Once the command is on its way.
+            asyncio.get_running_loop().call_soon(marked.pop().cancel)
+        return original(*args, **kwargs)
+
+    store.parallel_acquire = parallel_acquire
 
 
 async def report(request: Any) -> JSONResponse:
