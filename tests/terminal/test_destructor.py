@@ -15,13 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Restoring:
-    """As the streams of LiteLLM 1.103 - 1.109."""
+class Log:
+    """The logging object of a stream."""
 
     restored = 0
 
+    def _restore_correlation_context_if_unclaimed(self) -> None:
+        Log.restored += 1
+
+
+class Restoring:
+    """As the streams of LiteLLM 1.103 - 1.110."""
+
+    logging_obj = Log()
+
     def _restore_consumer_correlation_context(self, *, guarded: bool) -> None:
-        Restoring.restored += guarded
+        if guarded:
+            getattr(self.logging_obj, "_restore_correlation_context_if_unclaimed")()  # noqa: B009 - as LiteLLM does
 
     def __del__(self) -> None:
         self._restore_consumer_correlation_context(guarded=True)
@@ -37,6 +47,18 @@ class Closing(Restoring):
         Closing.closed += 1
 
 
+class ClosingBelow:
+    """As what they call may be."""
+
+    closed = 0
+
+    def _restore_consumer_correlation_context(self, *, guarded: bool) -> None:
+        ClosingBelow.closed += guarded
+
+    def __del__(self) -> None:
+        self._restore_consumer_correlation_context(guarded=True)
+
+
 @pytest.fixture
 def mended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], bool]:
     def mend(wrapper: Any) -> bool:
@@ -50,13 +72,14 @@ def test_it_goes_where_it_only_sets_context_variables(mended: Callable[[Any], bo
     wrapper = type("Wrapper", (), dict(vars(Restoring)))
     assert mended(wrapper)
     wrapper()
-    assert Restoring.restored == 0
+    assert Log.restored == 0
 
 
-def test_it_stays_where_it_does_more(mended: Callable[[Any], bool]) -> None:
-    assert not mended(Closing)
-    Closing()
-    assert Closing.closed == 1
+@pytest.mark.parametrize("kind", [Closing, ClosingBelow])
+def test_it_stays_where_it_does_more(mended: Callable[[Any], bool], kind: Any) -> None:
+    assert not mended(kind)
+    kind()
+    assert kind.closed == 1
 
 
 def test_there_is_nothing_to_mend_where_there_is_none(mended: Callable[[Any], bool]) -> None:
