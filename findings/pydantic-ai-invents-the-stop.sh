@@ -55,7 +55,7 @@ async def main():
     print("bare", await bare())
 asyncio.run(main())
 PY
-"$PY" "$WORK/ask.py" >"$WORK/seen"
+"$PY" "$WORK/ask.py" >"$WORK/seen" 2>"$WORK/errors" || tail -3 "$WORK/errors" >&2
 seen() { sed -n "s/^$1 //p" "$WORK/seen"; }
 measured "half an answer: finish_reason and state" "ModelAPIError" "stop complete" "$(seen half)"
 measured "a tool call without an end: tools run" "0" "1" "$(seen tool)"

@@ -8,7 +8,7 @@
 # Version: pydantic-ai-slim 2.68.0, openai-agents 0.24.0, openai 3.57.0 (PyPI).
 # Source:  pydantic_ai/_utils.py, group_by_temporal and _debounced_groups.
 # Hurts:   users who keep what was said when a long answer breaks off, or go on from there: they resume before the end of what they have,
-#          and the model says it twice. A short answer that fails shows no word at all.
+#          and the model says it twice.
 # Do:      stream_text(debounce_by=None).
 # Seen:    "one", a pause, "two" and "three", 20 ms, an error. By words: pydantic-ai one | debounce_by=None one two three |
 #          openai-agents one two three | openai one two three. Connection cut instead: the same

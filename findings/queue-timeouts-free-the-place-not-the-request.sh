@@ -14,7 +14,7 @@
 #          cockatiel Aggressive 3 and Cooperative 1; p-queue with AbortSignal.timeout(300) in the job 1
 . "$(dirname "$0")/lib.sh"
 node_packages p-queue@9.3.5 bottleneck@2.19.5 cockatiel@3.2.1
-node_run >"$WORK/seen" <<'JS'
+node_run >"$WORK/seen" <<'JS' || echo "the script failed" >&2
 import { createServer } from "node:http";
 import PQueue from "p-queue";
 import Bottleneck from "bottleneck";

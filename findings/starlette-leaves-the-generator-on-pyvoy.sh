@@ -66,7 +66,7 @@ def left(kind):
     client, read = socket.create_connection(("127.0.0.1", port), timeout=5), b""
     client.sendall(b"GET /stream/%s HTTP/1.1\r\nhost: localhost\r\n\r\n" % kind.encode())
     while b"data: A" not in read:
-        read += client.recv(65536)
+        read += client.recv(65536) or sys.exit("closed before the first word")
     time.sleep(0.1)
     client.close()
 def get(path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A steindamm semaphore on Redis lets one more in than its capacity once a holder took longer than `expiry`, and for as long as it is used.
+# Once a holder took longer than `expiry`, a steindamm semaphore on Redis lets one more in than its capacity, for as long as it is used.
 #
 # The free places are a list, and a key beside it says that the list was made; the key expires while all places are held. Whoever comes
 # after that adds a whole new set of places, and the late one puts its own beside them as it leaves. Each use renews the list's life,

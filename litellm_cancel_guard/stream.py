@@ -45,7 +45,7 @@ async def guarded(
             with Stoppable(closer):
                 for part, passes, sort in _parts(chunks, outcome, is_last):
                     async for chunk in part:
-                        # Of most chunks of most streams this is all that is asked.
+                        # Asked more of each chunk, a busy worker's streams pay for it thousands of times a second.
                         if passes is None or passes(chunk):
                             yield chunk
                         else:
@@ -85,7 +85,7 @@ def _parts(chunks: AsyncIterable[Any], outcome: Outcome | None, is_last: IsLast 
     passes = None if is_last is None else lambda chunk: not is_last(chunk)
     yield chunks, passes, _alone
     if outcome is not None and outcome.rest is not None:
-        yield outcome.rest, outcome.passes, outcome.sorted
+        yield outcome.rest, outcome.passes or passes, outcome.sorted
         if outcome.passes is not None:
             yield outcome.left(), passes, _alone
 

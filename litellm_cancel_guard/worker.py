@@ -88,12 +88,11 @@ class Worker:
         self.attach_once(guard)
         if self.ledger is None or (task := asyncio.current_task()) is None:
             return
-        if not self.counts():
+        if not self.counts() or self.standing.order.late():
             self.registry.leave_context()
             # It may end after the guard is back, which must not take LiteLLM's uncounting of it for a superfluous one.
             host.counted_by_litellm()
             return
-        self.standing.order.opened()
         opened = self.registry.open(task, route, outer_task())
         served, opened.asked = seen_now()
         opened.served = opened.served or served

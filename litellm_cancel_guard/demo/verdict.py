@@ -43,7 +43,7 @@ def summary(
 def _of_crowds(refused: Crowd, waiting: Crowd) -> str:
     if waiting.refused:
         return f"In line {waiting.refused} requests of the agents were refused: a fault."
-    return f"The agents were refused {refused.refused} times, and in line not once (max_wait_seconds, off by default)."
+    return f"The agents were refused {refused.refused} times, and in line not once (max_wait_seconds)."
 
 
 def _of_cuts(alone: str, bare: Cut, guarded: Cut) -> str:

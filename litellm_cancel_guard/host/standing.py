@@ -45,7 +45,7 @@ class Standing:
         self._canary: Callable[[], Awaitable[Proof]] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._decided = False
-        self._off = False
+        self._off = self._given_up = False
         self._reason = ""
         self.counts = False
         self.order = Order(partial(self.stand_aside, State.TAKEN_OUT))
@@ -76,6 +76,7 @@ class Standing:
                 # Left in LiteLLM's limiter, it would pass for in force where nothing is counted.
                 self._take_out(str(fault))
                 raise
+        self.order.begin()
         self.counts = True
 
     async def decided(self) -> None:
@@ -94,7 +95,7 @@ class Standing:
             NotFoundError: LiteLLM's limiter has changed meanwhile.
         """
         if self._off:
-            self._decided = False
+            self._decided = self._given_up = False
             self.come_back()
 
     def switch_off(self) -> None:
@@ -105,6 +106,8 @@ class Standing:
     def stand_aside(self, state: State, reason: str) -> None:
         """Leave the count of new requests to LiteLLM, and its limiter as it was once the last slot is back."""
         self.counts, self._reason = False, reason
+        # What requests have shown, the canary can't see: it would put the guard back where it counts nothing.
+        self._given_up = self._given_up or state is State.TAKEN_OUT
         self._board.note_group(SLOTS, state, reason)
         if self._registry.idle:
             self._soon_out()
@@ -133,10 +136,12 @@ class Standing:
             self._board.note_out(touch, reason)
 
     async def _ask(self) -> None:
-        if self._canary is None or self._off:
+        if self._canary is None or self._off or self._given_up:
             return
         proof = await self._canary()
         self._decided = True
+        if self._given_up:
+            return
         if proof.verdict is Verdict.PROVEN:
             if not self.counts and self._came_back():
                 log.warning("cancel_guard: LiteLLM counts where the guard does now; its slots are guarded from here on")

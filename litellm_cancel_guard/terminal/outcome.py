@@ -89,7 +89,7 @@ class Outcome:
                 if ended or self._sorter.failed is not None:
                     break
                 if self._begun and self._sorter.content and (rest := pulling.rest()) is not None:
-                    # One layer less for each of the many chunks that nothing is made of.
+                    # One layer less for each of the many chunks behind the first content.
                     self.rest = rest
                     return
                 try:

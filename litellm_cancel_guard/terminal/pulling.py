@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.aio.completion import begin_now, finish
@@ -71,8 +72,7 @@ class Pulling:
         """Return what is left as the stream itself has it; None where a silence ends it, or a pull is under way."""
         if self._vigil is not None or self._pending is not None:
             return None
-        # Read on by another `async for`, it is asked for its `__aiter__`, which a callback's own may not have.
-        return self._chunks if hasattr(type(self._chunks), "__aiter__") else None
+        return self._chunks if _can_be_read_on(type(self._chunks)) else None
 
     async def _watched(self, vigil: Vigil) -> Any:
         try:
@@ -101,3 +101,15 @@ class Pulling:
         if pending is not None and not pending.is_set():
             pending.cancel()
             await finish(pending, within=_CANCEL_SECONDS)
+
+
+def _can_be_read_on(kind: Any) -> bool:
+    """Tell whether another `async for` goes on where the one before stopped.
+
+    It asks for `__aiter__` again. A callback's own iterator may have none, or begin anew there, and its first chunks
+    would go out twice.
+    """
+    if kind is AsyncGeneratorType:
+        return True
+    code = getattr(getattr(kind, "__aiter__", None), "__code__", None)
+    return code is not None and not code.co_names

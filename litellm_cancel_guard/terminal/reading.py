@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.lease.routes import last_messages_frame
 from litellm_cancel_guard.terminal.events import Begun, Protocol
-from litellm_cancel_guard.terminal.failure import failure_in, failure_in_text
+from litellm_cancel_guard.terminal.failure import cut_off, failure_in, failure_in_text
 from litellm_cancel_guard.terminal.frames import Frames
+from litellm_cancel_guard.terminal.pages import is_page
 
 if TYPE_CHECKING:
     from litellm_cancel_guard.terminal.failure import Failure
@@ -21,12 +22,8 @@ if TYPE_CHECKING:
 # The line that names an error: a text that speaks of one has its line breaks escaped and does not look so.
 _ERROR_LINE = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
 _NAME_OR_DATA = re.compile(rb"^(?:event: ?(\w+)|data: ?(.+))\r?$", re.MULTILINE)
-_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_WHOLE_FRAMES = (b"}\n\n", b"]\n\n", b"}\r\n\r\n", b"]\r\n\r\n")
 # A text that holds these words has its quotes escaped.
 _GOOGLE_END = re.compile(rb'(?<!\\)"(?:finishReason|blockReason)"\s*:\s*["\d]')
-# What servers that speak OpenAI's protocol besides write behind the end.
-_NO_JSON = (b"", b"DONE", b"[DONE]")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
 FAILURES = ("response.failed", "error")
 _OPENING_EVENTS = (
@@ -61,7 +58,7 @@ class Reading:
     def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002 - for the subclasses
         """Tell at little cost whether *chunk*, which comes after the first content, goes out as it is, and unread.
 
-        It is asked of each chunk of each stream. It raises nothing.
+        Where a stream is read by chunks as they come, it is asked of each. It raises nothing.
         """
         return False
 
@@ -84,9 +81,6 @@ class ChatReading(Reading):
     """Chat and completions. A cut stream can't be told here: LiteLLM has given it a finish_reason (mends do)."""
 
     reads_on = False
-
-    def is_ordinary(self, chunk: Any) -> bool:  # noqa: ARG002, D102 - as in Reading
-        return True
 
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         if self.content:
@@ -167,8 +161,10 @@ class GenaiReading(Reading):
     def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
         raw = _raw(chunk)
         self.understood = self.understood and isinstance(chunk, bytes | bytearray | str)
-        if self.understood and not self.whole and _is_page(raw):
-            return failure_in_text(raw.decode(errors="replace"))
+        if self.understood and not self.whole and is_page(raw):
+            # Of a frame that was cut the model's own words would be taken for an error page's.
+            half = raw.startswith(b"data:") and b'"candidates"' in raw
+            return cut_off() if half else failure_in_text(raw.decode(errors="replace"))
         failure = _failure_of_frames(raw) if b'"error"' in raw and b'"candidates"' not in raw else None
         self.content = self.content or failure is None
         self.whole = self.whole or _GOOGLE_END.search(raw) is not None
@@ -225,25 +221,6 @@ def event_type(event: Any) -> Any:
     """Return the type of a Responses API's event, which is an object or a dict, and its type a text or an enum."""
     said = _field(event, "type")
     return getattr(said, "value", said)
-
-
-def _is_page(raw: bytes) -> bool:
-    """Tell whether *raw* is, or is a part of, something else than frames: an error page, or half a frame."""
-    # A frame that was cut may end with a brace, too: that of one of its parts.
-    if raw.startswith(_FIELDS) and raw.endswith(_WHOLE_FRAMES):
-        return False
-    return not all(_is_of_a_frame(line) for line in raw.splitlines() if line.strip())
-
-
-def _is_of_a_frame(line: bytes) -> bool:
-    """Tell whether *line* is a comment, a field, or whole data."""
-    if not line.startswith(b"data:"):
-        return line.startswith(_FIELDS)
-    said = line.removeprefix(b"data:").strip()
-    try:
-        return said in _NO_JSON or isinstance(json.loads(said), dict | list)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _field(holder: Any, name: str) -> Any:

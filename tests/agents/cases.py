@@ -10,7 +10,7 @@ from tests.agents.agents import CLAUDE, GEMINI, QWEN
 
 
 class End(Enum):
-    """How an agent may end: with 0 and the whole answer, or with another number and a failure's words."""
+    """How an agent may end."""
 
     WHOLE = "the whole answer"
     BEHIND = "the whole answer, behind the words of the tries before"

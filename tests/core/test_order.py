@@ -11,6 +11,7 @@ import pytest
 
 from litellm_cancel_guard.host.grafting import Board, NotFoundError
 from litellm_cancel_guard.host.grafts import GRAFTS
+from litellm_cancel_guard.host.limiter.canary import Proof, Verdict
 from litellm_cancel_guard.host.limiter.order import Order, put_in_order
 from litellm_cancel_guard.host.standing import Standing
 from litellm_cancel_guard.lease.graft import State
@@ -105,14 +106,14 @@ async def test_three_requests_that_the_limiter_had_decided_on_before_say_once_th
 ) -> None:
     for requests in range(12):
         assert len(wrong) == (requests >= 3)
-        await as_a_request(lambda: order.decides(guarded=False), order.opened)
+        await as_a_request(lambda: order.decides(guarded=False), order.late)
     assert wrong == ["LiteLLM's limiter decides before the guard is asked"]
 
 
 async def test_where_one_request_was_the_guards_nothing_else_takes_it_out(order: Order, wrong: list[str]) -> None:
-    await as_a_request(lambda: order.decides(guarded=False), order.opened, lambda: order.decides(guarded=True))
+    await as_a_request(lambda: order.decides(guarded=True))
     for _ in range(5):
-        await as_a_request(lambda: order.decides(guarded=False), order.opened)
+        await as_a_request(lambda: order.decides(guarded=False), order.late)
     assert wrong == []
 
 
@@ -121,8 +122,59 @@ async def test_what_the_limiter_decides_on_for_others_tells_nothing_of_the_order
 ) -> None:
     for _ in range(5):
         await as_a_request(lambda: order.decides(guarded=False))
-        await as_a_request(order.opened)
+        await as_a_request(order.late)
     assert wrong == []
+
+
+async def test_requests_that_ran_while_the_guard_was_put_in_its_place_tell_nothing(
+    order: Order, wrong: list[str]
+) -> None:
+    """They go through the hooks in the order that was: a burst of them took a healthy worker's guard out."""
+    in_place = asyncio.Event()
+
+    async def under_way() -> bool:
+        await in_place.wait()
+        order.decides(guarded=False)
+        return order.late()
+
+    burst = [asyncio.create_task(under_way()) for _ in range(5)]
+    order.begin()
+    in_place.set()
+    assert await asyncio.gather(*burst) == [True] * 5
+    assert wrong == []
+    for _ in range(3):
+        await as_a_request(lambda: order.decides(guarded=False), order.late)
+    assert len(wrong) == 1
+
+
+async def test_a_tools_call_inside_a_request_that_was_late_does_not_say_that_the_order_is_right(
+    order: Order, wrong: list[str]
+) -> None:
+    for _ in range(3):
+        await as_a_request(lambda: order.decides(guarded=False), order.late, lambda: order.decides(guarded=True))
+    assert len(wrong) == 1
+
+
+async def test_what_requests_have_shown_is_not_undone_by_a_canary_that_comes_to_a_proof_later(board: Board) -> None:
+    """The canary goes to the limiter itself: it can't see in which order LiteLLM asks."""
+    standing, asked = Standing(board, Registry()), asyncio.Event()
+
+    async def canary() -> Proof:
+        await asked.wait()
+        return Proof(Verdict.PROVEN, "")
+
+    standing.attach(lambda _: None, canary)
+    deciding = asyncio.create_task(standing.decided())
+    await asyncio.sleep(0)
+    for _ in range(3):
+        await as_a_request(lambda: standing.order.decides(guarded=False), standing.order.late)
+    assert not standing.counts
+    asked.set()
+    await deciding
+    assert not standing.counts
+    standing.switch_off()
+    standing.switch_on()
+    assert standing.counts
 
 
 def test_what_is_put_in_half_way_is_taken_out_again(board: Board) -> None:

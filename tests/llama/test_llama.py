@@ -40,7 +40,7 @@ STREAMED = [ROUTES[name] for name in ("chat", "messages", "responses")]
 # too, llama-server b10068 calls it completed: see findings/llama-server-completes-what-it-cut.sh.
 WHOLE = {"chat": '"finish_reason":"length"', "messages": "message_stop", "responses": "response.completed"}
 IDLE_SECONDS = 2.0
-ENDLESS, ROOMY, NARROW = 30000, 32768, 512
+ENDLESS, ROOMY, NARROW = 30000, 32768, 4096
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,10 @@ async def test_a_server_that_goes_in_mid_stream_is_an_error(
         while "delta" not in first:
             first += await anext(pieces)
         llama.signal(number)
-        text = compact(first + await asyncio.wait_for(read_on(pieces), 30))
-    llama.signal(signal.SIGCONT)
+        try:
+            text = compact(first + await asyncio.wait_for(read_on(pieces), 30))
+        finally:
+            llama.signal(signal.SIGCONT)
     assert_failed(route, text, code)
     await at_rest(redis_server, one)
 

@@ -47,8 +47,8 @@ class Soak:
         self._chance = random.Random(seed)
         self._folder = folder
         self._python = python
-        self._redis = RedisServer(_new(folder / "redis"))
-        self._provider = Provider(_new(folder / "provider"))
+        self._redis = RedisServer(new(folder / "redis"))
+        self._provider = Provider(new(folder / "provider"))
         self._setup = Setup(
             version,
             guarded=True,
@@ -157,7 +157,7 @@ class Soak:
 
     async def _start(self, name: str) -> None:
         self._started += 1
-        folder = _new(self._folder / f"{name}-{self._started}")
+        folder = new(self._folder / f"{name}-{self._started}")
         self._proxies[name] = await asyncio.to_thread(Proxy, self._setup, self._python, folder)
         self._say(f"{name} proxy started")
 
@@ -240,6 +240,7 @@ class Soak:
             print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
 
 
-def _new(folder: Path) -> Path:
+def new(folder: Path) -> Path:
+    """Make the folder."""
     folder.mkdir(parents=True)
     return folder

@@ -1,4 +1,4 @@
-"""Two minutes of the soak, for CI: `pytest -m soak --litellm 1.83.14,1.109.1`."""
+"""The soak and the line, for CI: `pytest -m soak --litellm 1.83.14,1.109.1`."""
 
 from __future__ import annotations
 

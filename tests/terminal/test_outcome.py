@@ -170,6 +170,23 @@ async def test_behind_its_first_content_a_chat_stream_is_read_without_a_layer_of
     assert watched.outcome.rest is None
 
 
+@PROTOCOLS
+async def test_an_iterator_that_begins_anew_wherever_it_is_asked_for_goes_out_once(protocol: Protocol) -> None:
+    chunks = whole(protocol)
+
+    class Anew:
+        def __aiter__(self) -> Any:
+            self._left = Provider(*chunks).__aiter__()
+            return self
+
+        async def __anext__(self) -> Any:
+            return await self._left.__anext__()
+
+    reader = Reader(protocol)
+    assert await reader.read(Anew()) == chunks
+    assert (reader.log[-1], reader.told) == (Ending.COMPLETED, [])
+
+
 async def test_what_can_only_be_read_on_is_read_to_its_end() -> None:
     """A callback's stream whose iterator has a `__anext__` alone: LiteLLM reads it, and so does the guard."""
     chunks = whole(Protocol.CHAT)

@@ -47,6 +47,26 @@ def test_what_is_no_frame_is_an_error_page_until_the_answer_is_whole(chunk: byte
     assert reading.read(chunk) is None
 
 
+@pytest.mark.parametrize("behind", [b"", b"\n", b" \n\n", b"\n\n\n"])
+@pytest.mark.parametrize("mark", [b"", b"data: "])
+def test_a_frame_whose_data_goes_over_several_lines_is_whole_however_it_is_closed(mark: bytes, behind: bytes) -> None:
+    said = (b"data: {", mark + b' "candidates":[{"finishReason":"STOP"}]', mark + b"}")
+    reading = reading_of(Protocol.GENAI)
+
+    assert reading.read(b"\n".join(said) + behind) is None
+    assert reading.whole
+
+
+@pytest.mark.parametrize("behind", ["", "}", "}]}"])
+def test_a_frame_that_was_cut_is_not_judged_by_the_models_own_words(behind: str) -> None:
+    failure = reading_of(Protocol.GENAI).read(
+        f'data: {{"candidates":[{{"content":{{"parts":[{{"text":"too many requests"{behind}'.encode()
+    )
+
+    assert failure is not None
+    assert failure.status == 503
+
+
 @pytest.mark.parametrize("said", [b'"finishReason" : "STOP"', b'"finishReason":1', b'"blockReason":  "SAFETY"'])
 def test_google_may_spell_its_end_in_any_json(said: bytes) -> None:
     reading = reading_of(Protocol.GENAI)

@@ -7,8 +7,10 @@ alone while the guard says that it does: who is asked first is seen of the first
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from litellm_cancel_guard.host import facts
 from litellm_cancel_guard.host.callbacks import callbacks as listed
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from litellm_cancel_guard.host.grafting import Board, Touch
 
-# LiteLLM looks at what a key may still use before some requests: one tells nothing.
+# A worker that is in force is not given up for what a single request shows.
 _REQUESTS = 3
 
 # The task for which the limiter has decided on what the guard had not been asked about.
@@ -40,20 +42,32 @@ class Order:
         self._wrong = wrong
         self._known = False
         self._late = 0
+        self._under_way: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    def opened(self) -> None:
-        """Note that the guard is asked about the request that the running task serves."""
-        if self._known or _decided_in.get() != id(asyncio.current_task()):
-            return
+    def begin(self) -> None:
+        """Go by the requests that come from now on: the hooks of those under way go by the list as it was."""
+        self._known, self._late = False, 0
+        with suppress(RuntimeError):  # there is no event loop yet, and so no request
+            self._under_way = WeakSet(asyncio.all_tasks())
+
+    def late(self) -> bool:
+        """Tell whether the request that the guard is asked about has been decided on; the running task serves it."""
+        task = asyncio.current_task()
+        if self._known or _decided_in.get() != id(task):
+            return False
+        if task in self._under_way:
+            return True
         self._late += 1
         if self._late == _REQUESTS:
             self._known = True
             self._wrong("LiteLLM's limiter decides before the guard is asked")
+        return True
 
     def decides(self, *, guarded: bool) -> None:
         """Note that the limiter decides on that request, and whether the guard had been asked about it."""
         if guarded:
-            self._known = True
+            # Inside a request that the guard was asked about too late, it is asked in time about a tool's call.
+            self._known = self._known or not _decided_in.get()
         elif not self._known:
             _decided_in.set(id(asyncio.current_task()))
 
