@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.host.grafting import Board, Touch
 
 # A worker that is in force is not given up for what a single request shows.
-_REQUESTS = 3
+_REQUESTS = 2
 
 # The task for which the limiter has decided on what the guard had not been asked about.
 _decided_in: ContextVar[int] = ContextVar("litellm_cancel_guard_decided_in", default=0)
