@@ -7,17 +7,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
-
 from litellm_cancel_guard.demo.children import DemoError
 from litellm_cancel_guard.demo.proxy import CROWD_CAP, MODEL, ask
 
 if TYPE_CHECKING:
+    import httpx
+
     from litellm_cancel_guard.demo.proxy import Proxy
 
 AGENTS, QUESTIONS = 8, 2
 TITLE = f"{AGENTS} agents at once on a key that admits {CROWD_CAP}, {QUESTIONS} questions each"
-_REFUSED = 429
 _PATIENCE_SECONDS = 90.0
 
 
@@ -50,8 +49,7 @@ async def crowded(proxy: Proxy, key: str) -> Crowd:
         DemoError: where the proxy answers otherwise than with an answer or a refusal, or the agents wait too long.
     """
     began = time.monotonic()
-    headers = {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
-    async with httpx.AsyncClient(base_url=proxy.url, headers=headers, timeout=60, trust_env=False) as http:
+    async with proxy.client(key) as http:
         try:
             agents = asyncio.gather(*(_agent(proxy, http) for _ in range(AGENTS)))
             took = await asyncio.wait_for(agents, _PATIENCE_SECONDS)
@@ -69,10 +67,7 @@ async def _answer(proxy: Proxy, http: httpx.AsyncClient) -> tuple[int, float]:
     began, refused = time.monotonic(), 0
     while True:
         response = await http.post("/v1/messages", json=ask(MODEL, stream=False))
-        if response.is_success:
+        if not await proxy.refuses(response):
             return refused, time.monotonic() - began
-        if response.status_code != _REFUSED:
-            proxy.child.check()
-            raise DemoError(f"{proxy.child.name} answered {response.status_code}: {response.text[:500]}")
         refused += 1
         await asyncio.sleep(float(response.headers.get("retry-after", 1)))

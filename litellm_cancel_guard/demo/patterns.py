@@ -6,7 +6,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from redis.exceptions import ResponseError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-_REFUSED = 429
 _SETTLED_SECONDS = 0.5
 _ADMITTED_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.5
@@ -78,13 +77,13 @@ class Client:
         """Stream A, ask the same again as B without streaming, drop A when B has answered: Claude Code's pattern."""
         held = None
         async with self.http.stream("POST", "/v1/messages", json=ask(MODEL, stream=True)) as a:
-            refused, story = await self._is_refusal(a), "A refused (429)"
+            refused, story = await self.proxy.refuses(a), "A refused (429)"
             if not refused:
                 # Held on to until the turn is over: httpx hangs up as soon as an iterator is collected.
                 chunks = a.aiter_raw()
                 await anext(chunks)
                 held = await self.slots()
-                refused = await self._is_refusal(await self.http.post("/v1/messages", json=ask(MODEL, stream=False)))
+                refused = await self.proxy.refuses(await self.http.post("/v1/messages", json=ask(MODEL, stream=False)))
                 story = f"A streams, B {'refused (429)' if refused else 'answered'}, A dropped"
         return Turn(story, refused, held, await self._settled())
 
@@ -124,19 +123,10 @@ class Client:
 
     async def _refused_on_pass_through(self) -> bool:
         async with self.http.stream("POST", "/anthropic/v1/messages", json=ask("silent", stream=True)) as response:
-            if await self._is_refusal(response):
+            if await self.proxy.refuses(response):
                 return True
             await anext(response.aiter_raw())
             raise DemoError("The silent stream sent something.")
-
-    async def _is_refusal(self, response: httpx.Response) -> bool:
-        if response.is_success:
-            return False
-        body = (await response.aread()).decode(errors="replace")
-        if response.status_code != _REFUSED:
-            self.proxy.child.check()
-            raise DemoError(f"{self.proxy.child.name} answered {response.status_code}: {body[:500]}")
-        return True
 
     async def _settled(self) -> int:
         # LiteLLM frees slots after the response as well, in logging callbacks: give each turn the time for that.
@@ -162,9 +152,5 @@ async def client_of(proxy: Proxy, key: str, redis_url: str) -> AsyncIterator[Cli
     """Open a client of `proxy` that has `key`."""
     from redis.asyncio import Redis
 
-    headers: dict[str, Any] = {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
-    async with (
-        httpx.AsyncClient(base_url=proxy.url, headers=headers, timeout=60, trust_env=False) as http,
-        Redis.from_url(redis_url) as redis,
-    ):
+    async with proxy.client(key) as http, Redis.from_url(redis_url) as redis:
         yield Client(proxy, gauge_of(key), http, redis)

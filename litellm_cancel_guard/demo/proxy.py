@@ -27,6 +27,7 @@ CAP, CROWD_CAP = 4, 2
 MODEL = "claude-demo"
 CUT = "claude-cut"
 WINDOW_SECONDS = 3600
+_REFUSED = 429
 _STARTUP_SECONDS = 120.0
 _CROWD, _LINE = "sk-crowd-", "sk-line-"
 _AUTH = f"""\
@@ -110,6 +111,25 @@ class Proxy:
                     pass
                 await asyncio.sleep(0.2)
         raise children.DemoError(f"{self.child.name} didn't answer within {_STARTUP_SECONDS:g} s.\n{self.child.tail()}")
+
+    def client(self, key: str) -> httpx.AsyncClient:
+        """Return a client of it that has `key`."""
+        headers = {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+
+    async def refuses(self, response: httpx.Response) -> bool:
+        """Tell whether its answer is a refusal for a full key.
+
+        Raises:
+            DemoError: it is neither that nor an answer.
+        """
+        if response.is_success:
+            return False
+        body = (await response.aread()).decode(errors="replace")
+        if response.status_code != _REFUSED:
+            self.child.check()
+            raise children.DemoError(f"{self.child.name} answered {response.status_code}: {body[:500]}")
+        return True
 
     def curl(self) -> str:
         """Return a command that streams through this proxy."""
