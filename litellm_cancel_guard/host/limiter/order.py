@@ -52,8 +52,10 @@ class Order:
 
     def late(self) -> bool:
         """Tell whether the request that the guard is asked about has been decided on; the running task serves it."""
+        if self._known:
+            return False
         task = asyncio.current_task()
-        if self._known or _decided_in.get() != id(task):
+        if _decided_in.get() != id(task):
             return False
         if task in self._under_way:
             return True
