@@ -59,9 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--difference-again", action="store_true", help="ask once more what differs: only what differs again counts"
     )
     group.addoption("--aside", metavar="FILE", help="write what the guard's proxies said that is not in force")
-    group.addoption(
-        "--mutants", type=int, help="so many mutants, drawn by the commit; else all, and 40 where CI is set"
-    )
+    group.addoption("--mutants", type=int, help="so many mutants, drawn by the commit; else all")
     group.addoption("--matrix-differing", action="store_true", help="only cells in which a version differs")
     group.addoption("--matrix-short", action="store_true", help="each route with its commonest endings")
     group.addoption("--matrix-workers", type=int, default=1, help="proxies on one Redis, asked in turn")
