@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -68,6 +69,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """A shell that runs the tests in the background has them ignore Ctrl-C, and all that they start inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtestloop() -> None:
+    """LiteLLM and the tests stay to the end; a test that has the collector look for what is lost would pay for them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command import COMMAND, assert_one_clear_message, environ, guard, python
+from tests.cli.command import COMMAND, assert_one_clear_message, environ, guard, python, started
 from tests.harness import venvs, versions
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ linux_only = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 @pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_it_shows_a_leak_without_the_guard_and_none_with_it(tmp_path: Path) -> None:
-    done = guard("demo", "--turns", "6", env={"TMPDIR": str(tmp_path)}, timeout=230)
+    done = started("demo", "--turns", "6", env={"TMPDIR": str(tmp_path)}, timeout=230)
     assert done.returncode == 0, done.stdout + done.stderr
     shown = done.stdout
     assert "alone keeps" in shown or "alone gave slots back that were never taken" in shown
@@ -54,7 +54,7 @@ def test_another_litellm_than_the_installed_one_leaks_alone_and_not_with_this_gu
     venv = venvs.python_of(versions.named("1.83.14")).parents[1]
     (folder / f"litellm-1.83.14-py{sys.version_info[0]}.{sys.version_info[1]}").symlink_to(venv)
     places = {"TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    done = guard("demo", "--litellm", "1.83.14", "--turns", "6", env=places, timeout=230)
+    done = started("demo", "--litellm", "1.83.14", "--turns", "6", env=places, timeout=230)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search("LiteLLM 1.83.14 alone keeps 4 of 4 slots for clients that have left. Refused: [1-9]", done.stdout)
     turns = re.findall(r"(\d)/6  A streams, B answered, A dropped +slots in Redis: 1 -> 0", done.stdout)
@@ -140,7 +140,7 @@ def test_a_missing_extra_gets_one_message_that_says_how_to_install_it(missing: s
 
 
 def test_no_turns_is_a_usage_error() -> None:
-    assert guard("demo", "--turns", "0").returncode == 2
+    assert started("demo", "--turns", "0").returncode == 2
 
 
 def test_the_help_is_quick_and_names_the_exit_codes() -> None:

@@ -1,4 +1,7 @@
-"""Proxies forked from a process that has imported their LiteLLM: what a start costs is paid once for each version."""
+"""Programs forked from a process that has imported what they need: what a start costs is paid once.
+
+For proxies that is LiteLLM, once for each version; for the command line its own modules.
+"""
 
 from __future__ import annotations
 
@@ -43,24 +46,24 @@ class Forked:
         deadline = time.monotonic() + timeout
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("a forked proxy", timeout)
+                raise subprocess.TimeoutExpired("a forked program", timeout)
             time.sleep(0.01)
         return code
 
 
 class Seedling:
-    """One Python that has LiteLLM imported, in an environment like that of the proxies to come."""
+    """One Python that has LiteLLM imported, or the modules *ahead*, in an environment like that of what is to come."""
 
     living: ClassVar[list[Seedling]] = []
 
-    def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, python: str, env: Mapping[str, str], folder: Path, ahead: Sequence[str] = ()) -> None:
         self.living.append(self)
         self._lock = threading.RLock()
         self._children: list[Forked] = []
         self.log = folder / "seedling.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [python, "-c", _SOURCE.read_text()],
+                [python, "-c", _SOURCE.read_text(), *ahead],
                 env=dict(env),
                 cwd=folder,
                 stdin=subprocess.PIPE,
@@ -72,8 +75,9 @@ class Seedling:
             )
         self._read()
 
-    def fork(self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path) -> Forked:
-        given = {"argv": list(argv), "env": dict(env), "cwd": str(folder), "log": str(log)}
+    def fork(self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path, **more: str) -> Forked:
+        """*more* is what else an order may have: see `seedling`."""
+        given = {"argv": list(argv), "env": dict(env), "cwd": str(folder), "log": str(log), **more}
         with self._lock:
             self._children = [child for child in self._children if child.poll() is None]
             self._children.append(Forked(self, self.ask(fork=given)))
@@ -101,7 +105,7 @@ class Seedling:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"LiteLLM can't be imported; the log:\n{self.log.read_text()[-6000:]}")
+            raise RuntimeError(f"what is to be forked can't be imported; the log:\n{self.log.read_text()[-6000:]}")
         return json.loads(line)
 
 
