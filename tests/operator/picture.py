@@ -1,19 +1,26 @@
-"""Draws deploy/slots.png from what a real Prometheus scraped of a guarded proxy: `python -m tests.operator.picture`.
+"""Draws docs/dashboard.png, each panel of deploy/grafana-dashboard.json: `python -m tests.operator.picture`.
 
-Two workers serve a key with a cap of 8. First there are fewer clients than that, then more; some hang up. A worker is
-killed with its streams open: its slots are another worker's once its lease (30 s) has lapsed. Takes four minutes.
+A real Prometheus scrapes a guarded proxy of two workers, and is asked the panels' own queries. A key with a cap of 8
+has fewer clients than that, then more; some hang up, and some streams are cut. On another one, with a cap of 2, five
+clients wait in line. A worker is killed with its streams open: its slots are another worker's once its lease (30 s) has
+lapsed. Takes four minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
+import math
 import random
+import re
 import signal
 import tempfile
+import textwrap
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import matplotlib as mpl
@@ -32,23 +39,24 @@ from tests.harness.proxy import Proxy
 from tests.harness.redis_server import RedisServer
 from tests.harness.routes import ROUTES
 
-PICTURE = Path(__file__).parents[2] / "deploy" / "slots.png"
-CAP, FEW, MANY = 8, 5, 14
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
+PICTURE = ROOT / "docs" / "dashboard.png"
+CAP, FEW, MANY, IN_LINE = 8, 5, 14, 5
 MANY_AT, KILL_AT, LOAD_ENDS_AT, END_AT = 40.0, 90.0, 180.0, 200.0
-P = "litellm_cancel_guard_"
-HELD = f"sum({P}slots_held)"
-RATES = {
-    "admitted": f"sum(rate({P}leases_acquired_total[10s]))",
-    "refused (429)": f"sum(rate({P}requests_refused_total[10s]))",
-    "given back, client left": f'sum(rate({P}leases_released_total{{ending="client_left"}}[10s]))',
-    "given back, completed": f'sum(rate({P}leases_released_total{{ending="completed"}}[10s]))',
-}
-RECLAIMED = f"sum({P}leases_reclaimed_total)"
-Series = list[tuple[float, float]]
+LEASE_SECONDS = 30.0
+Values = list[tuple[float, float]]
+Series = dict[str, Values]
 
 
 class Load:
-    """Clients of one key: each streams for three seconds, hangs up now and then, and waits a second when refused."""
+    """Clients of one key: each streams for three seconds, hangs up now and then, and waits a second when refused.
+
+    One of its streams in twelve is cut by the provider, on chat or on `/v1/messages`.
+    """
 
     def __init__(self, url: str, key: Key) -> None:
         self._url, self._key = url, key
@@ -64,7 +72,10 @@ class Load:
                     await asyncio.sleep(1)
 
     async def _stream(self, http: httpx.AsyncClient) -> None:
-        path, body, headers = ROUTES["chat"].request(self._key, str(Script("picture", chunks=10, gap=0.3)), stream=True)
+        cut_at = 5 if self._chance.random() < 1 / 12 else -1
+        script = Script("picture", chunks=10, gap=0.3, break_step=cut_at, break_by="cut")
+        route = ROUTES[self._chance.choice(["chat", "messages"])]
+        path, body, headers = route.request(self._key, str(script), stream=True)
         leaves_after = self._chance.uniform(0.5, 2.5) if self._chance.random() < 1 / 3 else None
         # A connection that is kept alive would stay with the worker that has it.
         headers = {**headers, "Connection": "close"}
@@ -79,8 +90,9 @@ class Load:
 
 async def play(proxy: Proxy) -> float:
     """Return when it began, in seconds since 1970."""
-    began, load = time.time(), Load(proxy.url, fresh_key(cap=CAP))
-    clients = [asyncio.create_task(load.client()) for _ in range(FEW)]
+    began = time.time()
+    load, lined = Load(proxy.url, fresh_key(cap=CAP)), Load(proxy.url, fresh_key(cap=2, wait=60))
+    clients = [asyncio.create_task(one.client()) for one in [load] * FEW + [lined] * IN_LINE]
 
     async def until(moment: float) -> None:
         await asyncio.sleep(began + moment - time.time())
@@ -90,7 +102,7 @@ async def play(proxy: Proxy) -> float:
     await until(KILL_AT)
     proxy.send(signal.SIGKILL, proxy.workers[0])
     await until(LOAD_ENDS_AT)
-    load.over = True
+    load.over = lined.over = True
     await asyncio.gather(*clients)
     await until(END_AT)
     return began
@@ -107,15 +119,25 @@ def scraping(proxy: Proxy, folder: Path) -> tuple[Process, str]:
     return Process("prometheus", argv, env=environ(), folder=folder), f"http://{address}"
 
 
-def asked(url: str, query: str, began: float) -> Series:
-    """The values of a query, by seconds since *began*."""
+def asked(url: str, target: dict[str, str], began: float) -> Series:
+    """What a panel's query gives: by the legend's name its values, by seconds since *began*."""
+    query = target["expr"].replace("$__rate_interval", "10s").replace("$job", ".*")
     params = {"query": query, "start": f"{began}", "end": f"{began + END_AT}", "step": "1"}
     answer = httpx.get(f"{url}/api/v1/query_range", params=params, trust_env=False).raise_for_status().json()
-    [found] = answer["data"]["result"]
-    return [(float(at) - began, float(value)) for at, value in found["values"]]
+    return {
+        named(target["legendFormat"], found["metric"]): [
+            (float(at) - began, float(value)) for at, value in found["values"]
+        ]
+        for found in answer["data"]["result"]
+    }
 
 
-def measured(folder: Path) -> dict[str, Series]:
+def named(legend: str, labels: dict[str, str]) -> str:
+    return re.sub(r"{{(\w+)}}", lambda label: labels.get(label[1], ""), legend)
+
+
+def measured(folder: Path) -> list[Series]:
+    """What each panel of the dashboard shows, in their order."""
     (folder / "workers").mkdir()
     with ExitStack() as stack:
         redis_server, provider = RedisServer(folder), Provider(folder)
@@ -138,39 +160,71 @@ def measured(folder: Path) -> dict[str, Series]:
         server, url = scraping(proxy, folder)
         stack.callback(server.stop)
         began = asyncio.run(play(proxy))
-        return {query: asked(url, query, began) for query in (HELD, *RATES.values(), RECLAIMED)}
+        panels = [[asked(url, target, began) for target in panel["targets"]] for panel in DASHBOARD["panels"]]
+        return [{name: line for target in panel for name, line in target.items()} for panel in panels]
 
 
-def draw(series: dict[str, Series]) -> None:
-    mpl.use("Agg")
-    figure, (held, rates, reclaimed) = plt.subplots(
-        3, sharex=True, figsize=(9, 6.2), height_ratios=(3, 3, 1.2), layout="constrained"
-    )
-    held.step(*zip(*series[HELD], strict=True), where="post", color="#1f5fa8")
-    held.axhline(CAP, color="#b03a2e", linestyle="--", linewidth=1)
-    held.annotate(f"max_parallel_requests: {CAP}", (2, CAP), xytext=(0, 3), textcoords="offset points", fontsize=8)
-    held.set(ylabel="slots held by\nliving workers", ylim=(0, CAP + 2))
-    for (name, query), color in zip(RATES.items(), ("#1f5fa8", "#b03a2e", "#d98e04", "#2e7d4f"), strict=True):
-        rates.plot(*zip(*series[query], strict=True), label=name, color=color, linewidth=1.2)
-    rates.set(ylabel="per second")
-    rates.legend(fontsize=8, loc="upper left", frameon=False)
-    reclaimed.step(*zip(*series[RECLAIMED], strict=True), where="post", color="#6a4c93")
-    reclaimed.set(ylabel="slots\nreclaimed", xlabel="seconds", xlim=(0, END_AT))
-    for axes in (held, rates, reclaimed):
-        mark(axes)
-    held.annotate("a worker is killed", (KILL_AT, CAP + 1.2), xytext=(4, 0), textcoords="offset points", fontsize=8)
-    held.annotate("its lease lapses", (KILL_AT + 30, CAP + 1.2), xytext=(4, 0), textcoords="offset points", fontsize=8)
-    figure.savefig(PICTURE, dpi=100, metadata={"Software": None})
+class Picture:
+    """The dashboard's panels where it has them: 24 columns, and rows of 30 pixels."""
+
+    def __init__(self) -> None:
+        self._rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in DASHBOARD["panels"])
+        self.figure = plt.figure(figsize=(12, self._rows * 0.3))
+
+    def draw(self, panel: dict[str, Any], series: Series) -> None:
+        x, y, width, height = (panel["gridPos"][name] for name in "xywh")
+        # Below the title, right of the numbers, above the seconds.
+        left, below, right, above = (0.15, 1.0, 0.1, 1.4) if panel["type"] == "stat" else (1.0, 2.2, 0.2, 1.4)
+        axes = self.figure.add_axes(
+            (
+                (x + left) / 24,
+                1 - (y + height - below) / self._rows,
+                (width - left - right) / 24,
+                (height - below - above) / self._rows,
+            )
+        )
+        title = "\n".join(textwrap.wrap(panel["title"], 7 * width))
+        axes.set_title(title, fontsize=8, loc="left", fontweight="bold")
+        (number if panel["type"] == "stat" else lines)(axes, series, panel["fieldConfig"]["defaults"]["unit"])
 
 
-def mark(axes: Any) -> None:
-    axes.axvline(KILL_AT, color="#555555", linewidth=0.8)
-    axes.axvline(KILL_AT + 30, color="#555555", linewidth=0.8, linestyle=":")
+def number(axes: Axes, series: Series, _unit: str) -> None:
+    """The last value of each."""
+    axes.set_axis_off()
+    last = [f"{values[-1][1]:.0f} {name}" for name, values in series.items()]
+    axes.text(0.5, 0.5, "\n".join(last) or "none", ha="center", va="center", fontsize=13 if len(last) < 3 else 9)
+
+
+def lines(axes: Axes, series: Series, unit: str) -> None:
+    for name, values in series.items():
+        axes.plot(*zip(*with_gaps(values), strict=True), label=name, linewidth=1.1)
+    axes.set_xlim(0, END_AT)
+    axes.set_ylim(bottom=0)
+    axes.tick_params(labelsize=7)
+    axes.set_ylabel({"reqps": "per second", "s": "seconds"}.get(unit, ""), fontsize=7)
+    for moment, style in ((KILL_AT, "-"), (KILL_AT + LEASE_SECONDS, ":")):
+        axes.axvline(moment, color="#555555", linewidth=0.8, linestyle=style)
+    axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(series), frameon=False)
     axes.grid(visible=True, linewidth=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-if __name__ == "__main__":
+def with_gaps(values: Values) -> Values:
+    """With nothing in between where no value came for seconds."""
+    gaps = [((at + after) / 2, math.nan) for (at, _), (after, _) in itertools.pairwise(values) if after - at > 5]
+    return sorted([*values, *gaps])
+
+
+def main() -> None:
+    mpl.use("Agg")
     with tempfile.TemporaryDirectory(prefix="picture-") as name:
-        draw(measured(Path(name)))
+        shown = measured(Path(name))
+    picture = Picture()
+    for panel, series in zip(DASHBOARD["panels"], shown, strict=True):
+        picture.draw(panel, series)
+    picture.figure.savefig(PICTURE, dpi=100, metadata={"Software": None})
     print(f"{PICTURE}: {PICTURE.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

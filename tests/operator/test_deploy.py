@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -82,7 +83,7 @@ async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scr
     argv = [program, f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
     server = Process("prometheus", [*argv, f"--web.listen-address=127.0.0.1:{port}"], env=environ(), folder=tmp_path)
     try:
-        caller, key = call_on(proxy), fresh_key(cap=4)
+        caller, key, lined = call_on(proxy), fresh_key(cap=4), fresh_key(cap=1, wait=60)
 
         async def unanswered() -> list[str]:
             missing = []
@@ -98,6 +99,7 @@ async def test_every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scr
         async def all_answered() -> bool:
             await caller.admitted_at_once(key, cap=4)
             await caller.hang_up_mid(ROUTES["chat"], key)
+            await asyncio.gather(*(caller.plain(ROUTES["chat"], lined) for _ in range(2)))
             try:
                 return await unanswered() == []
             except httpx.TransportError:
