@@ -107,7 +107,7 @@ def staged(folder: Path, cores: Cores, *, forks: bool = False) -> Iterator[Stage
     with pinned(cores.others):
         redis = RedisServer(_subfolder(folder, "redis"))
         provider = Provider(_subfolder(folder, "provider"))
-        seedbed = Seedbed() if forks else None
+        seedbed = Seedbed(thaws=True) if forks else None
         try:
             yield Stage(folder, cores, redis, provider, seedbed)
         finally:

@@ -82,3 +82,14 @@ def test_what_is_read_by_an_import_is_not_shared_and_idle_ones_are_ended(
         pids.add(idle.pid)
     assert (len(pids), len(seedbed._growing), busy.alive) == (1 + Seedbed.AT_ONCE, Seedbed.AT_ONCE, True)
     busy.kill()
+
+
+@pytest.mark.parametrize("thaws", [False, True])
+async def test_the_collector_looks_at_what_was_imported_only_where_that_is_asked_for(
+    no_litellm: str, tmp_path: Path, thaws: bool
+) -> None:
+    seedbed = Seedbed(thaws=thaws)
+    process = forked(seedbed, no_litellm, tmp_path, "import gc; print(gc.get_freeze_count() > 0)")
+    await wait_until(lambda: not process.alive, "it has ended")
+    seedbed.end()
+    assert process.text() == f"{not thaws}\n"
