@@ -4,7 +4,7 @@ Importing LiteLLM takes fourteen of the sixteen seconds of CPU of a proxy's star
 as `litellm --config …` does: by that very script, with its own arguments, environment, folder and log.
 
 Lines are JSON: {"fork": {argv, env, cwd, log}} is answered by a pid, {"wait": pid} by its wait status, or null while
-it runs. With `out` what is written to standard output goes there, with `first` that is where Python looks first, and with
+it runs. With `out` what is written to standard output goes there, with `first` that is where Python looks first, with
 `thaw` the collector looks at what was imported, as it does in a program that was not forked.
 
 Other programs than LiteLLM are forked likewise: the modules to import ahead are then this one's arguments.
