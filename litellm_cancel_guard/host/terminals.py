@@ -49,6 +49,8 @@ class Terminals:
         # The context of the pre-call hook is lost where a caller runs the stream elsewhere: the path is still known.
         seen = seen or sighting.begin(protocol.value)
         seen.guarded = True
+        if protocol is Protocol.A2A:
+            mends.mend_agents(self._board)
         outcome = _outcome(protocol, settings, seen, user_api_key_dict, request_data)
         outcome.observer = self.observer
         return outcome
@@ -82,6 +84,8 @@ def _outcome(
     if deployments.request_passes_truncation(request_data):
         settings = settings.model_copy(update={"on_truncation": "pass"})
     outcome = Outcome(protocol, settings, seen, report)
+    if protocol is Protocol.A2A:
+        outcome.answers(request_data.get("id"))
     outcome.ended = lambda cut: ENDLESS.ended(request_data, cut=cut)
     outcome.answered_in_anthropics_protocol = failure_hook.answers_in_anthropics_protocol
     return outcome

@@ -35,9 +35,10 @@ class Sighting:
         told_as: the status with which LiteLLM itself would give that answer.
         final: whether such an answer asks the client not to try again.
         counted: how the stream of its deployment has ended was noted where it is read.
+        final_said: an agent has said `final`, which LiteLLM does not hand on (mends/agents.py).
     """
 
-    __slots__ = ("answer", "counted", "delay", "final", "guarded", "retry_after", "route", "told_as")
+    __slots__ = ("answer", "counted", "delay", "final", "final_said", "guarded", "retry_after", "route", "told_as")
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -46,7 +47,7 @@ class Sighting:
         self.retry_after: float | None = None
         self.answer: Failure | None = None
         self.told_as = 0
-        self.final = self.counted = False
+        self.final = self.counted = self.final_said = False
 
 
 def begin(route: str) -> Sighting:

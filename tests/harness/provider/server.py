@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
-from tests.harness.provider import mcp, misshapen, sentences, shapes, sockets, told
+from tests.harness.provider import agent, mcp, misshapen, sentences, shapes, sockets, told
 from tests.harness.provider import script as scripts
 from tests.harness.provider.ollama import Ollama
 from tests.harness.provider.responses import FAILED, Responses, ToolCalling
@@ -102,6 +102,8 @@ def _wire(request: web.Request, body: dict[str, Any]) -> tuple[Wire, str, bool] 
         return Gemini(model, events=request.query.get("alt") == "sse"), model, streamed
     if path.endswith(mcp.PATH):
         return mcp.ToolCall(body), "tool", False
+    if (called := agent.asked_at(path, body)) is not None:
+        return called, "agent", called.streamed
     model = str(body.get("model", ""))
     kind = next((kind for end, kind in _WIRES.items() if path.endswith(end)), None)
     streamed = bool(body.get("stream")) or path.endswith(_AMAZON_STREAM)
@@ -254,6 +256,7 @@ def application() -> web.Application:
     app.router.add_post("/_control/{run}/release", release)
     app.router.add_get("/_control/{run}/wait/{within}", wait)
     app.router.add_post("/token", token)
+    app.router.add_get("/{agent}/.well-known/agent-card.json", agent.card)
     for end in sockets.LAST:
         app.router.add_get(f"/v1{end}", converse)
     app.router.add_post("/{path:.*}", answer)
