@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.aio import watchdog
 from litellm_cancel_guard.host import deployments, failure_hook, mends
 from litellm_cancel_guard.host.endless import ENDLESS
+from litellm_cancel_guard.host.serving import is_polled
 from litellm_cancel_guard.lease.routes import NESTED_ROUTE
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.redaction.records import log
@@ -84,6 +85,7 @@ def _outcome(
     if deployments.request_passes_truncation(request_data):
         settings = settings.model_copy(update={"on_truncation": "pass"})
     outcome = Outcome(protocol, settings, seen, report)
+    outcome.polled = protocol is Protocol.RESPONSES and is_polled()
     if protocol is Protocol.A2A:
         outcome.answers(request_data.get("id"))
     outcome.ended = lambda cut: ENDLESS.ended(request_data, cut=cut)

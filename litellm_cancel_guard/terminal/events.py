@@ -102,6 +102,15 @@ def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = N
     return _EVENTS[protocol](failure)
 
 
+def polled_error(failure: Failure, begun: Begun) -> str:
+    """Return the last event of a Responses stream that LiteLLM reads itself, for an answer that is polled.
+
+    It takes each chunk for one event, and the first for a plain answer if there is an `error` in it: of either it makes
+    nothing, and of the half answer `completed` (1.83, proxy/response_polling/background_streaming.py).
+    """
+    return _frame(_failed_response(failure, begun))
+
+
 def whole_error(protocol: Protocol, failure: Failure) -> str:
     """Return all that ends a stream behind which LiteLLM writes nothing more."""
     end = "data: [DONE]\n\n" if protocol is Protocol.CHAT else ""
@@ -157,6 +166,13 @@ def _messages(failure: Failure) -> str:
 
 
 def _responses(failure: Failure, begun: Begun) -> str:
+    last, told = _failed_response(failure, begun), _openai_error(failure)
+    said = last["response"]["error"]
+    first = {"type": "error", "sequence_number": begun.sequence_number + 1, **said, "param": None, "error": told}
+    return _frame(first) + _frame({**last, "error": told})
+
+
+def _failed_response(failure: Failure, begun: Begun) -> Json:
     code = "rate_limit_exceeded" if failure.status == _OPENAI_RATE_LIMIT else "server_error"
     error = {"code": failure.code or code, "message": _with_delay(failure)}
     response = {
@@ -177,10 +193,7 @@ def _responses(failure: Failure, begun: Begun) -> str:
         "top_p": None,
         "usage": None,
     }
-    told = _openai_error(failure)
-    first = {"type": "error", "sequence_number": begun.sequence_number + 1, **error, "param": None, "error": told}
-    last = {"type": "response.failed", "sequence_number": begun.sequence_number + 2, "response": response}
-    return _frame(first) + _frame({**last, "error": told})
+    return {"type": "response.failed", "sequence_number": begun.sequence_number + 2, "response": response}
 
 
 def _genai(failure: Failure) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.terminal.calls import failure_of_call
-from litellm_cancel_guard.terminal.events import Protocol, call_error, opening_error, terminal_error
+from litellm_cancel_guard.terminal.events import Protocol, call_error, opening_error, polled_error, terminal_error
 from litellm_cancel_guard.terminal.failure import (
     RATE_LIMITED,
     Failure,
@@ -43,6 +43,7 @@ class Outcome:
         ended: is told of the end of a stream whether it was cut, unless that is told elsewhere.
         rest: what follows the `chunks`; each is asked `passes`, `sorted` if that is false, and at its end comes what is
             `left`. None where they were all.
+        polled: LiteLLM itself reads the stream, for an answer that its client asks for by an id.
         answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
     """
 
@@ -60,6 +61,7 @@ class Outcome:
         self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
         self._begun = False
         self.rest: AsyncIterator[Any] | None = None
+        self.polled = False
         self.observer = Observer()
         self.ended: Callable[[bool], None] = _make_nothing_of_it
         self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
@@ -149,7 +151,7 @@ class Outcome:
 
     def better_raised(self, error: Exception) -> Exception | None:
         """Return what to raise instead of ending the stream, where LiteLLM itself makes the better answer of it."""
-        if self._begun:
+        if self._begun or self.polled:
             return None
         if type(error).__name__ in _ANSWERED_BY_LITELLM:
             return error
@@ -166,6 +168,8 @@ class Outcome:
         self._sighting.retry_after = self._delay_before(failure)
         if self._protocol is Protocol.A2A:
             return call_error(failure, self._sorter.begun.call)
+        if self.polled:
+            return polled_error(failure, self._sorter.begun)
         if self._begun:
             return terminal_error(self._protocol, failure, self._sorter.begun)
         return opening_error(self._protocol, failure)
