@@ -84,11 +84,6 @@ def failure_of(error: BaseException) -> Failure:
     return told
 
 
-def is_of_a_stream(error: BaseException) -> bool:
-    """Tell whether *error* ends a stream that had itself reported its failure: the provider had begun an answer."""
-    return _first_noted(list(chain_of(error))) is not None
-
-
 def is_of_a_connection(error: BaseException) -> bool:
     """Tell whether a connection's own end, or its failure to begin, is all that *error* tells of."""
     return any(map(transport.is_of_a_client, chain_of(error))) and failure_of(error).message in wording.CONNECTIONS
@@ -113,6 +108,8 @@ def _told(chain: list[BaseException]) -> Failure:
         return unread
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
+    # LiteLLM keeps no body of what it asks by itself, on /v1/responses (1.83 - 1.110): it stands in the words alone.
+    bodies += [_inner(body) for text in texts if isinstance(body := wording.embedded_json(text), dict)]
     code = next((code for body in bodies if (code := _code(body))), None)
     return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts), code)
 

@@ -192,7 +192,7 @@ class Outcome:
         return held, False
 
     def _delay_before(self, failure: Failure) -> float | None:
-        return delay_before(failure, responses=self._protocol is Protocol.RESPONSES, in_band=True)
+        return delay_before(failure, responses=self._protocol is Protocol.RESPONSES)
 
     def _failure(self, error: Exception) -> Failure:
         failure = failure_of_call(error) if self._protocol is Protocol.A2A else failure_of(error)

@@ -73,13 +73,13 @@ def current() -> Sighting | None:
     return _current.get()
 
 
-def delay_before(failure: Failure, *, responses: bool, in_band: bool) -> float | None:
+def delay_before(failure: Failure, *, responses: bool) -> float | None:
     """Return the seconds that the header of an answer should name, before the client asks again; None: no header.
 
-    *responses* tells an answer of the Responses API, *in_band* that the provider had begun one when it failed.
+    *responses* tells an answer of the Responses API.
     """
     if not responses or failure.status != RATE_LIMITED:
         return failure.retry_after
     if failure.code in BEYOND_WAITING:
         return None
-    return _A_WHILE if in_band and failure.retry_after is None else failure.retry_after
+    return _A_WHILE if failure.retry_after is None else failure.retry_after

@@ -134,8 +134,15 @@ class _Act:
 
     def _refusal(self) -> web.Response:
         after = {"Retry-After": str(self._script.retry_after)} if self._script.retry_after else {}
-        failure = self._worded(json.dumps(self._wire.failure(self._script.status)).encode())
+        failure = self._worded(json.dumps(self._refused()).encode())
         return web.Response(body=failure, status=self._script.status, headers=after, content_type="application/json")
+
+    def _refused(self) -> dict[str, Any]:
+        """The body of a refusal; by a code of OpenAI's it is named so twice, as OpenAI does it."""
+        if not self._script.error_as.startswith(FAILED):
+            return self._wire.failure(self._script.status)
+        code = self._script.error_as.removeprefix(FAILED)
+        return {"error": {"message": f"scripted {code}", "type": code, "param": None, "code": code}}
 
     def _worded(self, error: bytes) -> bytes:
         """An error in the words of the script."""
