@@ -38,7 +38,7 @@ async def guarded(
     ending, ended = Ending.CLIENT_LEFT, False
     closer = Closer(response)
     follow(closer)
-    event: str | None = None
+    event: Any = None
     chunks = response if outcome is None else outcome.chunks(response, closer.arrived)
     try:
         try:
@@ -113,7 +113,7 @@ async def _close_what_is_left(closer: Closer, chunks: AsyncIterable[Any], ending
         closer.close_unread()
 
 
-async def _last_event(outcome: Outcome, error: Exception) -> str:
+async def _last_event(outcome: Outcome, error: Exception) -> Any:
     """Return the event that ends the stream, or raise where LiteLLM itself answers better, or where there is none."""
     log.warning("cancel_guard: a stream failed: %s", type(error).__name__)
     try:

@@ -41,6 +41,7 @@ GRAFTS = (
     Graft("stream.headers", "stream.headers", "an error before the first content has no retry-after"),
     Graft("stream.answers", "stream.answers", "an error before the first content is in LiteLLM's words"),
     Graft("stream.destructor", "stream.destructor", "python/cpython#148891 can crash the worker, as without the guard"),
+    Graft("stream.agents", "stream.agents", "an agent's stream that ends in a `final` of 0.3 alone is called cut"),
     Graft("stream.late", "stream.late", f"{_STREAMS}, where keep-alives had opened its answer"),
     Graft(
         "tasks.noting", "tasks.noting", "a request that LiteLLM serves in several tasks may give its slot back early"

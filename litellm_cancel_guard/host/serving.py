@@ -248,6 +248,11 @@ def goes_on_alone() -> None:
         served.polled = True
 
 
+def is_polled() -> bool:
+    """Tell whether LiteLLM reads the answer of what is served now by itself: its client is answered already."""
+    return (served := _served.get()) is not None and served.polled
+
+
 def served_now() -> Served | None:
     """Return what serves the request of this code; None where its server has no more to tell of it."""
     served = _served.get()

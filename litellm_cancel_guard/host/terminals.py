@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.aio import watchdog
 from litellm_cancel_guard.host import deployments, failure_hook, mends
 from litellm_cancel_guard.host.endless import ENDLESS
+from litellm_cancel_guard.host.serving import is_polled
 from litellm_cancel_guard.lease.routes import NESTED_ROUTE
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.redaction.records import log
@@ -49,6 +50,8 @@ class Terminals:
         # The context of the pre-call hook is lost where a caller runs the stream elsewhere: the path is still known.
         seen = seen or sighting.begin(protocol.value)
         seen.guarded = True
+        if protocol is Protocol.A2A:
+            mends.mend_agents(self._board)
         outcome = _outcome(protocol, settings, seen, user_api_key_dict, request_data)
         outcome.observer = self.observer
         return outcome
@@ -82,6 +85,9 @@ def _outcome(
     if deployments.request_passes_truncation(request_data):
         settings = settings.model_copy(update={"on_truncation": "pass"})
     outcome = Outcome(protocol, settings, seen, report)
+    outcome.polled = protocol is Protocol.RESPONSES and is_polled()
+    if protocol is Protocol.A2A:
+        outcome.answers(request_data.get("id"))
     outcome.ended = lambda cut: ENDLESS.ended(request_data, cut=cut)
     outcome.answered_in_anthropics_protocol = failure_hook.answers_in_anthropics_protocol
     return outcome

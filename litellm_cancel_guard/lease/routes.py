@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.lease.agents import last_agent_event
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,4 +64,6 @@ LAST_FRAME: dict[str, IsLast] = {
     "responses": last_responses_event,
     # A stream that goes on from where its client has left it (`GET /v1/responses/ID?stream=true`).
     "aget_responses": last_responses_event,
+    # Every call of an agent (`/a2a/AGENT`), whatever its method (1.83 - 1.110).
+    "asend_message": last_agent_event,
 }

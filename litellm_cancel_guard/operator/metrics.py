@@ -33,7 +33,7 @@ _WAIT_BUCKETS = (0.05, 0.25, 1, 2.5, 5, 10, 20, 30, 45, 60, 300)
 _GIVEN_BACK = tuple(ending for ending in Ending if ending is not Ending.LAPSED)
 
 # The protocols of terminal errors, and the statuses that they come with; of another one its class is shown.
-ROUTES = ("chat", "messages", "responses", "genai")
+ROUTES = ("chat", "messages", "responses", "genai", "a2a")
 _STATUSES = (400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 529)
 
 # A registry takes each name once, and a second worker object in one process (LiteLLM reloading its config) asks again.

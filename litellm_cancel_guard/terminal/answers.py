@@ -17,7 +17,6 @@ from litellm_cancel_guard.terminal.failure import (
     failure_of,
     is_a_providers,
     is_of_a_connection,
-    is_of_a_stream,
 )
 from litellm_cancel_guard.terminal.routes import protocol_of
 
@@ -31,7 +30,7 @@ def note(error: Exception, request_data: Mapping[str, Any]) -> None:
     """Note what the answer to a request should say, if a provider is why it fails.
 
     LiteLLM's own refusals and its advice about a wrong request stay in its words, and so does what a provider has
-    answered to a request that does not stream.
+    answered to a request that does not stream; but a limit on the Responses API says when to ask again.
     """
     seen = sighting.current()
     if seen is None:
@@ -42,10 +41,12 @@ def note(error: Exception, request_data: Mapping[str, Any]) -> None:
         return
     failure = before_anything(failure_of(error))
     told_as = meanings.number_of(getattr(error, "status_code", None)) or FIRST_SERVER_ERROR
+    responses = protocol_of(seen.route, None) is Protocol.RESPONSES
     if _is_noted(failure, told_as) and (streams or broke):
         seen.answer, seen.told_as = failure, told_as
-        responses = protocol_of(seen.route, None) is Protocol.RESPONSES
-        seen.retry_after = sighting.delay_before(failure, responses=responses, in_band=is_of_a_stream(error))
+        seen.retry_after = sighting.delay_before(failure, responses=responses)
+    elif responses and failure.status == RATE_LIMITED:
+        seen.retry_after = sighting.delay_before(failure, responses=True)
 
 
 def _is_noted(failure: Failure, told_as: int) -> bool:

@@ -12,6 +12,8 @@ What each client makes of its event (openai 3.54, anthropic 2.12, google-genai 3
   @google/genai from 2.32. That up to 2.30 and go-genai take an `error` behind `data: ` for an empty answer, and end
   in silence: they raise at what is no frame, as Google's own error in mid-stream is (js-genai#461), and the oldest of
   them at `[DONE]`. No other reads as far.
+- a2a: an `error` instead of a `result` is raised by the class that its code stands for (a2a-sdk 0.3 and 1.3). LiteLLM
+  frames the objects of such a stream itself.
 """
 
 from __future__ import annotations
@@ -59,16 +61,18 @@ class Protocol(str, Enum):
     MESSAGES = "messages"
     RESPONSES = "responses"
     GENAI = "genai"
+    A2A = "a2a"
 
 
 @dataclass
 class Begun:
-    """What a Responses stream has said of itself so far: its last event has to go on from there."""
+    """What a stream has said of itself so far, a Responses one or (`call`) an agent's: its last event goes on there."""
 
     id: str = "resp_failed"
     model: str = ""
     created_at: int = 0
     sequence_number: int = -1
+    call: Any = None
 
 
 def opening_error(protocol: Protocol, failure: Failure) -> str:
@@ -84,7 +88,7 @@ def plain_error(protocol: Protocol | None, failure: Failure) -> Json:
     """Return the body of an answer that is this failure; for a route of no protocol, in LiteLLM's own shape."""
     if protocol is Protocol.MESSAGES:
         return anthropic_body(failure)
-    return _enveloped(protocol, failure)
+    return call_error(failure) if protocol is Protocol.A2A else _enveloped(protocol, failure)
 
 
 def _enveloped(protocol: Protocol | None, failure: Failure) -> Json:
@@ -98,6 +102,15 @@ def terminal_error(protocol: Protocol, failure: Failure, begun: Begun | None = N
     return _EVENTS[protocol](failure)
 
 
+def polled_error(failure: Failure, begun: Begun) -> str:
+    """Return the last event of a Responses stream that LiteLLM reads itself, for an answer that is polled.
+
+    It takes each chunk for one event, and the first for a plain answer if there is an `error` in it: of either it makes
+    nothing, and of the half answer `completed` (1.83, proxy/response_polling/background_streaming.py).
+    """
+    return _frame(_failed_response(failure, begun))
+
+
 def whole_error(protocol: Protocol, failure: Failure) -> str:
     """Return all that ends a stream behind which LiteLLM writes nothing more."""
     end = "data: [DONE]\n\n" if protocol is Protocol.CHAT else ""
@@ -108,6 +121,16 @@ def anthropic_body(failure: Failure) -> Json:
     """Return the body of an error in Anthropic's protocol."""
     kind = _ANTHROPIC_TYPES.get(failure.status, "api_error")
     return {"type": "error", "error": {"type": kind, "message": failure.message}}
+
+
+def call_error(failure: Failure, call: Any = None) -> Json:
+    """Return what answers the JSON-RPC *call* of an agent that has failed, or is the last event of its stream."""
+    told = _openai_error(failure)
+    data = {"type": told["type"], "param": None, "code": told["code"]}
+    if failure.retry_after is not None:
+        data["retry_after"] = failure.retry_after
+    code = _INTERNAL_ERROR if failure.call_code is None else failure.call_code
+    return {"jsonrpc": "2.0", "id": call, "error": {"code": code, "message": failure.message, "data": data}}
 
 
 def _chat(failure: Failure) -> str:
@@ -143,6 +166,13 @@ def _messages(failure: Failure) -> str:
 
 
 def _responses(failure: Failure, begun: Begun) -> str:
+    last, told = _failed_response(failure, begun), _openai_error(failure)
+    said = last["response"]["error"]
+    first = {"type": "error", "sequence_number": begun.sequence_number + 1, **said, "param": None, "error": told}
+    return _frame(first) + _frame({**last, "error": told})
+
+
+def _failed_response(failure: Failure, begun: Begun) -> Json:
     code = "rate_limit_exceeded" if failure.status == _OPENAI_RATE_LIMIT else "server_error"
     error = {"code": failure.code or code, "message": _with_delay(failure)}
     response = {
@@ -163,10 +193,7 @@ def _responses(failure: Failure, begun: Begun) -> str:
         "top_p": None,
         "usage": None,
     }
-    told = _openai_error(failure)
-    first = {"type": "error", "sequence_number": begun.sequence_number + 1, **error, "param": None, "error": told}
-    last = {"type": "response.failed", "sequence_number": begun.sequence_number + 2, "response": response}
-    return _frame(first) + _frame({**last, "error": told})
+    return {"type": "response.failed", "sequence_number": begun.sequence_number + 2, "response": response}
 
 
 def _genai(failure: Failure) -> str:
@@ -198,8 +225,10 @@ def _frame(data: Json, event: str = "") -> str:
 
 
 _OPENAI_RATE_LIMIT = 429
+_INTERNAL_ERROR = -32603
 _EVENTS: dict[Protocol, Callable[[Failure], str]] = {
     Protocol.CHAT: _chat,
     Protocol.MESSAGES: _messages,
     Protocol.GENAI: _genai,
+    Protocol.A2A: lambda failure: _frame(call_error(failure)),
 }

@@ -40,6 +40,7 @@ class Failure:
         retry_after: seconds after which the provider wants to be asked again; None where it did not say.
         code: the provider's own word for it, if clients of the Responses API decide by that whether to try again.
         final: whether the client is asked not to try again.
+        call_code: the number of a JSON-RPC error, where an agent has given one.
     """
 
     status: int
@@ -47,6 +48,7 @@ class Failure:
     retry_after: float | None = None
     code: str | None = None
     final: bool = False
+    call_code: int | None = None
 
 
 class ProviderStreamError(Exception):
@@ -70,7 +72,7 @@ def failure_of(error: BaseException) -> Failure:
 
     LiteLLM 1.83 - 1.109: litellm_core_utils/streaming_handler.py `_handle_stream_fallback_error`, router.py.
     """
-    chain = list(_chain(error))
+    chain = list(chain_of(error))
     noted = _first_noted(chain)
     if isinstance(noted, ProviderStreamError):
         return noted.failure
@@ -82,14 +84,9 @@ def failure_of(error: BaseException) -> Failure:
     return told
 
 
-def is_of_a_stream(error: BaseException) -> bool:
-    """Tell whether *error* ends a stream that had itself reported its failure: the provider had begun an answer."""
-    return _first_noted(list(_chain(error))) is not None
-
-
 def is_of_a_connection(error: BaseException) -> bool:
     """Tell whether a connection's own end, or its failure to begin, is all that *error* tells of."""
-    return any(map(transport.is_of_a_client, _chain(error))) and failure_of(error).message in wording.CONNECTIONS
+    return any(map(transport.is_of_a_client, chain_of(error))) and failure_of(error).message in wording.CONNECTIONS
 
 
 def _first_noted(chain: list[BaseException]) -> ProviderStreamError | Failure | None:
@@ -111,6 +108,8 @@ def _told(chain: list[BaseException]) -> Failure:
         return unread
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
+    # LiteLLM keeps no body of what it asks by itself, on /v1/responses (1.83 - 1.110): it stands in the words alone.
+    bodies += [_inner(body) for text in texts if isinstance(body := wording.embedded_json(text), dict)]
     code = next((code for body in bodies if (code := _code(body))), None)
     return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts), code)
 
@@ -156,7 +155,7 @@ def is_a_providers(error: Exception) -> bool:
     return raised or bool(getattr(error, "llm_provider", None))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain_of(error: BaseException) -> Iterator[BaseException]:
     """Yield *error* and all behind it, the outermost first, each once: causes may be cyclic."""
     seen: set[int] = set()
     waiting: list[Any] = [error]

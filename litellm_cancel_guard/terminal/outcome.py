@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.ledger.observer import Observer
-from litellm_cancel_guard.terminal.events import Protocol, opening_error, terminal_error
+from litellm_cancel_guard.terminal.calls import failure_of_call
+from litellm_cancel_guard.terminal.events import Protocol, call_error, opening_error, polled_error, terminal_error
 from litellm_cancel_guard.terminal.failure import (
     RATE_LIMITED,
     Failure,
@@ -42,6 +43,7 @@ class Outcome:
         ended: is told of the end of a stream whether it was cut, unless that is told elsewhere.
         rest: what follows the `chunks`; each is asked `passes`, `sorted` if that is false, and at its end comes what is
             `left`. None where they were all.
+        polled: LiteLLM itself reads the stream, for an answer that its client asks for by an id.
         answered_in_anthropics_protocol: tells whether LiteLLM makes Anthropic's answer of a failure before the stream.
     """
 
@@ -59,9 +61,14 @@ class Outcome:
         self._sorter = Sorter(protocol, tell_truncation=settings.on_truncation == "error")
         self._begun = False
         self.rest: AsyncIterator[Any] | None = None
+        self.polled = False
         self.observer = Observer()
         self.ended: Callable[[bool], None] = _make_nothing_of_it
         self.answered_in_anthropics_protocol: Callable[[], bool] = _is_not
+
+    def answers(self, call: Any) -> None:
+        """Be the stream that answers the JSON-RPC *call*, by its id; an event of it may say another."""
+        self._sorter.begun.call = call
 
     async def chunks(
         self, response: AsyncIterable[Any], received: Callable[[], int] = int
@@ -95,7 +102,7 @@ class Outcome:
                 try:
                     chunks = self._sorter.push(await pulling.next())
                 except StopAsyncIteration:
-                    chunks, ended = self._sorter.end(), True
+                    chunks, ended = self._at_its_end(), True
             self._raise_failed()
         finally:
             await pulling.cancel()
@@ -120,9 +127,14 @@ class Outcome:
         Raises:
             ProviderStreamError: the stream was cut.
         """
-        for chunk in self._sorter.end():
+        for chunk in self._at_its_end():
             yield chunk
         self._raise_failed()
+
+    def _at_its_end(self) -> list[Any]:
+        if self._sighting.final_said:
+            self._sorter.told_whole()
+        return self._sorter.end()
 
     def _raise_failed(self) -> None:
         if self._sorter.failed is not None:
@@ -139,7 +151,7 @@ class Outcome:
 
     def better_raised(self, error: Exception) -> Exception | None:
         """Return what to raise instead of ending the stream, where LiteLLM itself makes the better answer of it."""
-        if self._begun:
+        if self._begun or self.polled:
             return None
         if type(error).__name__ in _ANSWERED_BY_LITELLM:
             return error
@@ -149,11 +161,15 @@ class Outcome:
             return ProviderStreamError(failure)
         return None
 
-    async def last_event(self, error: Exception) -> str:
+    async def last_event(self, error: Exception) -> str | dict[str, Any]:
         """Return the event that ends the stream which *error* has ended, once LiteLLM has been told of the failure."""
         replaced = await self._report(error)
         failure = self._failure(error if replaced is None else replaced)
         self._sighting.retry_after = self._delay_before(failure)
+        if self._protocol is Protocol.A2A:
+            return call_error(failure, self._sorter.begun.call)
+        if self.polled:
+            return polled_error(failure, self._sorter.begun)
         if self._begun:
             return terminal_error(self._protocol, failure, self._sorter.begun)
         return opening_error(self._protocol, failure)
@@ -172,14 +188,15 @@ class Outcome:
         except NotYetError:
             return held, False
         except StopAsyncIteration:
-            return held + self._sorter.end(), True
+            return held + self._at_its_end(), True
         return held, False
 
     def _delay_before(self, failure: Failure) -> float | None:
-        return delay_before(failure, responses=self._protocol is Protocol.RESPONSES, in_band=True)
+        return delay_before(failure, responses=self._protocol is Protocol.RESPONSES)
 
     def _failure(self, error: Exception) -> Failure:
-        failure = failure_of(error) if self._begun else before_anything(failure_of(error))
+        failure = failure_of_call(error) if self._protocol is Protocol.A2A else failure_of(error)
+        failure = failure if self._begun else before_anything(failure)
         if failure.retry_after is None and failure.status == RATE_LIMITED:
             failure = replace(failure, retry_after=self._sighting.delay)
         self._sighting.final = failure.final

@@ -15,6 +15,7 @@ _CALL_TYPES = {
     "aget_responses": Protocol.RESPONSES,
     "generate_content_stream": Protocol.GENAI,
     "agenerate_content_stream": Protocol.GENAI,
+    "asend_message": Protocol.A2A,
 }
 _PATHS = (
     ("/chat/completions", Protocol.CHAT),

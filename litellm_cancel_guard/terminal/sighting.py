@@ -35,9 +35,10 @@ class Sighting:
         told_as: the status with which LiteLLM itself would give that answer.
         final: whether such an answer asks the client not to try again.
         counted: how the stream of its deployment has ended was noted where it is read.
+        final_said: an agent has said `final`, which LiteLLM does not hand on (mends/agents.py).
     """
 
-    __slots__ = ("answer", "counted", "delay", "final", "guarded", "retry_after", "route", "told_as")
+    __slots__ = ("answer", "counted", "delay", "final", "final_said", "guarded", "retry_after", "route", "told_as")
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -46,7 +47,7 @@ class Sighting:
         self.retry_after: float | None = None
         self.answer: Failure | None = None
         self.told_as = 0
-        self.final = self.counted = False
+        self.final = self.counted = self.final_said = False
 
 
 def begin(route: str) -> Sighting:
@@ -72,13 +73,13 @@ def current() -> Sighting | None:
     return _current.get()
 
 
-def delay_before(failure: Failure, *, responses: bool, in_band: bool) -> float | None:
+def delay_before(failure: Failure, *, responses: bool) -> float | None:
     """Return the seconds that the header of an answer should name, before the client asks again; None: no header.
 
-    *responses* tells an answer of the Responses API, *in_band* that the provider had begun one when it failed.
+    *responses* tells an answer of the Responses API.
     """
     if not responses or failure.status != RATE_LIMITED:
         return failure.retry_after
     if failure.code in BEYOND_WAITING:
         return None
-    return _A_WHILE if in_band and failure.retry_after is None else failure.retry_after
+    return _A_WHILE if failure.retry_after is None else failure.retry_after

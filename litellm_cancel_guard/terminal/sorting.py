@@ -53,6 +53,10 @@ class Sorter:
         """Whether it has come to the end that its protocol tells."""
         return self.failed is None and not self._aside and self._reading.cut is False
 
+    def told_whole(self) -> None:
+        """Take note that what has come is all, told by another."""
+        self._reading.whole = True
+
     def push(self, pulled: Any) -> list[Any]:
         """Return what may go out now that *pulled* has come: the very object, where that can be."""
         if self._aside:

@@ -42,7 +42,7 @@ _MESSAGES = {
 _LONGEST = 2000
 # Regular expressions see this much of a text: a page of a megabyte must not hold up the loop. Of a message they see
 # enough for the longest one with what is taken out of it.
-_SEEN = 20_000
+_SEEN = MOST_READ = 20_000
 _SEEN_OF_MESSAGE = 2 * _LONGEST
 
 _DECODER = json.JSONDecoder()

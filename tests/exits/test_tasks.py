@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -72,6 +72,37 @@ async def test_an_answer_that_is_polled_holds_its_slot_until_it_is_there(
         return [answer.get("status") for answer in found] == ["completed"] * CAP
 
     await wait_until(all_there, "the answers are whole")
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "ended without its end": {"break_by": "end", "break_step": 2},
+    "ended at once": {"break_by": "end", "break_step": 0},
+    "reset": {"break_by": "reset", "break_step": 2},
+    "reset at once": {"break_by": "reset", "break_step": 0},
+    "an error": {"error_step": 2},
+    "an error first": {"error_step": 0},
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+async def test_a_polled_answer_whose_stream_has_failed_has_failed_and_says_why(
+    shared: Callable[..., Caller], redis_server: RedisServer, http: httpx.AsyncClient, kind: str
+) -> None:
+    caller, key = shared(settings=POLLED), fresh_key(cap=CAP)
+    script = replace(caller.script(), **BROKEN[kind])
+    url, headers = f"{caller.proxy.url}/v1/responses", {"Authorization": f"Bearer {key.secret}"}
+    asked = {"model": "gpt", "input": str(script), "background": True}
+    polled = (await http.post(url, headers=headers, json=asked)).json()["id"]
+    answer: dict[str, Any] = {}
+
+    async def over() -> bool:
+        answer.update((await http.get(f"{url}/{polled}", headers=headers)).json())
+        return answer.get("status") not in ("queued", "in_progress")
+
+    await wait_until(over, "the answer is over")
+    words = "scripted 429" if "error" in kind else "before it"
+    assert (answer["status"], words in (answer.get("error") or {}).get("message", "")) == ("failed", True), answer
+    assert await settled(lambda: gauge(redis_server.client, key), 0) == 0
 
 
 @pytest.mark.parametrize("name", ["chat", "messages_claude", "responses"])

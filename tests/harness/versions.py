@@ -50,6 +50,12 @@ class Version:
         return self.at_least(1, 81)
 
     @property
+    def tells_broken_bodies(self) -> bool:
+        """Older releases take half a body for a whole one, and say what their parser makes of it
+        (llms/custom_httpx/aiohttp_transport.py)."""
+        return self.at_least(1, 94)
+
+    @property
     def hooks_genai(self) -> bool:
         """Older releases call no hook on Gemini's native routes (proxy/google_endpoints/endpoints.py)."""
         return self.at_least(1, 84)

@@ -29,12 +29,14 @@ OTHERS = {
 }
 
 
-def settings(base: str) -> str:
+def settings(base: str, breaking: dict[str, str]) -> str:
+    """*breaking*: where the servers are that break their connections, by their names."""
     places = {
         "": base,
         "refused": f"http://{LOOPBACK}:{free_port()}",
         "nowhere": "http://provider.invalid",
         "plain": base.replace("http", "https"),
+        **breaking,
     }
     models = []
     for where, place in places.items():

@@ -48,7 +48,9 @@ WIRES: dict[Protocol, Any] = {
     Protocol.RESPONSES: Responses,
     Protocol.GENAI: Gemini,
 }
-PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol), ids=lambda protocol: protocol.value)
+# Those in which a model is asked; an agent is in test_agent_calls.py.
+OF_MODELS = tuple(WIRES)
+PROTOCOLS = pytest.mark.parametrize("protocol", OF_MODELS, ids=lambda protocol: protocol.value)
 
 
 class Provider:

@@ -78,6 +78,24 @@ LIMITS: dict[str, tuple[str, Script, str | None]] = {
     "Anthropic's event": (*CLAUDE, "6"),
     "Google's event": (*FLASH, "6"),
 }
+# The same, where it has answered by a status.
+ANSWERS: dict[str, tuple[str, Script, str | None]] = {
+    "OpenAI's": ("openai", Script("", only="first-gpt", status=429), "6"),
+    "OpenAI's, with a delay": ("openai", Script("", only="first-gpt", status=429, retry_after=9), "9"),
+    "OpenAI's insufficient_quota": ("openai", replace(failed("insufficient_quota"), status=429), None),
+    "OpenAI's usage_not_included": ("openai", replace(failed("usage_not_included"), status=429), None),
+    "Anthropic's": ("anthropic", replace(CLAUDE[1], status=429), "6"),
+    "Google's": ("gemini", replace(FLASH[1], status=429), "6"),
+}
+
+
+async def answered(
+    proxy: Proxy, http: httpx.AsyncClient, limit: tuple[str, Script, Any], **more: Any
+) -> httpx.Response:
+    model, script, _ = limit
+    body = {"model": model, "input": str(replace(script, run=secrets.token_hex(6))), **more}
+    headers = {"Authorization": f"Bearer {fresh_key(cap=2).secret}"}
+    return await http.post(f"{proxy.url}/v1/responses", json=body, headers=headers)
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -85,8 +103,14 @@ async def test_a_limit_before_the_first_word_says_for_how_long_to_wait(
     failing_proxy: Proxy, http: httpx.AsyncClient, limit: str
 ) -> None:
     """Codex ends its session at a 429 without whole seconds, where it asks again after the event of bare LiteLLM."""
-    model, script, seconds = LIMITS[limit]
-    body = {"model": model, "input": str(replace(script, run=secrets.token_hex(6))), "stream": True}
-    headers = {"Authorization": f"Bearer {fresh_key(cap=2).secret}"}
-    answer = await http.post(f"{failing_proxy.url}/v1/responses", json=body, headers=headers)
-    assert (answer.status_code, answer.headers.get("retry-after")) == (429, seconds), answer.text
+    answer = await answered(failing_proxy, http, LIMITS[limit], stream=True)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (429, LIMITS[limit][2]), answer.text
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
+@pytest.mark.parametrize("limit", ANSWERS)
+async def test_a_limit_that_is_an_answer_says_so_too(
+    failing_proxy: Proxy, http: httpx.AsyncClient, limit: str, stream: bool
+) -> None:
+    answer = await answered(failing_proxy, http, ANSWERS[limit], stream=stream)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (429, ANSWERS[limit][2]), answer.text

@@ -36,6 +36,8 @@ WIRES: dict[Protocol, Any] = {
     Protocol.RESPONSES: Responses,
     Protocol.GENAI: Gemini,
 }
+# Those in which a model is asked; an agent is in test_agent_calls.py.
+PROTOCOLS = pytest.mark.parametrize("protocol", tuple(WIRES), ids=lambda p: p.value)
 LAST = {
     Protocol.CHAT: [""],
     Protocol.MESSAGES: ["error"],
@@ -107,7 +109,7 @@ def events_of(frames: str) -> list[Event]:
 
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("status", [429, 529, 503, 504, 400, 500, 502])
-@pytest.mark.parametrize("protocol", list(Protocol), ids=lambda p: p.value)
+@PROTOCOLS
 async def test_the_sdk_raises_after_the_text_that_came_before(
     server: Server, protocol: Protocol, status: int, message: str
 ) -> None:
@@ -127,7 +129,7 @@ async def test_the_sdk_raises_after_the_text_that_came_before(
     assert str(kind.get("type", status)) in (outcome.code or "") or str(status) in (outcome.code or "")
 
 
-@pytest.mark.parametrize("protocol", list(Protocol), ids=lambda p: p.value)
+@PROTOCOLS
 @given(message=st.text(max_size=200), status=st.integers(400, 599), delay=st.none() | st.floats(0, 1e5))
 def test_no_message_breaks_the_framing(protocol: Protocol, message: str, status: int, delay: float | None) -> None:
     failure = Failure(status, cleaned(message, status), delay)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from litellm_cancel_guard.lease.agents import last_agent_event, state_of
 from litellm_cancel_guard.terminal.events import Protocol
 from litellm_cancel_guard.terminal.reading import reading_of
 from litellm_cancel_guard.terminal.routes import protocol_of
@@ -149,3 +152,50 @@ def test_an_error_inside_anthropics_protocol_is_one_in_any_shape(said: bytes) ->
 def test_a_tool_that_is_told_of_an_error_is_no_failure() -> None:
     told = b'{"type": "content_block_delta", "delta": {"partial_json": "{\\"error\\": {\\"code\\": 429}}"}}'
     assert reading_of(Protocol.MESSAGES).read(b"event: content_block_delta\ndata: " + told + b"\n\n") is None
+
+
+def _result(**said: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "result": said}
+
+
+def _status(state: str, **more: Any) -> dict[str, Any]:
+    return {"taskId": "1", "status": {"state": state}, **more}
+
+
+OF_AGENTS = {
+    "a task that was submitted": (_result(kind="task", **_status("submitted")), "submitted", True),
+    "an artifact": (_result(kind="artifact-update", artifact={"parts": []}, lastChunk=True), None, True),
+    "a task that works": (_result(kind="status-update", final=False, **_status("working")), "working", True),
+    "one that asks back": (
+        _result(kind="status-update", final=False, **_status("input-required")),
+        "input-required",
+        False,
+    ),
+    "the last of it": (_result(kind="status-update", final=True, **_status("working")), "final", False),
+    "a task that is done": (_result(kind="status-update", final=False, **_status("completed")), "completed", False),
+    "a task that has failed": (_result(kind="task", **_status("failed")), "failed", False),
+    "a message": (_result(kind="message", messageId="1", parts=[]), "message", False),
+    "1.0: a task that works": (_result(statusUpdate=_status("TASK_STATE_WORKING")), "working", True),
+    "1.0: one that asks back": (_result(statusUpdate=_status("TASK_STATE_INPUT_REQUIRED")), "input-required", False),
+    "1.0: a task that is done": (_result(task=_status("TASK_STATE_COMPLETED")), "completed", False),
+    "1.0: a message": (_result(message={"messageId": "1", "parts": []}), "message", False),
+    "an error": ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "no"}}, "error", False),
+}
+
+
+@pytest.mark.parametrize("kind", OF_AGENTS)
+def test_an_agents_stream_is_cut_unless_its_task_is_over_or_waits_for_its_client(kind: str) -> None:
+    event, state, cut = OF_AGENTS[kind]
+    reading = reading_of(Protocol.A2A)
+
+    assert (reading.read(event), state_of(event), reading.cut, reading.said().call) == (None, state, cut, 1)
+    assert last_agent_event(event) == (not cut and state != "input-required")
+
+
+@pytest.mark.parametrize("event", [None, "text", {}, {"result": None}, {"result": 7}, object()])
+def test_what_is_no_event_of_an_agents_tells_no_cut(event: Any) -> None:
+    reading = reading_of(Protocol.A2A)
+    reading.read({"result": 1})
+
+    assert (reading.read(event), state_of(event)) == (None, None)
+    assert reading.cut is (True if event == {"result": 7} else None)

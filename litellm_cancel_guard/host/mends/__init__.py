@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.host.grafting import NotFoundError
 from litellm_cancel_guard.host.mends import (
+    agents,
     answers,
     anthropic,
     behind,
@@ -65,6 +66,11 @@ def mend(settings: Settings, board: Board) -> None:
 def mend_entrance(board: Board) -> None:
     """Mend, once, what a first request has passed before it comes to the guard; it acts on guarded ones alone."""
     _mend(board, late.mend, late.mend)
+
+
+def mend_agents(board: Board) -> None:
+    """Mend, once, what is there only when an agent has been asked."""
+    _mend(board, agents.mend, agents.mend)
 
 
 def take_out(board: Board) -> None:

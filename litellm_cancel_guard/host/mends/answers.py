@@ -12,7 +12,7 @@ from litellm_cancel_guard.host.mends.headers import name_delay
 from litellm_cancel_guard.redaction import for_client
 from litellm_cancel_guard.terminal import sighting
 from litellm_cancel_guard.terminal.events import openai_type
-from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR, Failure
+from litellm_cancel_guard.terminal.failure import FIRST_SERVER_ERROR, RATE_LIMITED, Failure
 from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 from litellm_cancel_guard.terminal.wording import UNREADABLE
 
@@ -64,6 +64,8 @@ def _redacted(said: Any, depth: int = 0) -> Any:
 
 def _say(answer: Any, seen: Sighting) -> None:
     failure = seen.answer
+    if failure is None and str(answer.code) == str(RATE_LIMITED):
+        name_delay(answer.headers, seen.retry_after)
     if failure is None or not _is_about(str(answer.code), failure, seen.told_as):
         return
     answer.message = failure.message

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.harness.process import LOOPBACK
-from tests.harness.provider import mcp, misshapen, sentences, shapes, sockets, told
+from tests.harness.provider import agent, mcp, misshapen, sentences, shapes, sockets, told
 from tests.harness.provider import script as scripts
 from tests.harness.provider.ollama import Ollama
 from tests.harness.provider.responses import FAILED, Responses, ToolCalling
@@ -102,6 +102,8 @@ def _wire(request: web.Request, body: dict[str, Any]) -> tuple[Wire, str, bool] 
         return Gemini(model, events=request.query.get("alt") == "sse"), model, streamed
     if path.endswith(mcp.PATH):
         return mcp.ToolCall(body), "tool", False
+    if (called := agent.asked_at(path, body)) is not None:
+        return called, "agent", called.streamed
     model = str(body.get("model", ""))
     kind = next((kind for end, kind in _WIRES.items() if path.endswith(end)), None)
     streamed = bool(body.get("stream")) or path.endswith(_AMAZON_STREAM)
@@ -132,8 +134,15 @@ class _Act:
 
     def _refusal(self) -> web.Response:
         after = {"Retry-After": str(self._script.retry_after)} if self._script.retry_after else {}
-        failure = self._worded(json.dumps(self._wire.failure(self._script.status)).encode())
+        failure = self._worded(json.dumps(self._refused()).encode())
         return web.Response(body=failure, status=self._script.status, headers=after, content_type="application/json")
+
+    def _refused(self) -> dict[str, Any]:
+        """The body of a refusal; by a code of OpenAI's it is named so twice, as OpenAI does it."""
+        if not self._script.error_as.startswith(FAILED):
+            return self._wire.failure(self._script.status)
+        code = self._script.error_as.removeprefix(FAILED)
+        return {"error": {"message": f"scripted {code}", "type": code, "param": None, "code": code}}
 
     def _worded(self, error: bytes) -> bytes:
         """An error in the words of the script."""
@@ -254,6 +263,7 @@ def application() -> web.Application:
     app.router.add_post("/_control/{run}/release", release)
     app.router.add_get("/_control/{run}/wait/{within}", wait)
     app.router.add_post("/token", token)
+    app.router.add_get("/{agent}/.well-known/agent-card.json", agent.card)
     for end in sockets.LAST:
         app.router.add_get(f"/v1{end}", converse)
     app.router.add_post("/{path:.*}", answer)

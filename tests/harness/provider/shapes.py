@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.harness.provider.agent import Agent
 from tests.harness.provider.responses import Responses
 from tests.harness.provider.wire import Anthropic, Chat, Gemini, sse
 
@@ -104,4 +105,8 @@ _ENDINGS: dict[tuple[type, str], Callable[[Any], bytes]] = {
     (Gemini, "length"): lambda wire: _google(wire, {"text": "last"}, finish="MAX_TOKENS"),
     (Gemini, "filtered"): lambda wire: _google(wire, finish="SAFETY"),
     (Gemini, "blocked"): _google_blocked,
+    (Agent, "said_final"): lambda wire: bytes(wire.status("working", final=True)),
+    (Agent, "asks_back"): lambda wire: bytes(wire.status("input-required", final=True)),
+    (Agent, "has_failed"): lambda wire: bytes(wire.status("failed", final=True)),
+    (Agent, "message"): lambda wire: bytes(wire.message("over")),
 }
