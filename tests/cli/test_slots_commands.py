@@ -177,6 +177,40 @@ def test_a_key_at_rest_a_key_of_another_type_and_no_redis_are_one_clear_message(
     assert_one_clear_message(guard("status"), "names no Redis")
 
 
+@pytest.mark.parametrize(
+    ("environment", "word"),
+    [
+        ({"REDIS_HOST": "h", "REDIS_PORT": "six"}, "the port of Redis is no number: 'six'"),
+        ({"REDIS_CLUSTER_NODES": "[1]"}, "startup_nodes is no list of nodes"),
+        ({"REDIS_CLUSTER_NODES": '[{"port": 6379}]'}, "startup_nodes is no list of nodes"),
+        ({"REDIS_SENTINEL_NODES": '["ab"]'}, "sentinel_nodes is no list of nodes"),
+        ({"REDIS_CLUSTER_NODES": "{}"}, "names no Redis"),
+        ({"REDIS_URL": "no-url"}, "can't be used"),
+        ({"REDIS_HOST": "h", "LITELLM_RATE_LIMIT_WINDOW_SIZE": "soon"}, "LITELLM_RATE_LIMIT_WINDOW_SIZE is no number"),
+    ],
+)
+def test_an_environment_that_means_no_redis_gets_one_message(environment: dict[str, str], word: str) -> None:
+    assert_one_clear_message(guard("status", env=environment), word, code=2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"litellm_settings": "text"},
+        {"general_settings": ["text"]},
+        {"litellm_settings": {"cache": True, "cache_params": ["redis"]}},
+        {"litellm_settings": {"cache": True, "cache_params": {"host": "h", "port": ["6379"]}}},
+        {"litellm_settings": {"cache": True, "cache_params": {"redis_startup_nodes": [1]}}},
+    ],
+    ids=str,
+)
+def test_a_config_that_means_no_redis_gets_one_message_and_no_traceback(wrong: object, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(wrong))
+    assert_one_clear_message(guard("status", "--config", config), code=2)
+    assert "Traceback" not in guard("doctor", "--patience", "0", "--config", config).stderr
+
+
 def test_the_redis_of_a_config_and_of_the_environment_is_found_with_its_password(
     store: Store, server: RedisServer, tmp_path: Path
 ) -> None:
