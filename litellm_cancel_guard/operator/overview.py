@@ -172,7 +172,8 @@ def refuse_running(count: Count, ids: list[str]) -> None:
     where = [place_of(slot) for slot in count.slots if slot.id in ids and state_of(slot) == "alive"]
     if where:
         raise StillRunsError(
-            f"{len(where)} of them are of requests that run ({', '.join(sorted(set(where)))}): given back, more than "
+            f"{len(where)} of them {'is' if len(where) == 1 else 'are'} of requests that run "
+            f"({', '.join(sorted(set(where)))}): given back, more than "
             "the limit would run, until their workers take them again with their next heartbeat."
         )
 
