@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from litellm_cancel_guard.aio.each import each
 from litellm_cancel_guard.lease import slotname
 from litellm_cancel_guard.lease.holders import AGENT_DIGITS, Holding
 from litellm_cancel_guard.lease.keyname import key_of
@@ -80,7 +81,7 @@ class Released:
 
 async def all_counts(survey: Surveyed) -> list[Count]:
     """Return what is in flight for every key that holds slots."""
-    return [await survey.count(place) for place in await survey.places()]
+    return await each(survey.count, await survey.places())
 
 
 async def count_of(survey: Surveyed, key: str) -> Count:
