@@ -207,6 +207,8 @@ class Worker:
         elif self.ledger is ledger:
             self._attach(limiter, guard)
         self.presence.begin(limiter, self.registry.observer)
+        # Also where nothing is counted: its record would outlive its server's end.
+        self._act_last()
 
     def _find(self) -> Any:
         try:
@@ -271,7 +273,6 @@ class Worker:
             self.ledger, self._heartbeat = before
             self._hold_back(reason)
             return
-        self._act_last()
         log.info("cancel_guard %s: %s", guard_version(), host.describe(recognised, self.settings))
 
     def _put_in(self, recognised: Any, guard: Any, touches: list[Touch]) -> None:

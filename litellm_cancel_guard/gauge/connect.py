@@ -31,11 +31,19 @@ class Target:
         params: for redis-py, as LiteLLM names them.
         namespace: what LiteLLM puts before its keys; empty where nothing.
         source: where this was read.
+
+    Raises:
+        NoRedisError: its nodes are none.
     """
 
     params: dict[str, Any]
     namespace: str
     source: str
+
+    def __post_init__(self) -> None:
+        for name in ("startup_nodes", "sentinel_nodes"):
+            if not all(map(_is_node, self.params.get(name) or ())):
+                raise NoRedisError(f"{name} is no list of nodes, each a host and a port.")
 
     def __str__(self) -> str:
         """Name the place, without a password."""
@@ -118,6 +126,13 @@ async def _close(client: Any) -> None:
             # Whoever said which the master is, is connected still: one more at each round, for the garbage collector.
             for sentinel in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
                 await sentinel.aclose()
+
+
+def _is_node(node: Any) -> bool:
+    try:
+        return isinstance(node, dict | list | tuple) and bool(_host(node) and _port(node))
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 def _host(node: Any) -> str:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from litellm_cancel_guard.aio.each import each
 from litellm_cancel_guard.gauge import GaugeUnavailableError
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.gauge.layout import WINDOW_SECONDS, counted_layout, slots_layout
@@ -130,6 +131,7 @@ class Survey:
         """
         found: dict[tuple[str, str], bool] = {}
         lined: set[tuple[str, str]] = set()
+        unsure: list[tuple[Any, tuple[str, str]]] = []
         try:
             async for raw in self._client.scan_iter(match="*{api_key:*}:*", count=1000):
                 match = _OURS.match(text_of(raw))
@@ -139,9 +141,13 @@ class Survey:
                 if match["what"] == _WAITS:
                     lined.add(where)
                     continue
-                # At rest the counting layout may keep its number alone: LiteLLM writes it as text.
-                counting = match["what"] != "max_parallel_requests" or await self._type(raw) == "string"
+                counting = match["what"] != "max_parallel_requests"
                 found[where] = found.get(where, False) or counting
+                if not counting:
+                    unsure.append((raw, where))
+            # At rest the counting layout may keep its number alone: LiteLLM writes it as text.
+            types = await each(self._type, [raw for raw, _ in unsure])
+            found |= {where: True for (_, where), kind in zip(unsure, types, strict=True) if kind == "string"}
         except Exception as exc:
             raise GaugeUnavailableError(what_of(exc)) from exc
         return sorted(Place(*where, counting, lined=where in lined) for where, counting in found.items())

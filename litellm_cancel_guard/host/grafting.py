@@ -27,6 +27,7 @@ _MARK = "__cancel_guard__"
 
 # So many faults, of so many different requests, within so many seconds take a graft out.
 _FAULTS, _FAULT_SECONDS = 5, 60.0
+SWITCHED_OFF = "switched off by its settings"
 
 
 class NotFoundError(Exception):
@@ -178,7 +179,8 @@ class Board:
 
     def note(self, name: str, state: State, reason: str = "") -> None:
         """Have the graft of that *name* stand so from now on; said in the log where that is a change for the worse."""
-        if self._changed(name, state, reason):
+        if self._changed(name, state, reason) and reason != SWITCHED_OFF:
+            # Asked for, it is said once, of the slots: two dozen warnings behind that would hide it.
             self._say(name, state, reason, self._statuses[name].graft.without)
 
     def note_out(self, touch: Touch, reason: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm_cancel_guard.host import mends
 from litellm_cancel_guard.host.background import follow
-from litellm_cancel_guard.host.grafting import NotFoundError
+from litellm_cancel_guard.host.grafting import SWITCHED_OFF, NotFoundError
 from litellm_cancel_guard.host.passthrough import close_abandoned_streams
 from litellm_cancel_guard.host.serving import forget_tasks, is_noted, note_tasks
 from litellm_cancel_guard.lease.graft import State
@@ -64,7 +64,7 @@ class Mounts:
         """Have LiteLLM's objects be what they were."""
         for touch in reversed(self._touches):
             touch.take_out()
-            self._board.note(touch.graft.name, State.STANDS_ASIDE, "switched off by its settings")
+            self._board.note(touch.graft.name, State.STANDS_ASIDE, SWITCHED_OFF)
         self._touches, self._unbuilt = [], None
         mends.take_out(self._board)
 

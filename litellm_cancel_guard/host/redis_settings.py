@@ -34,27 +34,34 @@ def target_of(url: str | None, config: Mapping[str, Any] | None, environ: Mappin
     from_environ = {name: environ[variable] for variable, name in _FROM_ENVIRON.items() if environ.get(variable)}
     if any(given.get(name) for name in ("host", "startup_nodes", "sentinel_nodes")):
         from_environ.pop("url", None)
-    params = {**from_environ, **given}
+    params = _plain({**from_environ, **given})
     namespace = str(params.pop("namespace", None) or environ.get("REDIS_NAMESPACE", ""))
     if not any(params.get(name) for name in _TARGETS):
         raise NoRedisError(f"{source} names no Redis: give --redis URL, --config, or REDIS_HOST in the environment.")
-    return Target(_plain(params), namespace, source)
+    return Target(params, namespace, source)
 
 
 def _of_config(config: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], str]:
-    coordination = (config.get("general_settings") or {}).get("coordination_redis")
+    coordination = _block(config, "general_settings").get("coordination_redis")
     if isinstance(coordination, dict):
         return _known(resolved(coordination, environ)), "general_settings.coordination_redis"
-    settings = config.get("litellm_settings") or {}
+    settings = _block(config, "litellm_settings")
     if not settings.get("cache"):
         raise NoRedisError(
             "With this config LiteLLM counts in each worker alone: litellm_settings has no `cache: true`. "
             "Give --redis URL to look into a Redis all the same."
         )
-    params = resolved(settings.get("cache_params") or {}, environ)
+    params = resolved(_block(settings, "cache_params"), environ)
     if params.get("type", "redis") not in ("redis", "redis-semantic"):
         return {}, "the environment"
     return _known(params), "litellm_settings.cache_params"
+
+
+def _block(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    block = config.get(name) or {}
+    if not isinstance(block, dict):
+        raise NoRedisError(f"{name} is no block of settings, but a {type(block).__name__}.")
+    return block
 
 
 def _known(params: dict[str, Any]) -> dict[str, Any]:
@@ -74,10 +81,13 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
                 raise NoRedisError(f"{name} is no JSON list of nodes: {plain[name]!r}.") from None
     for name in ("port", "db"):
         if name in plain:
-            plain[name] = int(plain[name])
+            try:
+                plain[name] = int(plain[name])
+            except (TypeError, ValueError):
+                raise NoRedisError(f"the {name} of Redis is no number: {plain[name]!r}.") from None
     for name in ("ssl", "ssl_check_hostname"):
         if isinstance(plain.get(name), str):
             plain[name] = plain[name].lower() in _TRUE
     if plain.get("url") and not plain.get("startup_nodes"):
-        plain = {"url": plain["url"]}
+        plain = {name: plain[name] for name in ("url", "namespace") if name in plain}
     return plain

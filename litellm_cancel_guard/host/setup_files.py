@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from importlib import metadata
     from pathlib import Path
 
-    import yaml
 
 CALLBACK = "litellm_cancel_guard.handler"
 BLOCK = "callback_settings: cancel_guard"
@@ -194,7 +193,9 @@ def load_mapping(path: Path) -> dict[str, Any]:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"{path} can't be read: {_reason(error)}.") from error
-    except yaml.YAMLError as error:
+    except Exception as error:
+        # Of 2026-13-45 PyYAML (6.0, constructor.py) raises what Python's own date does, and of brackets without end a
+        # RecursionError: a command would end in a traceback, and a worker log one every two seconds.
         raise SetupError(f"{path} is no valid YAML: {_where(error)}.") from error
     if loaded is None:
         return {}
@@ -256,7 +257,7 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
     return "it isn't UTF-8"
 
 
-def _where(error: yaml.YAMLError) -> str:
+def _where(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    problem = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
     return f"line {mark.line + 1}: {problem}" if mark else problem

@@ -7,7 +7,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.host.grafting import NotFoundError
+from litellm_cancel_guard.host.grafting import SWITCHED_OFF, NotFoundError
 from litellm_cancel_guard.host.limiter.canary import Verdict
 from litellm_cancel_guard.host.limiter.order import Order
 from litellm_cancel_guard.lease.graft import State
@@ -101,7 +101,7 @@ class Standing:
     def switch_off(self) -> None:
         """Leave all to LiteLLM: new requests from now on, and its objects once the last slot is back."""
         self._off = True
-        self.stand_aside(State.STANDS_ASIDE, "switched off by its settings")
+        self.stand_aside(State.STANDS_ASIDE, SWITCHED_OFF)
 
     def stand_aside(self, state: State, reason: str) -> None:
         """Leave the count of new requests to LiteLLM, and its limiter as it was once the last slot is back."""

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from litellm_cancel_guard.aio.each import each
 from litellm_cancel_guard.lease import slotname
 from litellm_cancel_guard.lease.holders import AGENT_DIGITS, Holding
 from litellm_cancel_guard.lease.keyname import key_of
@@ -80,7 +81,7 @@ class Released:
 
 async def all_counts(survey: Surveyed) -> list[Count]:
     """Return what is in flight for every key that holds slots."""
-    return [await survey.count(place) for place in await survey.places()]
+    return await each(survey.count, await survey.places())
 
 
 async def count_of(survey: Surveyed, key: str) -> Count:
@@ -172,7 +173,8 @@ def refuse_running(count: Count, ids: list[str]) -> None:
     where = [place_of(slot) for slot in count.slots if slot.id in ids and state_of(slot) == "alive"]
     if where:
         raise StillRunsError(
-            f"{len(where)} of them are of requests that run ({', '.join(sorted(set(where)))}): given back, more than "
+            f"{len(where)} of them {'is' if len(where) == 1 else 'are'} of requests that run "
+            f"({', '.join(sorted(set(where)))}): given back, more than "
             "the limit would run, until their workers take them again with their next heartbeat."
         )
 

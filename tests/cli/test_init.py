@@ -166,6 +166,8 @@ def test_files_that_the_config_includes_are_mentioned(config: Path) -> None:
         (b"litellm_settings: [", "no valid YAML: line 1"),
         (b"a: !ENV x", "no valid YAML: line 1"),
         (b"\x00", "no valid YAML"),
+        (b"since: 2026-13-45", "no valid YAML: month"),
+        (b"[" * 3000, "no valid YAML: maximum recursion depth"),
         (b"\xff\xfe\xff", "UTF-8"),
         (b"- a list", "not a mapping"),
         (b"just words", "not a mapping"),

@@ -20,6 +20,7 @@ from tests.cli.store import Store
 from tests.gauge.stores import start_cluster_node
 from tests.harness.process import LOOPBACK
 from tests.harness.redis_server import RedisServer
+from tests.operator.screens import in_a_terminal, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +88,44 @@ class TestEachLayout:
         shown = asked("status", "--redis", store.url, "--namespace", "ours")
         assert [(one["key"], one["namespace"]) for one in shown] == [(ours, "ours")]
         assert len(asked("status", "--redis", store.url)) == 2
+
+
+def in_eighty_columns(*args: str) -> str:
+    """What a terminal of 80 columns shows, without its colours."""
+    with in_a_terminal(*args) as (_, end):
+        return re.sub(r"\x1b\[[0-9;]*m", "", read(end)).replace("\r\n", "\n")
+
+
+def test_what_eighty_columns_show_of_a_key_and_of_its_slots_can_be_used_again(store: Store, key: str) -> None:
+    name = store.line_up(key, "deadbeef00000001", counting=False)
+    table = in_eighty_columns("status", "--redis", store.url)
+    [shown] = re.findall(r"^│ ([0-9a-f]+) *│", table, re.MULTILINE)
+    assert name.startswith(shown)
+    ids = [slot["slot"] for slot in asked("slots", shown, "--redis", store.url)["held"]]
+    assert [line for line in in_eighty_columns("slots", name, "--redis", store.url).splitlines() if line in ids] == ids
+
+
+def test_a_key_is_read_from_standard_input_where_the_command_line_names_none(store: Store, key: str) -> None:
+    name = store.hold(key, "one", counting=False)
+
+    def typed(text: str) -> subprocess.CompletedProcess[str]:
+        argv = [*COMMAND, "slots", "-", "--json", "--redis", store.url]
+        return subprocess.run(argv, env=environ(), input=text, capture_output=True, text=True, timeout=60, check=False)
+
+    done, none = typed(f"{key}\n"), typed("")
+    assert (done.returncode, json.loads(done.stdout)["key"]) == (0, name)
+    assert (none.returncode, "standard input brought no key" in none.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)], ids=["text", "json"])
+def test_watch_ends_well_when_nobody_reads_its_pipe_any_more(store: Store, how: tuple[str, ...]) -> None:
+    argv = [*COMMAND, "status", "--watch", *how, "--redis", store.url]
+    with subprocess.Popen(argv, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        watching.stdout.readline()
+        watching.stdout.close()
+        assert (watching.wait(30), watching.stderr.read()) == (0, "")
 
 
 def test_watch_shows_what_changes_and_outlives_a_redis_that_is_away(tmp_path: Path) -> None:
@@ -175,6 +214,40 @@ def test_a_key_at_rest_a_key_of_another_type_and_no_redis_are_one_clear_message(
     assert_one_clear_message(guard("status", "--redis", "redis://:secret@127.0.0.1:1"), "can't be asked", code=4)
     assert "secret" not in guard("status", "--redis", "redis://:secret@127.0.0.1:1").stderr
     assert_one_clear_message(guard("status"), "names no Redis")
+
+
+@pytest.mark.parametrize(
+    ("environment", "word"),
+    [
+        ({"REDIS_HOST": "h", "REDIS_PORT": "six"}, "the port of Redis is no number: 'six'"),
+        ({"REDIS_CLUSTER_NODES": "[1]"}, "startup_nodes is no list of nodes"),
+        ({"REDIS_CLUSTER_NODES": '[{"port": 6379}]'}, "startup_nodes is no list of nodes"),
+        ({"REDIS_SENTINEL_NODES": '["ab"]'}, "sentinel_nodes is no list of nodes"),
+        ({"REDIS_CLUSTER_NODES": "{}"}, "names no Redis"),
+        ({"REDIS_URL": "no-url"}, "can't be used"),
+        ({"REDIS_HOST": "h", "LITELLM_RATE_LIMIT_WINDOW_SIZE": "soon"}, "LITELLM_RATE_LIMIT_WINDOW_SIZE is no number"),
+    ],
+)
+def test_an_environment_that_means_no_redis_gets_one_message(environment: dict[str, str], word: str) -> None:
+    assert_one_clear_message(guard("status", env=environment), word, code=2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"litellm_settings": "text"},
+        {"general_settings": ["text"]},
+        {"litellm_settings": {"cache": True, "cache_params": ["redis"]}},
+        {"litellm_settings": {"cache": True, "cache_params": {"host": "h", "port": ["6379"]}}},
+        {"litellm_settings": {"cache": True, "cache_params": {"redis_startup_nodes": [1]}}},
+    ],
+    ids=str,
+)
+def test_a_config_that_means_no_redis_gets_one_message_and_no_traceback(wrong: object, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(wrong))
+    assert_one_clear_message(guard("status", "--config", config), code=2)
+    assert "Traceback" not in guard("doctor", "--patience", "0", "--config", config).stderr
 
 
 def test_the_redis_of_a_config_and_of_the_environment_is_found_with_its_password(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness import venvs
+from tests.harness import tls, venvs
 from tests.harness.http2 import Http2, connected
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import word
@@ -24,24 +24,34 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
 
 LEASE_SECONDS = 3
+WITHOUT_TLS = ["hypercorn", "granian"]
+WITH_TLS = ["hypercorn-tls", "granian-tls"]
 STREAMED = ("chat", "messages", "responses", "pass_anthropic", "pass_custom")
 
 
-@pytest.fixture(params=["hypercorn", "granian"])
-def server(request: pytest.FixtureRequest, shared: Callable[..., Caller], setup: Setup) -> Caller:
-    """A caller of a proxy that speaks HTTP/2 without TLS, to who begins with it."""
-    name: str = request.param
+@pytest.fixture(scope="module")
+def tls_arguments(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    return tls.arguments(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def server(
+    request: pytest.FixtureRequest, shared: Callable[..., Caller], setup: Setup, tls_arguments: tuple[str, ...]
+) -> Caller:
+    """A caller of a proxy that speaks HTTP/2: over TLS to who chooses it there, without to who begins with it."""
+    name, _, secure = str(request.param).partition("-")
     if not setup.version.at_least(1, 87):
         pytest.skip(f"LiteLLM {setup.version} has no --run_{name}, or it is played by HTTP/1.1 alone")
     venvs.add_program(setup.version, name)
     lease = ("CANCEL_GUARD_LEASE_SECONDS", str(LEASE_SECONDS))
-    return shared(arguments=(f"--run_{name}",), forks=False, env=(lease,))
+    return shared(arguments=(f"--run_{name}", *(tls_arguments if secure else ())), forks=False, env=(lease,))
 
 
 async def begun(http2: Http2, number: int) -> None:
     await http2.until(lambda: word(1).strip() in http2.texts[number])
 
 
+@pytest.mark.parametrize("server", [*WITHOUT_TLS, *WITH_TLS], indirect=True)
 @pytest.mark.parametrize("name", STREAMED)
 async def test_a_stream_is_whole_and_one_that_its_client_resets_gives_its_slot_back(
     server: Caller, key: Key, redis_server: RedisServer, name: str
@@ -63,6 +73,30 @@ async def test_a_stream_is_whole_and_one_that_its_client_resets_gives_its_slot_b
         assert await settled(partial(gauge, redis_server.client, key), 0) == 0
 
 
+@pytest.mark.parametrize("server", [*WITHOUT_TLS, *WITH_TLS], indirect=True)
+@pytest.mark.parametrize("ends", ["closes", "aborts"])
+async def test_a_client_whose_connection_is_gone_gives_all_its_slots_back(
+    server: Caller, key: Key, redis_server: RedisServer, ends: str
+) -> None:
+    """Of one that is killed no server is told more than that."""
+    silent, flowing = replace(server.script(), stall="2"), replace(server.script(), chunks=400, gap=0.05)
+    async with connected(server.url()) as http2:
+        asked = [
+            http2.ask(ROUTES[name], key, str(script), stream=True)
+            for name in ("messages", "pass_custom")
+            for script in (silent, flowing)
+        ]
+        for number in asked:
+            await begun(http2, number)
+        held = gauge(redis_server.client, key)
+        if ends == "aborts":
+            http2.abort()
+    gone = [await server.provider.comes_to(script.run, 5, hung_up=2) for script in (silent, flowing)]
+    assert (held, gone) == (4, [True, True])
+    assert await settled(partial(gauge, redis_server.client, key), 0) == 0
+
+
+@pytest.mark.parametrize("server", WITHOUT_TLS, indirect=True)
 @pytest.mark.parametrize(
     ("stream", "stays"), [(False, True), (False, False), (True, False)], ids=["plain-stays", "plain", "stream"]
 )

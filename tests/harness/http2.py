@@ -1,4 +1,4 @@
-"""A client over HTTP/2 without TLS, which resets single streams of its connection, and takes only as much as it says.
+"""A client over HTTP/2, with TLS and without; it resets single streams of its connection, and takes only what it says.
 
 httpx resets no stream that it leaves (httpcore 1.0.9, _async/http2.py `_response_closed`), and takes all.
 """
@@ -17,6 +17,8 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes, Settings
+
+from tests.harness.tls import trusting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -60,6 +62,10 @@ class Http2:
         self._protocol.reset_stream(number, ErrorCodes.CANCEL)
         self._flush()
 
+    def abort(self) -> None:
+        """Be gone without a word, as a client that is killed."""
+        self._writer.transport.abort()
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until that is *true* of what has come."""
         async with self._news:
@@ -90,9 +96,15 @@ class Http2:
 
 @asynccontextmanager
 async def connected(url: str, *, takes: bool = True) -> AsyncIterator[Http2]:
-    """Speak HTTP/2 from the first byte on; leaving the block drops the connection. *takes*: whether it takes bodies."""
+    """Speak HTTP/2: to an https:// URL as TLS has it chosen (ALPN), else from the first byte on.
+
+    Leaving the block drops the connection. *takes*: whether it takes bodies.
+    """
     address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    tls = trusting(["h2"]) if address.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=tls)
+    if tls is not None:
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
     connection = Http2(reader, writer, takes=takes)
     connection._flush()
     reading = asyncio.create_task(connection.read())

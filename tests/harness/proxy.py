@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.harness import config
+from tests.harness import config, tls
 from tests.harness.forking import Seedbed
 from tests.harness.keys import MASTER_KEY
 from tests.harness.process import LOOPBACK, Process, free_port
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from tests.harness.config import Setup
     from tests.harness.versions import Version
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_DIRECT = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls.trusting())
+)
 
 
 class Proxy:
@@ -35,7 +37,8 @@ class Proxy:
     def __init__(self, setup: Setup, python: Path, folder: Path, seedbed: Seedbed | None = None) -> None:
         self.setup = setup
         self.port = free_port()
-        self.url = f"http://{LOOPBACK}:{self.port}"
+        scheme = "https" if tls.of(setup.arguments) else "http"
+        self.url = f"{scheme}://{LOOPBACK}:{self.port}"
         path = config.write(setup, folder)
         name = f"proxy-{setup.version}-{'guarded' if setup.guarded else 'bare'}-{self.port}"
         command = [str(python), str(python.with_name("litellm")), "--config", str(path), "--telemetry", "False"]

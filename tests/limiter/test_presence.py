@@ -12,16 +12,18 @@ import pytest
 from litellm_cancel_guard.gauge.keys import Keys
 from litellm_cancel_guard.guard import _PROXY_CancelGuard
 from litellm_cancel_guard.host import limiter as host
+from litellm_cancel_guard.host.configured import Configured
 from litellm_cancel_guard.lease import records
 from litellm_cancel_guard.lease.graft import State
 from litellm_cancel_guard.lease.lease import Ending, Lease
 from litellm_cancel_guard.lease.slotname import worker_name
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.ledger.registry import Request
+from litellm_cancel_guard.settings import Settings
 from tests.limiter.conftest import new_limiter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from litellm_cancel_guard.lease.records import Record
     from litellm_cancel_guard.worker import Worker
@@ -92,6 +94,26 @@ async def test_a_worker_whose_limiter_nobody_knows_is_there_and_says_so(
     record = await said(redis_server, limiter="none that the guard knows")
     assert "of a shape that this version of the guard does not know" in record.missing["slots.seam"]
     assert told.about["limiter"] == "none that the guard knows"
+
+
+@pytest.mark.parametrize("enabled", [False, True], ids=["switched off", "of another limiter"])
+async def test_a_worker_that_counts_nothing_leaves_with_its_server_too(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, *, enabled: bool
+) -> None:
+    """Its record would be there for 40 s more, and at a rollout each ended worker would pass for a silent one."""
+    at_the_end: list[Callable[[], Awaitable[None]]] = []
+    monkeypatch.setattr("litellm_cancel_guard.worker.act_last", lambda act, *_: at_the_end.append(act))
+    monkeypatch.setattr(Configured, "settings", Settings(enabled=enabled))
+    limiter = new_limiter(redis_server.port)
+    if enabled:
+        limiter.should_rate_limit = lambda: None
+    redis_server.client.delete(KEY)
+    worker, _ = await started(limiter, monkeypatch)
+    await said(redis_server, slots=0)
+    assert worker.ledger is None
+    [leave] = at_the_end
+    await leave()
+    assert redis_server.client.exists(KEY) == 0
 
 
 async def test_without_redis_or_with_one_that_is_away_a_worker_knows_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ async def test_switched_off_at_the_start_it_touches_nothing(
 
 
 async def test_switched_off_hot_it_takes_all_out_when_the_last_slot_is_back_and_comes_again(
-    before: Before, limiter: Any
+    before: Before, limiter: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     guard = _PROXY_CancelGuard()
     worker = guard._worker
@@ -98,6 +98,7 @@ async def test_switched_off_hot_it_takes_all_out_when_the_last_slot_is_back_and_
     await running
     await until_nothing_is_changed(before)
     assert await client.held() == 0
+    assert caplog.text.count("switched off by its settings") == 1
     said = {status.graft.name: status.state for status in worker.board.statuses() if status.state is State.IN_FORCE}
     assert not {name for name in said if name.startswith(("slots.", "tokens."))}
 

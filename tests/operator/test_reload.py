@@ -91,7 +91,9 @@ def test_a_file_that_is_being_written_is_not_gone_by(config: Config, half: str) 
     assert [settings.lease_seconds for settings in config.adopted] == [120]
 
 
-@pytest.mark.parametrize("broken", ["callback_settings: {cancel_guard: {lease: 10}}", "callback_settings: [", None])
+@pytest.mark.parametrize(
+    "broken", ["callback_settings: {cancel_guard: {lease: 10}}", "callback_settings: [", "since: 2026-13-45", None]
+)
 def test_what_is_wrong_or_gone_is_said_once_and_changes_nothing(
     config: Config, caplog: pytest.LogCaptureFixture, broken: str | None
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from litellm_cancel_guard.host.grafting import NotFoundError
+from litellm_cancel_guard.host.grafting import SWITCHED_OFF, NotFoundError
 from litellm_cancel_guard.host.mends import (
     agents,
     answers,
@@ -77,7 +77,7 @@ def take_out(board: Board) -> None:
     """Have LiteLLM's classes be what they were; streams that are being read go on as LiteLLM serves them."""
     for name, touch in reversed(_put_in.items()):
         touch.take_out()
-        board.note(name, State.STANDS_ASIDE, "switched off by its settings")
+        board.note(name, State.STANDS_ASIDE, SWITCHED_OFF)
     _put_in.clear()
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 TIMEOUT_SECONDS = 5.0
+_WINDOW = "LITELLM_RATE_LIMIT_WINDOW_SIZE"
 
 _OPTIONS = (
     click.option("--redis", "url", metavar="URL", help="The Redis of the proxy, e.g. redis://:password@host:6379/0."),
@@ -98,13 +99,14 @@ def ask(target: Target, act: Callable[[Survey], Awaitable[Any]]) -> Any:
         Refusal: Redis did not answer, a key of it is of another type, or what was asked for is not there.
         AtRestError: the key that was asked for holds no slot.
     """
+    window = _window_seconds()
 
     async def asked() -> Any:
         try:
             client = target.client(TIMEOUT_SECONDS)
         except Exception as error:
-            raise Away(f"Redis at {target} can't be used: {error}") from error
-        window = float(os.environ.get("LITELLM_RATE_LIMIT_WINDOW_SIZE", "60"))
+            # It connects when it is first used: what it was given can't be used at all.
+            raise Refusal(f"Redis at {target} can't be used: {error}") from error
         try:
             return await act(Survey(client, namespace=target.namespace, window_seconds=window))
         finally:
@@ -122,6 +124,14 @@ def ask(target: Target, act: Callable[[Survey], Awaitable[Any]]) -> Any:
         raise Refusal(str(error)) from error
     except NotHeldError as error:
         raise NotFound(str(error)) from error
+
+
+def _window_seconds() -> float:
+    given = os.environ.get(_WINDOW, "60")
+    try:
+        return float(given)
+    except ValueError:
+        raise Refusal(f"{_WINDOW} is no number of seconds: {given!r}.") from None
 
 
 def say_json(value: Any) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from litellm_cancel_guard.lease.keyname import key_of
 from litellm_cancel_guard.operator.commands import watching
+from litellm_cancel_guard.operator.commands.keys import Key
 from litellm_cancel_guard.operator.commands.redis_options import FAILURES, Undone, ask, redis_options, say_json
 from litellm_cancel_guard.operator.commands.workers import lines
 from litellm_cancel_guard.operator.overview import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from litellm_cancel_guard.gauge.survey import Count, Slot, Survey
     from litellm_cancel_guard.lease.records import Seen
 
+_DIGITS = 12
 _READING_EXIT_CODES = f"""\b
 Exit codes:
   0  shown, also where nothing is held
@@ -92,10 +94,10 @@ def _shown(seen: _Seen) -> Group:
 
 
 @click.command(epilog=_READING_EXIT_CODES, short_help="Show each slot that KEY holds.")
-@click.argument("key")
+@click.argument("key", type=Key())
 @redis_options
 def slots(key: str, target: Target, as_json: bool) -> None:
-    """Show each slot that KEY holds: a key, LiteLLM's hash of it, or how the hash begins.
+    """Show each slot that KEY holds: a key (- reads it from standard input), LiteLLM's hash of it, or how that begins.
 
     Its holder and its worker are told from the worker's next beat on (a third of the lease). A silent worker was
     killed, stands still or has no Redis. A slot that lapses in more than its lease is one of a worker without the guard
@@ -115,12 +117,12 @@ def slots(key: str, target: Target, as_json: bool) -> None:
         return
     limit = "" if count.limit is None else f", limit {count.limit}"
     columns = ("slot", "route", "since", "holder", "worker", "lapses in")
-    table = Table(*columns, title=f"key {key_of(count.place.gauge)}{limit}")
-    for slot, said in zip(count.slots, detailed(count)["held"], strict=True):
-        table.add_row(
-            slot.id, slot.route or "-", _ago(slot.age), held_by(said["holder"]), _worker(slot), _seconds(slot.lapses_in)
-        )
-    watching.console().print(table)
+    title = f"key {key_of(count.place.gauge)}{limit}"
+    rows = [
+        (slot.id, slot.route or "-", _ago(slot.age), held_by(said["holder"]), _worker(slot), _seconds(slot.lapses_in))
+        for slot, said in zip(count.slots, detailed(count)["held"], strict=True)
+    ]
+    watching.say_rows(columns, rows, title)
     if count.line.waiting:
         click.echo(f"In line for one: {_in_line(count)}.")
     if count.left_out:
@@ -137,7 +139,7 @@ def held_by(holder: dict[str, Any] | None) -> str:
 
 
 @click.command(epilog=_RELEASE_EXIT_CODES, short_help="Give back the slots of KEY, or only SLOT.")
-@click.argument("key")
+@click.argument("key", type=Key())
 @click.argument("slot", required=False)
 @redis_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -145,7 +147,7 @@ def held_by(holder: dict[str, Any] | None) -> str:
 def release(  # noqa: PLR0913, PLR0917 - click calls it by name
     key: str, slot: str | None, target: Target, as_json: bool, yes: bool, force: bool
 ) -> None:
-    """Give back the slots of KEY, or only SLOT (or how it begins).
+    """Give back the slots of KEY (- reads it from standard input), or only SLOT (or how it begins).
 
     For slots whose request is gone. One that a living worker holds would be taken again with its next heartbeat, and
     more than the limit would run until then: nothing is done where there is one, unless --force is given.
@@ -175,12 +177,12 @@ def release(  # noqa: PLR0913, PLR0917 - click calls it by name
 
 
 @click.command(epilog=_RECONCILE_EXIT_CODES, short_help="Make LiteLLM's number equal the slots that live.")
-@click.argument("key", required=False)
+@click.argument("key", required=False, type=Key())
 @redis_options
 @click.option("--yes", is_flag=True, help="Do it; without, only what would be done is shown.")
 @click.pass_context
 def reconcile(ctx: click.Context, key: str | None, target: Target, as_json: bool, yes: bool) -> None:
-    """Make LiteLLM's number equal the slots that live, for KEY or for all keys.
+    """Make LiteLLM's number equal the slots that live, for KEY (- reads it from standard input) or for all keys.
 
     Up to LiteLLM 1.93 requests in flight of workers without the guard are in that number and in no slot: they are
     forgotten. From 1.94 on the slots are LiteLLM's own; what has lapsed is cleared away.
@@ -220,9 +222,12 @@ def _say_changes(changes: list[dict[str, Any]], *, done: bool) -> None:
 
 
 def _status_table(counts: list[Count]) -> Table:
-    columns = ("key", "slots", "limit", "LiteLLM's number", "oldest", "first lapses in")
+    digits = max((len(count.place.prefix) for count in counts), default=0) + _DIGITS
+    # How it begins is taken for the key, with an ellipsis behind it is not.
+    key = Column("key", overflow="crop", min_width=digits)
+    columns = ("slots", "limit", "LiteLLM's number", "oldest", "first lapses in")
     lined = any(count.line.waiting for count in counts)
-    table = Table(*columns, *(("in line",) if lined else ()), title=f"{len(counts)} keys hold slots")
+    table = Table(key, *columns, *(("in line",) if lined else ()), title=f"{len(counts)} keys hold slots")
     for count in counts:
         lapses = _seconds(count.slots[0].lapses_in) if count.slots else "-"
         number = f"{count.number} (wrong: see reconcile)" if count.differs else str(count.number)
