@@ -180,6 +180,7 @@ async def play(stage: Stage, _mutant: Mutant, *, guarded: bool) -> dict[str, Any
     if guarded:
         mends.mend(Settings(), board)
         mends.mend_entrance(board)
+        mends.mend_agents(board)
         seen = sighting.begin("/chat/completions")
         seen.delay = seen.retry_after = 3.0
     try:

@@ -18,6 +18,7 @@ from tests.harness import venvs
 from tests.harness.config import link_package
 from tests.harness.versions import chosen
 from tests.mutants.judge import harm, outcome
+from tests.terminal.agents import libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,8 @@ def played(
 
 
 def _player(version: str, folder: Path, *arguments: str) -> list[str]:
-    path = os.pathsep.join((str(folder), str(ROOT)))
+    # Of the three the newest alone asks agents by this SDK.
+    path = os.pathsep.join((str(folder), str(ROOT), *([libraries()] if version == NEWEST else [])))
     env = {"PATH": "/usr/bin:/bin", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": path}
     command = [str(venvs.python_of(chosen(version)[0])), "-m", "tests.mutants.player", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)

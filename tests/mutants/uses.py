@@ -120,6 +120,14 @@ async def _layer(holder: Any, call: Any) -> Any:
     return await _read(await now(call(holder, _Ours(), *more)))
 
 
+async def _agents(holder: Any, call: Any) -> Any:
+    """What an agent of A2A 0.3 said last, as its SDK reads it."""
+    kinds = import_module("a2a.compat.v0_3.types")
+    status = {"state": "input-required"}
+    said = {"taskId": "1", "contextId": "2", "status": status, "final": True}
+    return str(await now(call(holder, kinds.TaskStatusUpdateEvent.model_validate(said))))
+
+
 async def _redacts(holder: Any, call: Any) -> Any:
     return for_client("a word")
 
@@ -186,8 +194,8 @@ class Target:
 
     @property
     def path(self) -> str:
-        """Of its module: LiteLLM's, or the SDK's."""
-        return self.module if self.module.startswith("openai") else f"litellm.{self.module}"
+        """Of its module: LiteLLM's, or an SDK's."""
+        return self.module if self.module.startswith(("openai", "a2a")) else f"litellm.{self.module}"
 
     def holder(self) -> Any:
         module = import_module(self.path)
@@ -228,6 +236,7 @@ TARGETS = (
         )
         for place in ("experimental_pass_through", "pass_through", "messages")
     ),
+    Target("stream.agents", "a2a.compat.v0_3.conversions", None, "to_core_task_status_update_event", _agents),
     Target("stream.headers", _PROXY_MODULE, None, "create_response", _create),
     Target("stream.answers", "proxy._types", "ProxyException", "__init__", _exception),
     Target("stream.late", _PROXY_MODULE, None, "open_sse_before_first_byte", _late),
