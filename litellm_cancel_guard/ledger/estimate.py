@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Older SDKs of OpenAI obey up to a minute, and beyond it come back sooner than that (openai 1 - 2, _base_client.py).
-MOST_SECONDS = 60
+# Older SDKs of OpenAI and Anthropic come back within seconds where they are told a minute, in JavaScript, or more, in
+# Python (npm openai 4 - 6.20 and @anthropic-ai/sdk 0.39 - 0.71, client.js; PyPI openai 1 - 2, _base_client.py): told
+# 60, qwen-code 0.24.4 was back in 1.5 s.
+MOST_SECONDS = 59
 # Of each wait, this share more at most: those who were refused together come back apart.
 _SPREAD = 0.25
 # How probably one of the slots is to be free when the caller is back.

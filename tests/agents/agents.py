@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +17,13 @@ class Agent:
     files: dict[str, str] = field(default_factory=dict, repr=False)
     """What lies in its HOME."""
     impatient: dict[str, str] = field(default_factory=dict, repr=False)
-    """More of its environment where the provider always fails: it is to give up within a minute."""
+    """More of its environment where the provider always fails: it is to give up in its time."""
+    index: Literal["npm", "PyPI"] = field(default="npm", repr=False)
+    """Where its package is."""
+    seconds: int = field(default=60, repr=False)
+    """What it takes at most, by its own rule, whatever the provider does."""
+    frame: str = field(default="", repr=False)
+    """What it says of itself on standard output, around its answers: a regular expression."""
 
     def __str__(self) -> str:
         return self.name
@@ -101,4 +108,64 @@ QWEN = Agent(
 """,
     },
 )
-AGENTS = (CLAUDE, CODEX, GEMINI, QWEN)
+OPENCODE = Agent(
+    "opencode",
+    "opencode-ai",
+    "1.18.33",
+    "opencode",
+    # Without a title of the test's own it asks the model for one, as the first of the run.
+    ("run", "--title", "One answer", "$prompt"),
+    {
+        "PROXY_KEY": "$key",
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_SHARE": "1",
+    },
+    # A provider whose package is part of the program: another one is installed from npm at the start.
+    {
+        ".config/opencode/opencode.json": """\
+{
+  "model": "proxy/gpt",
+  "small_model": "proxy/gpt",
+  "enabled_providers": ["proxy"],
+  "provider": {
+    "proxy": {
+      "npm": "@ai-sdk/openai-compatible",
+      "options": {"baseURL": "$url/v1", "apiKey": "{env:PROXY_KEY}"},
+      "models": {"gpt": {"limit": {"context": 128000, "output": 4096}}}
+    }
+  }
+}
+""",
+    },
+    # It asks five times more, after 2, 4, 8, 16 and 30 s and up to a quarter of that, and nothing sets that.
+    seconds=120,
+)
+AIDER = Agent(
+    "aider",
+    "aider-chat",
+    "0.86.2",
+    "aider",
+    (
+        "--model=openai/gpt",
+        "--weak-model=openai/gpt",
+        "--no-git",
+        "--no-check-update",
+        "--no-show-release-notes",
+        "--no-show-model-warnings",
+        "--no-detect-urls",
+        "--analytics-disable",
+        "--yes-always",
+        "--message=$prompt",
+    ),
+    {"OPENAI_API_KEY": "$key", "OPENAI_API_BASE": "$url/v1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+    # The prices of models, which it would look for at GitHub.
+    {".aider/caches/model_prices_and_context_window.json": '{"openai/gpt": {}}'},
+    index="PyPI",
+    # It asks eight times more, after 64 s in all, and nothing sets that.
+    seconds=120,
+    frame=r"(?s)\A.*?\nRepo-map: [^\n]*\n|\nTokens: [^\n]*\n",
+)
+AGENTS = (CLAUDE, CODEX, GEMINI, QWEN, OPENCODE, AIDER)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from tests.agents.agents import CLAUDE, GEMINI, QWEN
+from tests.agents.agents import AIDER, CLAUDE, GEMINI, QWEN
 
 
 class End(Enum):
@@ -15,7 +15,8 @@ class End(Enum):
     WHOLE = "the whole answer"
     BEHIND = "the whole answer, behind the words of the tries before"
     FAILED = "the failure in words"
-    TRYING = "none within a minute"
+    UNSIGNALLED = "the failure in words, and exit 0"
+    TRYING = "none in its time"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class Rule(NamedTuple):
 
 
 _AS_IT_COMES = "writes each word as it comes, and takes none back before it asks again"
+_ALWAYS_ZERO = "ends with 0 whatever came of its message (main.py, behind coder.run)"
 _SDK_S_OWN = "says what its SDK says of a last event that is none of Google's"
 OWN_RULES = {
     (CLAUDE, ALWAYS_ERROR): Rule(End.WHOLE, "asks again unstreamed, and the script fails streams alone"),
@@ -65,4 +67,9 @@ OWN_RULES = {
     (GEMINI, ALWAYS_ERROR): Rule(End.FAILED, _SDK_S_OWN, "Error when talking to Gemini API"),
     (QWEN, ALWAYS_REFUSED): Rule(End.TRYING, "goes on, with pauses that double"),
     (QWEN, ONCE_ERROR): Rule(End.FAILED, "asks again in mid-stream for 429, 503, 1302 and 1305 alone, and not for 529"),
+    (AIDER, ONCE_CUT): Rule(End.BEHIND, _AS_IT_COMES),
+    (AIDER, ONCE_ERROR): Rule(End.BEHIND, _AS_IT_COMES),
+    (AIDER, ALWAYS_CUT): Rule(End.UNSIGNALLED, _ALWAYS_ZERO),
+    (AIDER, ALWAYS_ERROR): Rule(End.UNSIGNALLED, _ALWAYS_ZERO),
+    (AIDER, ALWAYS_REFUSED): Rule(End.UNSIGNALLED, _ALWAYS_ZERO),
 }

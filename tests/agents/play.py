@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
     from tests.harness.provider.script import Script
     from tests.harness.proxy import Proxy
 
-SECONDS = 60
-
 
 @dataclass
 class Ran:
-    """How an agent ended; 124: not within SECONDS."""
+    """How an agent ended; 124: not in its time."""
 
     code: int
     said: str
-    """Its standard output."""
+    """Its standard output, but for its frame."""
     beside: str
     """Its standard error."""
 
@@ -38,8 +37,10 @@ class Ran:
         return f"exit {self.code}\n--- stdout\n{self.said}\n--- stderr\n{self.beside}"
 
 
-async def ran(agent: Agent, program: Path, proxy: Proxy, *, key: Key, script: Script, refusals: Refusals) -> Ran:
-    """Ask the agent once, and wait until it ends."""
+async def ran(
+    agent: Agent, program: Path, proxy: Proxy, *, key: Key, script: Script, refusals: Refusals, more: int = 0
+) -> Ran:
+    """Ask the agent once, and wait until it ends, at most for its time and *more* seconds."""
     # Below /tmp, as a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="agent-") as temporary:
         folder = Path(temporary)
@@ -47,7 +48,8 @@ async def ran(agent: Agent, program: Path, proxy: Proxy, *, key: Key, script: Sc
         env = _settled_in(agent, folder, said) | (agent.impatient if _always_fails(script) else {})
         way = str(folder / "way")
         command = [required("unshare", "util-linux"), "-rn"]
-        command += [sys.executable, bridge.__file__, way, str(proxy.port), str(SECONDS), str(program)]
+        seconds = str(agent.seconds + more)
+        command += [sys.executable, bridge.__file__, way, str(proxy.port), seconds, str(program)]
         command += [Template(argument).substitute(said) for argument in agent.arguments]
         async with bridge.led_out(way, proxy.port, refusals):
             pipe = asyncio.subprocess.PIPE
@@ -56,7 +58,7 @@ async def ran(agent: Agent, program: Path, proxy: Proxy, *, key: Key, script: Sc
             )
             answer, beside = await running.communicate()
         assert running.returncode is not None
-        return Ran(running.returncode, answer.decode(), beside.decode())
+        return Ran(running.returncode, re.sub(agent.frame, "", answer.decode()), beside.decode())
 
 
 def _always_fails(script: Script) -> bool:

@@ -11,7 +11,6 @@ import pytest
 from tests.agents.agents import CLAUDE, CODEX
 from tests.agents.bridge import OUT_OF_TIME, Refusals
 from tests.agents.cases import CASES, OWN_RULES, End, Rule
-from tests.agents.play import SECONDS
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import words
 from tests.harness.witness import gauge, settled
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     from tests.harness.keys import Key
     from tests.harness.redis_server import RedisServer
 
-pytestmark = [pytest.mark.agents, pytest.mark.timeout(3 * SECONDS)]
+pytestmark = [pytest.mark.agents, pytest.mark.timeout(360)]
 WORDS = words(4).split()
-# Seconds, from the first refusal on.
-HELD = 5
+# Seconds that an agent may take beyond its own, to wait for a slot.
+WAITS = 180
 
 
 def end(agent: Ran, words: str = "") -> End | str:
@@ -36,11 +35,12 @@ def end(agent: Ran, words: str = "") -> End | str:
     said = agent.said.split()
     if agent.code == 0 and said[-len(WORDS) :] == WORDS:
         return End.WHOLE if said == WORDS else End.BEHIND
-    if agent.code == 0:
-        return f"not the whole answer: {agent}"
     if agent.code == OUT_OF_TIME:
         return End.TRYING
-    return End.FAILED if words and words in agent.said + agent.beside else f"a failure in other words: {agent}"
+    # Lines are broken at the width of a terminal.
+    if words and words in " ".join([*said, *agent.beside.split()]):
+        return End.FAILED if agent.code else End.UNSIGNALLED
+    return f"neither the whole answer nor the failure in its words: {agent}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -51,21 +51,37 @@ async def test_a_turn_ends_whole_or_in_words_and_leaves_no_slot(
     wanted, _, own = OWN_RULES.get((agent, case), Rule(case.end, ""))
     ended = end(await ask(agent, key, script), own or case.words)
     left = await settled(lambda: gauge(redis_server.client, key), 0)
-    assert (ended, left) == (wanted, 0)
+    # A cut may overtake the words before it (on 1.83.14's chat it does): of words that never came none is left to see.
+    unseen = End.WHOLE if wanted is End.BEHIND else wanted
+    assert (ended in (wanted, unseen), left) == (True, 0), ended
     # A failure that reached nobody would prove nothing.
     tries = 2 if script.fail_first and wanted is not End.FAILED else 1
     assert (await caller.provider.counts(script.run)).total >= tries
 
 
-@pytest.mark.parametrize("agent", [CLAUDE, CODEX], ids=str)
 async def test_who_finds_its_key_full_asks_again_until_it_has_its_answer(
-    agent: Agent, ask: Ask, caller: Caller, redis_server: RedisServer
+    agent: Agent, ask: Ask, patient: Caller, redis_server: RedisServer
 ) -> None:
+    await answered_behind_a_holder(agent, 5, ask, patient, redis_server)
+
+
+@pytest.mark.parametrize("held", [10, 30, 60])
+@pytest.mark.parametrize("agent", [CLAUDE, CODEX], ids=str)
+async def test_who_is_refused_for_up_to_a_minute_has_its_answer_then(
+    agent: Agent, held: int, ask: Ask, patient: Caller, redis_server: RedisServer
+) -> None:
+    await answered_behind_a_holder(agent, held, ask, patient, redis_server)
+
+
+async def answered_behind_a_holder(
+    agent: Agent, held: int, ask: Ask, patient: Caller, redis_server: RedisServer
+) -> None:
+    """The only slot is held for so many seconds from the agent's first refusal on."""
     one, refusals = fresh_key(cap=1), Refusals()
-    async with caller.holding(one, 1):
-        asking = asyncio.create_task(ask(agent, one, caller.script(), refusals))
-        await asyncio.wait_for(refusals.first.wait(), SECONDS)
-        await asyncio.sleep(HELD)
+    async with patient.holding(one, 1):
+        asking = asyncio.create_task(ask(agent, one, patient.script(), refusals, WAITS))
+        await asyncio.wait_for(refusals.first.wait(), agent.seconds)
+        await asyncio.sleep(held)
     assert end(await asking) is End.WHOLE
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
 
@@ -74,7 +90,7 @@ async def test_who_finds_its_key_full_asks_again_until_it_has_its_answer(
 async def test_eight_at_once_on_a_key_of_two_stand_in_line_and_none_is_refused(
     agent: Agent, ask: Ask, caller: Caller, redis_server: RedisServer
 ) -> None:
-    one, script, refusals = fresh_key(cap=2, wait=SECONDS), replace(caller.script(), delay=2.0), Refusals()
+    one, script, refusals = fresh_key(cap=2, wait=agent.seconds), replace(caller.script(), delay=2.0), Refusals()
     each = await asyncio.gather(*(ask(agent, one, script, refusals) for _ in range(8)))
     counts = await caller.provider.counts(script.run)
     assert [end(asked) for asked in each] == [End.WHOLE] * 8

