@@ -109,9 +109,9 @@ async def play(proxy: Proxy) -> float:
 
 
 def scraping(proxy: Proxy, folder: Path) -> tuple[Process, str]:
-    """A Prometheus that asks the proxy every second."""
+    """A Prometheus that asks the proxy every two seconds."""
     target = {"targets": [proxy.url.removeprefix("http://")]}
-    scrape = {"job_name": "litellm", "scrape_interval": "1s", "static_configs": [target]}
+    scrape = {"job_name": "litellm", "scrape_interval": "2s", "scrape_timeout": "2s", "static_configs": [target]}
     (folder / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
     address = f"127.0.0.1:{free_port()}"
     argv = [required("prometheus", "prometheus"), f"--config.file={folder}/prometheus.yml"]
