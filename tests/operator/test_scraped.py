@@ -68,6 +68,9 @@ async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
     assert seen[f'{prefix}line_total{{outcome="served"}}'] == 1
     assert seen[f'{prefix}terminal_errors_total{{route="chat",status="429"}}'] == 1
     assert [seen[prefix + name] for name in ("degraded", "faults_total", "leases_reclaimed_total")] == [0, 0, 0]
+    states = re.compile(r'in_force{graft="(.+)",state="(?:stands aside|taken out)"}')
+    aside = [graft[1] for name, workers in seen.items() if workers and (graft := states.search(name))]
+    assert aside == [], "an operator is alarmed where nothing is lost"
     lines = [line for line in proxy.text().splitlines() if "gave back the slot" in line]
     assert len(lines) >= 1
     assert f"key {key.name[:8]}, route acompletion" in lines[0]

@@ -61,6 +61,8 @@ def mend(settings: Settings, board: Board) -> None:
     """Mend what can be mended, once. A mend that fails is logged; the others are done all the same."""
     for one in _MENDS:
         _mend(board, one, partial(one, settings))
+    # Before an agent is asked there is nothing to mend; a graft that nobody has tried stands aside, which alarms.
+    mend_agents(board)
 
 
 def mend_entrance(board: Board) -> None:
@@ -69,7 +71,7 @@ def mend_entrance(board: Board) -> None:
 
 
 def mend_agents(board: Board) -> None:
-    """Mend, once, what is there only when an agent has been asked."""
+    """Mend, once, what is there only when an agent has been asked; until then it is not needed."""
     _mend(board, agents.mend, agents.mend)
 
 
