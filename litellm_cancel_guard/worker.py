@@ -207,8 +207,6 @@ class Worker:
         elif self.ledger is ledger:
             self._attach(limiter, guard)
         self.presence.begin(limiter, self.registry.observer)
-        # Also where nothing is counted: its record would outlive its server's end.
-        self._act_last()
 
     def _find(self) -> Any:
         try:
@@ -250,6 +248,8 @@ class Worker:
         return bool(self.settings.enabled) or self.registry.current() is not None
 
     def _attach(self, limiter: Any, guard: Any) -> None:
+        # Also where nothing comes to be counted: the worker's record would outlive its server's end.
+        self._act_last()
         try:
             look_up(host.litellm_version(), self.settings.on_unproven_litellm, self.registry.observer.known)
             recognised = host.recognise(limiter)

@@ -8,6 +8,7 @@ from litellm_cancel_guard.aio import watchdog
 from litellm_cancel_guard.host import deployments, failure_hook, mends
 from litellm_cancel_guard.host.endless import ENDLESS
 from litellm_cancel_guard.host.serving import is_polled
+from litellm_cancel_guard.lease.agents import goes_on_behind
 from litellm_cancel_guard.lease.routes import NESTED_ROUTE
 from litellm_cancel_guard.ledger.observer import Observer
 from litellm_cancel_guard.redaction.records import log
@@ -82,7 +83,8 @@ def _outcome(
         claimed = protocol is Protocol.MESSAGES
         return await failure_hook.report(error, user_api_key_dict, request_data, claimed=claimed)
 
-    if deployments.request_passes_truncation(request_data):
+    looks_later = protocol is Protocol.A2A and goes_on_behind(request_data.get("params"))
+    if looks_later or deployments.request_passes_truncation(request_data):
         settings = settings.model_copy(update={"on_truncation": "pass"})
     outcome = Outcome(protocol, settings, seen, report)
     outcome.polled = protocol is Protocol.RESPONSES and is_polled()

@@ -10,9 +10,14 @@ from typing import Any
 
 # The states in which a task stays (a2a-protocol.org, "Task Lifecycle"), and what ends a stream without a task.
 _OVER = frozenset({"completed", "canceled", "cancelled", "failed", "rejected", "final", "message", "error"})
-# Those in which it waits for its client, who asks anew.
-_WAITS = frozenset({"input-required", "auth-required"})
+# Those in which it waits for its client, who asks anew; and that of which an agent says itself that it knows none:
+# the SDK's own server ends its stream there (a2a-sdk 1.3, server/events/event_consumer.py).
+_WAITS = frozenset({"input-required", "auth-required", "unknown", "unspecified"})
 _PREFIX = "TASK_STATE_"
+_KINDS = frozenset({"task", "message", "status-update", "artifact-update"})
+_ENVELOPES = ("task", "message", "statusUpdate", "artifactUpdate")
+# How a client asks for an answer that does not wait for the task's end (0.3, 1.0); it asks for that, or is told, later.
+_LATER = ("pushNotificationConfig", "taskPushNotificationConfig")
 
 
 def state_of(event: Any) -> str | None:
@@ -24,10 +29,10 @@ def state_of(event: Any) -> str | None:
     if _field(holder, "error") is not None:
         return "error"
     result = _field(holder, "result")
-    kind = _field(result, "kind")
-    if kind == "message" or (kind is None and _field(result, "message") is not None):
+    kind = _kind_of(result)
+    if kind == "message":
         return "message"
-    update = result if kind in ("task", "status-update") else _field(result, "statusUpdate") or _field(result, "task")
+    update = result if _is_bare(result) else _field(result, "statusUpdate") or _field(result, "task")
     if _field(update, "final") is True:
         return "final"
     state = _field(_field(update, "status"), "state")
@@ -36,9 +41,47 @@ def state_of(event: Any) -> str | None:
 
 
 def is_understood(event: Any) -> bool:
-    """Tell whether *event* is one of a JSON-RPC call."""
+    """Tell whether *event* is one of a JSON-RPC call, of a kind that is known."""
     holder = getattr(event, "root", event)
-    return _field(holder, "error") is not None or _field(holder, "result") is not None
+    return _field(holder, "error") is not None or _kind_of(_field(holder, "result")) is not None
+
+
+def is_task(event: Any) -> bool:
+    """Tell whether *event* is a task itself, and no news of one."""
+    return _kind_of(_field(getattr(event, "root", event), "result")) == "task"
+
+
+def goes_on_behind(params: Any) -> bool:
+    """Tell whether a call of these *params* is answered while its task still works, because its client asked for that.
+
+    `configuration` has `blocking: false` (0.3), `returnImmediately` (1.0) or says where to send the news.
+    """
+    asked = _field(params, "configuration")
+    if _field(asked, "blocking") is False or _field(asked, "returnImmediately") is True:
+        return True
+    return any(_field(asked, name) is not None for name in _LATER)
+
+
+def _kind_of(result: Any) -> str | None:
+    """Return the kind of a call's *result*; servers of 0.2 and before leave the word out (a2a-sdk 1.3, the same)."""
+    kind = _field(result, "kind")
+    if kind is not None:
+        return kind if kind in _KINDS else None
+    for name in _ENVELOPES:
+        if _field(result, name) is not None:
+            return {"statusUpdate": "status-update", "artifactUpdate": "artifact-update"}.get(name, name)
+    if _field(result, "messageId") is not None:
+        return "message"
+    if _field(result, "artifact") is not None:
+        return "artifact-update"
+    if _field(result, "status") is not None:
+        return "task" if _field(result, "id") is not None else "status-update"
+    return None
+
+
+def _is_bare(result: Any) -> bool:
+    """Tell whether *result* is the task, or the news of it, without an envelope."""
+    return _field(result, "status") is not None
 
 
 def call_of(event: Any) -> Any:

@@ -89,6 +89,9 @@ class Presence:
     async def leave(self) -> None:
         """Say that this worker has ended."""
         self.stop()
+        if self._writing is not None and not self._writing.done():
+            # Written behind its removal, by a Redis that is slow, the record of an ended worker would be there again.
+            await asyncio.wait({self._writing}, timeout=float(self._settings().redis_timeout))
         if self._notice is not None:
             # At once: a Redis that is away holds the server's end up no longer than before.
             counting = self._notice.count(self._tally.taken())

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from litellm_cancel_guard.terminal import wording
 from litellm_cancel_guard.terminal.failure import Failure, chain_of, failure_in, failure_of
 from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # a2a-sdk 1.3, utils/errors.py: its client makes a class of the agent's code, and LiteLLM answers -32603 to whatever was
 # raised. The status is the one that the SDK's own server gives it over HTTP; what it is of an internal one words tell.
@@ -31,6 +27,7 @@ _CODES = {
     "InternalError": (-32603, None),
     "JSONParseError": (-32700, 400),
 }
+_STATUSES = dict(_CODES.values())
 # Of a code that it does not know, the client for 1.0 makes words alone, and that for 0.3 the agent's words.
 _OTHER = "A2AClientError"
 _NUMBERED = re.compile(r"^JSON-RPC Error (-?\d{1,9}): ")
@@ -44,13 +41,17 @@ def failure_of_call(error: BaseException) -> Failure:
     chain = list(chain_of(error))
     if any(_UNANSWERED.match(wording.text_of(link)) for link in chain):
         return Failure(BROKEN_OFF, wording.UNANSWERED)
+    over_http = any(_HTTP.match(wording.text_of(link)) for link in chain)
+    answered = next((found for link in chain if (found := _answered(link)) is not None), None)
+    if answered is not None and over_http:
+        return replace(answered, status=failure_of(error).status)
+    if answered is not None and answered.call_code is not None:
+        return answered
     said = next((found for link in chain if (found := _said(link)) is not None), None)
     if said is not None:
         return said
     failure = failure_of(error)
-    if any(_HTTP.match(wording.text_of(link)) for link in chain):
-        return replace(failure, message=_words(chain) or wording.default_message(failure.status))
-    return failure
+    return replace(failure, message=wording.default_message(failure.status)) if over_http else failure
 
 
 def _said(link: BaseException) -> Failure | None:
@@ -63,15 +64,20 @@ def _said(link: BaseException) -> Failure | None:
     if name == _OTHER and numbered is not None:
         code, text = int(numbered[1]), text[numbered.end() :]
     found = failure_in({"error": {"message": text}})
-    return None if found is None else replace(found, call_code=code, status=status or found.status)
+    # Of what an agent's words say no status is made: a sales quota is none of a provider's.
+    return None if found is None else replace(found, call_code=code, status=status or BROKEN_OFF)
 
 
-def _words(chain: Iterable[BaseException]) -> str | None:
-    """Return what the body of an answer says that is an error: the SDK names its status and its URL alone."""
-    found = next(
-        (found for link in chain if (found := failure_in(wording.embedded_json(_body(link)))) is not None), None
-    )
-    return None if found is None else found.message
+def _answered(link: BaseException) -> Failure | None:
+    """Return the JSON-RPC error in an answer's body, or in what the SDK says of an event; it names neither itself."""
+    for text in (_body(link), wording.text_of(link)):
+        body = wording.embedded_json(text)
+        found = failure_in(body)
+        if found is not None:
+            code = body["error"].get("code") if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
+            number = code if type(code) is int and code < 0 else None
+            return replace(found, call_code=number, status=_STATUSES.get(number or 0) or BROKEN_OFF)
+    return None
 
 
 def _body(link: BaseException) -> str:

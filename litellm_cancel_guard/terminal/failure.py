@@ -109,9 +109,13 @@ def _told(chain: list[BaseException]) -> Failure:
     status = _status(chain, said, texts)
     bodies = [_inner(body) for body in said if isinstance(body, dict)]
     # LiteLLM keeps no body of what it asks by itself, on /v1/responses (1.83 - 1.110): it stands in the words alone.
-    bodies += [_inner(body) for text in texts if isinstance(body := wording.embedded_json(text), dict)]
+    bodies += [_inner(body) for text in texts for body in _dicts(wording.embedded_json(text))]
     code = next((code for body in bodies if (code := _code(body))), None)
     return Failure(status, _message(chain, said, texts, status), _retry_after(chain, texts), code)
+
+
+def _dicts(body: Any) -> list[dict[str, Any]]:
+    return [one for one in (body if isinstance(body, list) else [body]) if isinstance(one, dict)]
 
 
 def failure_in(event: Any) -> Failure | None:

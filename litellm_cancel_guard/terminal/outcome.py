@@ -83,7 +83,9 @@ class Outcome:
             ProviderStreamError: the stream reported a failure, was cut or was silent for too long.
             Exception: what *response* raised.
         """
-        vigil = Vigil(self._idle, self._pings, received) if self._idle or self._pings else None
+        # An agent is silent while it works; LiteLLM's bridge says "working" before it has asked its model (1.110).
+        watched = (self._idle or self._pings) and self._protocol is not Protocol.A2A
+        vigil = Vigil(self._idle, self._pings, received) if watched else None
         pulling = Pulling(response, vigil)
         try:
             chunks, ended = await self._opening(pulling)
@@ -132,7 +134,7 @@ class Outcome:
         self._raise_failed()
 
     def _at_its_end(self) -> list[Any]:
-        if self._sighting.final_said:
+        if self._protocol is Protocol.A2A and self._sighting.final_said:
             self._sorter.told_whole()
         return self._sorter.end()
 

@@ -10,9 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from litellm_cancel_guard.lease import agents
 from litellm_cancel_guard.lease.routes import last_messages_frame
-from litellm_cancel_guard.terminal.events import Begun, Protocol
+from litellm_cancel_guard.terminal.events import Begun
 from litellm_cancel_guard.terminal.failure import cut_off, failure_in, failure_in_text
 from litellm_cancel_guard.terminal.frames import Frames
 from litellm_cancel_guard.terminal.pages import is_page
@@ -218,20 +217,6 @@ class ResponsesReading(Reading):
         self.begun.created_at = int(created) if isinstance(created, int | float) else self.begun.created_at
 
 
-class CallReading(Reading):
-    """An agent's events (A2A). The first is content: LiteLLM has sent the status before it asks for one."""
-
-    tells_truncation = True
-
-    def read(self, chunk: Any) -> Failure | None:  # noqa: D102 - as in Reading
-        self.content = True
-        self.understood = self.understood and agents.is_understood(chunk)
-        self.begun.call = agents.call_of(chunk)
-        state = agents.state_of(chunk)
-        self.whole = self.whole if state is None else agents.may_end(state)
-        return None
-
-
 def event_type(event: Any) -> Any:
     """Return the type of a Responses API's event, which is an object or a dict, and its type a text or an enum."""
     said = _field(event, "type")
@@ -277,17 +262,3 @@ def _failure_of_frames(raw: bytes) -> Failure | None:
         if failure is not None:
             return failure
     return None
-
-
-_READINGS: dict[Protocol, type[Reading]] = {
-    Protocol.CHAT: ChatReading,
-    Protocol.MESSAGES: MessagesReading,
-    Protocol.RESPONSES: ResponsesReading,
-    Protocol.GENAI: GenaiReading,
-    Protocol.A2A: CallReading,
-}
-
-
-def reading_of(protocol: Protocol) -> Reading:
-    """Return a fresh reading for one stream of that protocol."""
-    return _READINGS[protocol]()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from litellm_cancel_guard.redaction.records import log
 from litellm_cancel_guard.terminal.failure import cut_off
 from litellm_cancel_guard.terminal.frames import before_error
-from litellm_cancel_guard.terminal.reading import reading_of
+from litellm_cancel_guard.terminal.readings import reading_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

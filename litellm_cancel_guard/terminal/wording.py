@@ -20,6 +20,9 @@ BEYOND_WAITING = frozenset(
     }
 )
 
+# Providers' own numbers for the same: no money left, no plan any more (z.ai's list of error codes).
+_SAME_AS = {"1113": "insufficient_quota", "1309": "usage_not_included"}
+
 _RESPONSES_CODES = {
     *REFUSED,
     *BEYOND_WAITING,
@@ -87,6 +90,8 @@ def text_of(error: BaseException) -> str:
 
 def responses_code(code: Any, kind: Any) -> str | None:
     """Return what a client of the Responses API decides by: an error's *code*, or its *kind* where no waiting helps."""
+    if isinstance(code, str | int):
+        code = _SAME_AS.get(str(code), code)
     if isinstance(code, str) and code in _RESPONSES_CODES:
         return code
     return kind if isinstance(kind, str) and kind in BEYOND_WAITING else None

@@ -96,23 +96,64 @@ async def test_a_worker_whose_limiter_nobody_knows_is_there_and_says_so(
     assert told.about["limiter"] == "none that the guard knows"
 
 
-@pytest.mark.parametrize("enabled", [False, True], ids=["switched off", "of another limiter"])
 async def test_a_worker_that_counts_nothing_leaves_with_its_server_too(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, *, enabled: bool
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its record would be there for 40 s more, and at a rollout each ended worker would pass for a silent one."""
-    at_the_end: list[Callable[[], Awaitable[None]]] = []
-    monkeypatch.setattr("litellm_cancel_guard.worker.act_last", lambda act, *_: at_the_end.append(act))
-    monkeypatch.setattr(Configured, "settings", Settings(enabled=enabled))
+    at_the_end = ends_of(monkeypatch)
     limiter = new_limiter(redis_server.port)
-    if enabled:
-        limiter.should_rate_limit = lambda: None
+    limiter.should_rate_limit = lambda: None
     redis_server.client.delete(KEY)
     worker, _ = await started(limiter, monkeypatch)
     await said(redis_server, slots=0)
     assert worker.ledger is None
     [leave] = at_the_end
     await leave()
+    assert redis_server.client.exists(KEY) == 0
+
+
+async def test_one_that_is_switched_off_leaves_its_server_as_it_is_until_it_is_switched_on(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_the_end = ends_of(monkeypatch)
+    monkeypatch.setattr(Configured, "settings", Settings(enabled=False))
+    worker, _ = await started(new_limiter(redis_server.port), monkeypatch)
+    await said(redis_server, slots=0)
+    assert (worker.ledger, at_the_end) == (None, [])
+    worker._adopt(Settings(), None)
+    assert len(at_the_end) == 1
+    await worker._give_back()
+
+
+def ends_of(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], Awaitable[None]]]:
+    """What is to be done at a server's end."""
+    at_the_end: list[Callable[[], Awaitable[None]]] = []
+    monkeypatch.setattr("litellm_cancel_guard.worker.act_last", lambda act, *_: at_the_end.append(act))
+    return at_the_end
+
+
+async def test_what_is_being_written_as_a_server_ends_is_removed_behind_it(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that is slow would write the record of an ended worker behind its removal: silent for 40 s."""
+    worker, _ = await started(new_limiter(redis_server.port), monkeypatch)
+    await said(redis_server, slots=0)
+    presence, written, go_on = worker.presence, asyncio.Event(), asyncio.Event()
+    write = presence._notice.write  # type: ignore[union-attr]
+
+    async def late(*args: Any) -> Any:
+        written.set()
+        await go_on.wait()
+        return await write(*args)
+
+    monkeypatch.setattr(presence._notice, "write", late)
+    presence._beat()
+    await written.wait()
+    leaving = asyncio.create_task(worker._give_back())
+    await asyncio.sleep(0)
+    go_on.set()
+    await leaving
+    await asyncio.wait_for(presence._writing, 5)  # type: ignore[arg-type]
     assert redis_server.client.exists(KEY) == 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.harness import venvs
-from tests.harness.provider.agent import PATHS
+from tests.harness.provider.agent import PATHS, WITHOUT_STREAMS
 from tests.harness.routes import Route
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def libraries() -> str:
 
 
 def settings(provider: str) -> str:
-    agents = [_agent(path.removeprefix("/"), version, f"{provider}{path}") for path, version in PATHS.items()]
+    known = PATHS | WITHOUT_STREAMS
+    agents = [_agent(path.removeprefix("/"), version, f"{provider}{path}") for path, version in known.items()]
     model = {"custom_llm_provider": "openai", "model": "gpt-4o-mini", "api_key": "provider-key"}
     agents.append({**_agent(BRIDGED, "0.3", f"{provider}/v1"), "litellm_params": model})
     return yaml.safe_dump({"agent_list": agents})
@@ -49,7 +50,7 @@ def _agent(name: str, version: str, url: str) -> Json:
         "description": "scripted",
         "url": url,
         "version": "1.0.0",
-        "capabilities": {"streaming": True},
+        "capabilities": {"streaming": f"/{name}" not in WITHOUT_STREAMS},
         "skills": [],
         "defaultInputModes": ["text"],
         "defaultOutputModes": ["text"],
@@ -57,8 +58,8 @@ def _agent(name: str, version: str, url: str) -> Json:
     return {"agent_name": name, "agent_card_params": card}
 
 
-def route(name: str, method: str = "message/stream") -> Route:
-    """How an agent is asked in plain JSON-RPC; its method says whether the answer is a stream."""
+def route(name: str, method: str = "message/stream", **params: Any) -> Route:
+    """How an agent is asked in plain JSON-RPC, with more *params*; its method says whether the answer is a stream."""
 
     def build(_model: str, text: str) -> Json:
         message = {
@@ -67,8 +68,8 @@ def route(name: str, method: str = "message/stream") -> Route:
             "role": "user",
             "parts": [{"kind": "text", "text": text}],
         }
-        params = {"message": message} if method.startswith("message/") else {"id": "task-1", "metadata": {"text": text}}
-        return {"jsonrpc": "2.0", "id": f"call of {name}", "method": method, "params": params}
+        asked = {"message": message} if method.startswith("message/") else {"id": "task-1", "metadata": {"text": text}}
+        return {"jsonrpc": "2.0", "id": f"call of {name}", "method": method, "params": {**asked, **params}}
 
     return Route(f"a2a_{name}", f"/a2a/{name}", name, build, streams=False)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness.clients import Admission
 from tests.harness.keys import fresh_key
+from tests.harness.provider.agent import WITHOUT_STREAMS
 from tests.harness.provider.script import words
 from tests.harness.witness import gauge, lasting, settled
 from tests.terminal import agents
@@ -162,3 +163,25 @@ async def test_a_stream_that_is_taken_up_again_is_judged_alike(caller: Caller, k
 
     assert ["error" in agents.events(answer.text)[-1] for answer in (whole, cut)] == [False, True]
     assert agents.events(cut.text)[-1]["error"]["message"] == CUT_OFF
+
+
+@pytest.mark.parametrize("path", WITHOUT_STREAMS)
+async def test_a_task_that_works_on_is_the_whole_answer_of_an_agent_without_streams(
+    caller: Caller, redis_server: RedisServer, path: str
+) -> None:
+    one = fresh_key(cap=1)
+    answer = await caller.plain(agents.route(path.removeprefix("/")), one, caller.script())
+    [task] = agents.events(answer.text)
+
+    assert "working" in json.dumps(task).lower(), answer.text
+    assert "error" not in task
+    assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
+
+
+async def test_a_client_that_asks_for_no_end_gets_none(caller: Caller, key: Key) -> None:
+    """Its stream may close while the task works: it looks later, or is told."""
+    cut = replace(caller.script(), break_step=2, break_by="end")
+    later = agents.route("agent03", configuration={"blocking": False})
+    seen = [agents.events((await caller.plain(route, key, cut)).text) for route in (later, agents.route("agent03"))]
+
+    assert ["error" in events[-1] for events in seen] == [False, True]

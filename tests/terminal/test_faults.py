@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litellm_cancel_guard.lease.lease import Ending
-from litellm_cancel_guard.terminal import frames, outcome, reading, sorting
+from litellm_cancel_guard.terminal import frames, outcome, reading, readings, sorting
 from litellm_cancel_guard.terminal.events import Protocol
 from tests.terminal.scripted import PROTOCOLS, LimitedError, Provider, Reader, begun, whole
 
@@ -37,7 +37,7 @@ def bytes_of(chunks: list[Any]) -> bytes:
 @pytest.mark.parametrize("at_call", [1, 2, 3])
 @PROTOCOLS
 async def test_a_chunk_that_cannot_be_read(protocol: Protocol, at_call: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = type(reading.reading_of(protocol))
+    kind = type(readings.reading_of(protocol))
     monkeypatch.setattr(kind, "read", breaking(kind.read, at_call))
     reader, chunks = Reader(protocol), whole(protocol)
     assert await reader.read(Provider(*chunks)) == chunks

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litellm_cancel_guard.terminal.events import Protocol
-from litellm_cancel_guard.terminal.reading import Reading, reading_of
+from litellm_cancel_guard.terminal.readings import reading_of
+
+if TYPE_CHECKING:
+    from litellm_cancel_guard.terminal.reading import Reading
 
 
 def frame(event: str, data: str) -> bytes:

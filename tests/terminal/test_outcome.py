@@ -155,7 +155,10 @@ async def test_the_header_of_an_answer_names_a_delay_that_its_clients_obey(
     assert reader.sighting.retry_after == seconds
 
 
-@pytest.mark.parametrize("error", [{"code": "insufficient_quota"}, {"type": "insufficient_quota", "code": "429"}])
+@pytest.mark.parametrize(
+    "error",
+    [{"code": "insufficient_quota"}, {"type": "insufficient_quota", "code": "429"}, {"code": "1113"}, {"code": 1113}],
+)
 def test_what_no_waiting_cures_may_stand_in_the_type_alone(error: dict[str, str]) -> None:
     found = failure_in({"type": "error", "error": {"message": "no", **error}})
     assert found == Failure(429, "no", None, "insufficient_quota")

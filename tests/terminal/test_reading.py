@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from litellm_cancel_guard.lease.agents import last_agent_event, state_of
+from litellm_cancel_guard.lease.agents import goes_on_behind, last_agent_event, state_of
 from litellm_cancel_guard.terminal.events import Protocol
-from litellm_cancel_guard.terminal.reading import reading_of
+from litellm_cancel_guard.terminal.readings import reading_of
 from litellm_cancel_guard.terminal.routes import protocol_of
 from litellm_cancel_guard.terminal.sighting import route_read
 
@@ -179,6 +179,10 @@ OF_AGENTS = {
     "1.0: one that asks back": (_result(statusUpdate=_status("TASK_STATE_INPUT_REQUIRED")), "input-required", False),
     "1.0: a task that is done": (_result(task=_status("TASK_STATE_COMPLETED")), "completed", False),
     "1.0: a message": (_result(message={"messageId": "1", "parts": []}), "message", False),
+    "a task that its agent knows no state of": (_result(kind="task", **_status("unknown")), "unknown", False),
+    "without a kind: a task that works": (_result(**_status("working")), "working", True),
+    "without a kind: a task that is done": (_result(id="1", **_status("completed")), "completed", False),
+    "without a kind: a message": (_result(messageId="1", parts=[]), "message", False),
     "an error": ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "no"}}, "error", False),
 }
 
@@ -187,15 +191,52 @@ OF_AGENTS = {
 def test_an_agents_stream_is_cut_unless_its_task_is_over_or_waits_for_its_client(kind: str) -> None:
     event, state, cut = OF_AGENTS[kind]
     reading = reading_of(Protocol.A2A)
+    reading.read(_result(kind="task", **_status("submitted")))
 
     assert (reading.read(event), state_of(event), reading.cut, reading.said().call) == (None, state, cut, 1)
-    assert last_agent_event(event) == (not cut and state != "input-required")
+    assert last_agent_event(event) == (not cut and state not in ("input-required", "unknown"))
 
 
-@pytest.mark.parametrize("event", [None, "text", {}, {"result": None}, {"result": 7}, object()])
+@pytest.mark.parametrize("kind", ["a task that was submitted", "without a kind: a task that is done"])
+def test_a_task_that_comes_alone_is_an_answer_whatever_its_state(kind: str) -> None:
+    """Called cut, an agent that works without streams is asked again by each client, and does the work twice."""
+    reading = reading_of(Protocol.A2A)
+    reading.read(OF_AGENTS[kind][0])
+
+    assert reading.cut is None
+
+
+def test_an_event_without_an_id_takes_that_of_the_call_from_nobody() -> None:
+    reading = reading_of(Protocol.A2A)
+    reading.begun.call = "the call"
+    reading.read({"result": {"kind": "message"}})
+
+    assert reading.said().call == "the call"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "later"),
+    [
+        ({"blocking": False}, True),
+        ({"returnImmediately": True}, True),
+        ({"pushNotificationConfig": {"url": "http://client/news"}}, True),
+        ({"taskPushNotificationConfig": {"url": "http://client/news"}}, True),
+        ({"blocking": True, "acceptedOutputModes": ["text"]}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_client_that_asks_for_the_end_later_is_known_by_its_call(configuration: Any, later: bool) -> None:
+    assert goes_on_behind({"message": {}, "configuration": configuration}) == later
+    assert not goes_on_behind(None)
+
+
+@pytest.mark.parametrize(
+    "event", [None, "text", {}, {"result": None}, {"result": 7}, {"result": {"kind": "of later"}}, object()]
+)
 def test_what_is_no_event_of_an_agents_tells_no_cut(event: Any) -> None:
     reading = reading_of(Protocol.A2A)
     reading.read({"result": 1})
 
     assert (reading.read(event), state_of(event)) == (None, None)
-    assert reading.cut is (True if event == {"result": 7} else None)
+    assert reading.cut is None

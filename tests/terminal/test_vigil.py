@@ -122,3 +122,11 @@ def test_a_ping_is_nothing_but_pings_and_comments() -> None:
     assert not is_ping(PING + MESSAGES[-1])
     assert not is_ping(b'data: {"type": "content_block_delta", "text": "event: ping"}\n\n')
     assert not is_ping({"type": "ping"})
+
+
+async def test_an_agent_may_be_silent_while_it_works() -> None:
+    """Ended, it would have failed behind LiteLLM's own "working", which comes before its model has been asked."""
+    outcome = Outcome(Protocol.A2A, Settings(idle_timeout=0.1, ping_timeout=0.1), Sighting("x"), report)
+    task = {"result": {"kind": "task"}}
+    assert [chunk async for chunk in outcome.chunks(Connection([task]).stream())] == [task]
+    assert outcome.rest is not None, "what comes behind the first event is watched"

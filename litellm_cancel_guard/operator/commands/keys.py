@@ -17,10 +17,15 @@ class Key(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return what was given, or read."""
-        if value != _FROM_STDIN:
+        # While the shell completes a line, nothing is read: it would wait for a key in the middle of a TAB.
+        if value != _FROM_STDIN or (ctx is not None and ctx.resilient_parsing):
             return str(value)
+        if sys.stdin is None:
+            self.fail("there is no standard input", param, ctx)
         asked = sys.stdin.isatty()
         key = click.prompt("Key", hide_input=True, err=True) if asked else sys.stdin.readline()
         if not (key := str(key).strip()):
             self.fail("standard input brought no key", param, ctx)
+        if not key.isprintable():
+            self.fail("standard input brought no text", param, ctx)
         return key

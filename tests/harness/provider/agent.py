@@ -12,6 +12,9 @@ from tests.harness.provider.wire import Json, sse
 
 # The agent's path -> the dialect that it speaks there.
 PATHS = {"/agent03": "0.3", "/agent10": "1.0"}
+# Those that have no streams, and whose tasks work on behind an answer.
+WITHOUT_STREAMS = {"/plain03": "0.3", "/plain10": "1.0"}
+_ALL = PATHS | WITHOUT_STREAMS
 _STREAMING = ("message/stream", "SendStreamingMessage", "tasks/resubscribe", "SubscribeToTask")
 _INTERNAL_ERROR = -32603
 _IDS = {"taskId": "task-1", "contextId": "context-1"}
@@ -23,6 +26,7 @@ class Agent:
 
     asked: Json
     version: str
+    works_on: bool = False
     content_type: ClassVar[str] = "text/event-stream"
 
     @property
@@ -30,11 +34,12 @@ class Agent:
         return self.asked["method"] in _STREAMING
 
     def plain(self, chunks: int) -> Json:
-        message = self._message(words(chunks))
-        return self._answer(message if self.version == "0.3" else {"message": message})
+        kind = "task" if self.works_on else "message"
+        said = self._task("working") if self.works_on else self._message(words(chunks))
+        return self._answer({"kind": kind, **said} if self.version == "0.3" else {kind: said})
 
     def opening(self) -> bytes:
-        return self._event("task", {"id": "task-1", "contextId": "context-1", "status": self._status("submitted")})
+        return self._event("task", self._task("submitted"))
 
     def chunk(self, index: int) -> bytes:
         artifact = {"artifactId": "artifact-1", "parts": [self._part(word(index))]}
@@ -71,6 +76,9 @@ class Agent:
         kind = {"kind": "message"} if self.version == "0.3" else {}
         return {**kind, "messageId": "message-1", "role": role, "parts": [self._part(text)]}
 
+    def _task(self, state: str) -> Json:
+        return {"id": "task-1", "contextId": "context-1", "status": self._status(state)}
+
     def _part(self, text: str) -> Json:
         return {"kind": "text", "text": text} if self.version == "0.3" else {"text": text}
 
@@ -80,8 +88,9 @@ class Agent:
 
 def asked_at(path: str, body: Json) -> Agent | None:
     """The call of an agent; None where *path* is no agent's."""
-    version = next((version for end, version in PATHS.items() if path.rstrip("/").endswith(end)), None)
-    return None if version is None else Agent(body, version)
+    version = next((version for end, version in _ALL.items() if path.rstrip("/").endswith(end)), None)
+    works_on = path.rstrip("/").endswith(tuple(WITHOUT_STREAMS))
+    return None if version is None else Agent(body, version, works_on)
 
 
 async def card(request: web.Request) -> web.Response:
@@ -93,11 +102,11 @@ async def card(request: web.Request) -> web.Response:
         "description": "scripted",
         "version": "1.0.0",
         "skills": [],
-        "capabilities": {"streaming": True},
+        "capabilities": {"streaming": path in PATHS},
         "defaultInputModes": ["text"],
         "defaultOutputModes": ["text"],
     }
-    if PATHS[path] == "0.3":
+    if _ALL[path] == "0.3":
         return web.json_response({**said, "url": url, "protocolVersion": "0.3.0", "preferredTransport": "JSONRPC"})
     interface = {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
     return web.json_response({**said, "supportedInterfaces": [interface]})
