@@ -69,7 +69,7 @@ class Settings(BaseModel):
         default=0.0,
         ge=0,
         description="How long a stream may be silent between two chunks before it ends as a failed one; 0: for ever. "
-        "What the provider sends is no silence, be it a comment or a ping; LiteLLM's own pings are.",
+        "What the provider sends is none, comment or ping; LiteLLM's own pings are. An agent (A2A) may be silent.",
     )
     ping_timeout: float = Field(
         default=0.0,

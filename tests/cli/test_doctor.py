@@ -96,6 +96,7 @@ def patched_litellm(folder: Path, old: str, new: str) -> dict[str, str]:
     return {"PYTHONPATH": str(place)}
 
 
+@pytest.mark.more
 def test_a_litellm_that_counts_elsewhere_is_found_out_and_what_is_lost_is_said(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_litellm_that_counts_elsewhere_is_found_out_and_what_is_lost_is_said(
     assert "slots leak as without the guard" in text
 
 
+@pytest.mark.more
 def test_a_litellm_that_cannot_be_loaded_is_one_line(tmp_path: Path, redis_server: RedisServer) -> None:
     env = patched_litellm(tmp_path, "import asyncio\n", "import no_such_module\n")
     ok, text = loaded("--config", config(tmp_path, redis_server), code=1, env=env)["grafts"]

@@ -45,6 +45,7 @@ def loaded(config: Path, *, cwd: Path, env: dict[str, str] | None = None) -> dic
     return answer
 
 
+@pytest.mark.more
 @pytest.mark.timeout(180)
 def test_site_packages_comes_first_as_under_the_litellm_command(config: Path, tmp_path: Path) -> None:
     seen = loaded(config, cwd=tmp_path)

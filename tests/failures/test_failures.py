@@ -88,6 +88,7 @@ async def test_a_deployment_may_end_its_streams_without_an_end(failing_proxy: Pr
     assert not failed.whole
 
 
+@pytest.mark.more
 async def test_a_deployment_that_ends_none_of_its_streams_is_named_once_in_the_log(failing_proxy: Proxy) -> None:
     """Whoever reads the stream: the openai SDK, LiteLLM's own readers, or the route where LiteLLM hands it on."""
     asked = [("chat", "openai"), ("chat", "watsonx"), ("messages", "anthropic"), ("messages", "gemini")]
@@ -123,6 +124,7 @@ async def test_a_whole_answer_whose_connection_stays_open_is_whole(failing_proxy
     assert await settled(lambda: len(sending.open), 0) == 0, sending.open
 
 
+@pytest.mark.more
 async def test_what_such_an_answer_has_cost_is_counted_and_its_slot_is_free(
     failing_proxy: Proxy, redis_server: RedisServer
 ) -> None:

@@ -40,7 +40,9 @@ async def client(cluster: RedisCluster) -> AsyncIterator[Any]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("known", [True, False], ids=["known before", "unknown before"])
+@pytest.mark.parametrize(
+    "known", [pytest.param(True, id="known before"), pytest.param(False, id="unknown before", marks=pytest.mark.more)]
+)
 async def test_the_beats_of_an_outage_find_the_master_that_follows(
     cluster: RedisCluster, client: Any, known: bool
 ) -> None:

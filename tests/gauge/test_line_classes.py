@@ -232,6 +232,7 @@ async def test_nobody_is_overtaken_by_more_than_one_of_each_class_for_each_of_hi
     overtaken(came, await served(gauge, waiting))
 
 
+@pytest.mark.more
 async def test_a_hand_over_costs_no_more_where_ten_thousand_of_as_many_classes_as_may_wait(
     real: Store, long: None
 ) -> None:

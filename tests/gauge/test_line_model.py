@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import redis.asyncio as aioredis
 
+import pytest
+
 from litellm_cancel_guard.gauge import line
 from litellm_cancel_guard.gauge.local import LocalGauge
 from litellm_cancel_guard.lease.lease import Lease, Turn, class_of
@@ -15,8 +17,6 @@ from tests.gauge.stores import GAUGE, Store
 from tests.harness.process import LOOPBACK
 
 if TYPE_CHECKING:
-    import pytest
-
     from litellm_cancel_guard.gauge import Gauge
     from tests.harness.redis_server import RedisServer
 
@@ -77,6 +77,7 @@ def test_redis_and_memory_never_differ(layout: str, gauge_redis: RedisServer, mo
         assert asyncio.run(in_redis(layout, gauge_redis.port, steps)) == in_memory, f"seed {seed}"
 
 
+@pytest.mark.more
 async def test_a_waiter_of_ten_thousand_takes_less_than_a_kilobyte_and_a_hand_over_no_longer(real: Store) -> None:
     gauge = real.gauge()
     holder = leases_of((1,))[0]

@@ -83,6 +83,7 @@ async def test_one_that_waits_is_handed_what_is_given_back(store: Store, layout:
     assert await gauge.acquire(b.at(waits.place), 1) == Admission(True, 1)
 
 
+@pytest.mark.more
 def test_all_of_that_holds_in_a_later_lua() -> None:
     """In a process of its own: fakeredis has one for all of its process."""
     if scripting_mixin.LUA_VERSION == "5.4":

@@ -58,6 +58,7 @@ async def test_a_slot_is_held_for_as_long_as_the_loop_stands_still(
     assert len(left(worker)) == 3
 
 
+@pytest.mark.more
 async def test_so_it_is_in_a_cluster(cluster_port: int) -> None:
     with redis.Redis(host=LOOPBACK, port=cluster_port) as witness:
         witness.flushall()
@@ -73,6 +74,7 @@ async def test_so_it_is_in_a_cluster(cluster_port: int) -> None:
         await worker.client.aclose()
 
 
+@pytest.mark.more
 @pytest.mark.timeout(120)
 async def test_what_lies_on_a_node_that_is_there_is_held_though_another_is_away(tmp_path: Path) -> None:
     with closing(RedisCluster(tmp_path)) as cluster:
@@ -137,6 +139,7 @@ async def test_an_acquire_that_is_not_answered_yet_is_renewed_and_one_that_waits
     assert worker.asked[0] == {held.lease, asks.lease}
 
 
+@pytest.mark.more
 async def test_while_the_loop_goes_on_no_connection_is_taken(worker_of: Callable[..., Worker]) -> None:
     worker = worker_of()
     await worker.admitted()
@@ -148,6 +151,7 @@ async def test_while_the_loop_goes_on_no_connection_is_taken(worker_of: Callable
     assert (worker.asked, threading.active_count() > 1) == ([], True)
 
 
+@pytest.mark.more
 async def test_during_an_outage_it_does_not_ask(worker_of: Callable[..., Worker]) -> None:
     worker = worker_of()
     await worker.admitted()
@@ -158,6 +162,7 @@ async def test_during_an_outage_it_does_not_ask(worker_of: Callable[..., Worker]
     worker.ledger.outage.end("")
 
 
+@pytest.mark.more
 async def test_after_its_time_it_lets_the_slots_lapse(
     worker_of: Callable[..., Worker], left: Callable[[Worker], list[float]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,6 +189,7 @@ async def test_switched_off_there_is_no_thread(
     assert (worker.ledger.stand_in._thread, worker.asked) == (None, [])
 
 
+@pytest.mark.more
 async def test_a_redis_that_takes_no_more_connections_is_told_of_once_and_the_slots_lapse_as_ever(
     worker_of: Callable[..., Worker],
     left: Callable[[Worker], list[float]],
@@ -204,6 +210,7 @@ async def test_a_redis_that_takes_no_more_connections_is_told_of_once_and_the_sl
     assert len(left(worker)) == 1
 
 
+@pytest.mark.more
 async def test_where_no_client_can_be_made_that_is_told_once(
     worker_of: Callable[..., Worker], left: Callable[[Worker], list[float]], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -143,5 +143,6 @@ class TestLongLines:
         self.told([GAUGE, "api_key:other"], [5] * 11, every=60.0)
         assert len(caplog.records) == 4
 
+    @pytest.mark.more
     def test_it_remembers_no_more_keys_than_ten_thousand(self) -> None:
         assert self.told([f"api_key:{number}" for number in range(10_100)], [5]) == 10_000

@@ -28,8 +28,8 @@ from tests.simulation.workers import KEY, SETTINGS, Simulation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SCHEDULES = 25
-BATCHES = 4
+SCHEDULES = 10
+BATCHES = 10
 LIMIT = 3
 LEASE = SETTINGS.lease_seconds
 PATIENCE = 40.0

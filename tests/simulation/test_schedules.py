@@ -21,8 +21,8 @@ from tests.simulation.workers import KEY, SETTINGS, Simulation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SCHEDULES = 25
-BATCHES = 16
+SCHEDULES = 10
+BATCHES = 40
 LIMIT = 3
 LEASE = SETTINGS.lease_seconds
 

@@ -47,6 +47,7 @@ def worse(bare: Counter[str], guarded: Counter[str]) -> str:
     return "told twice" if guarded["failure_hook"] > max(bare["failure_hook"], 1) else ""
 
 
+@pytest.mark.more
 @pytest.mark.timeout(180)
 async def test_an_operator_is_told_no_less(proxies: Proxies, failing: Setup) -> None:
     setups = (dataclasses.replace(failing, guarded=state) for state in (False, True))
