@@ -11,14 +11,17 @@
 #          where it is open the first one who leaves lets all traffic at the model again; each call holds its slot until somebody gives up.
 # Do:      a predicate that knows BaseException too (circuitbreaker), expected_exception=BaseException (aiocircuitbreaker); or a time
 #          limit of one's own inside the guarded call, which raises TimeoutError.
-# Seen:    threshold 5. 4 failures, one cancelled, 1 failure: both closed; aiobreaker open | the probe of an open one cancelled: both closed,
-#          the call behind it let through; aiobreaker half-open | a predicate that is always true: open, open
+# Seen:    threshold 5. 4 failures, one cancelled, 1 failure: both closed; aiobreaker open | the probe of an open one cancelled: both closed, and
+#          of three failing calls behind it 3 reach the model; aiobreaker half-open, 1 | a predicate that is always true, BaseException: open,
+#          open, 0
 . "$(dirname "$0")/lib.sh"
 python_packages circuitbreaker==2.1.3 aiocircuitbreaker==2.0.0 aiobreaker==1.2.0
 cat >"$WORK/breakers.py" <<'PY'
 import asyncio, datetime, sys
 import aiobreaker, aiocircuitbreaker, circuitbreaker
+reached = []
 async def fails():
+    reached.append(1)
     raise ConnectionError
 async def hangs():
     await asyncio.sleep(60)
@@ -32,7 +35,8 @@ MAKE = {
     "circuitbreaker": lambda: decorated(circuitbreaker.CircuitBreaker),
     "aiocircuitbreaker": lambda: decorated(aiocircuitbreaker.CircuitBreaker),
     "aiobreaker": aio,
-    "base": lambda: decorated(circuitbreaker.CircuitBreaker, expected_exception=lambda kind, error: True),
+    "predicate": lambda: decorated(circuitbreaker.CircuitBreaker, expected_exception=lambda kind, error: True),
+    "base": lambda: decorated(aiocircuitbreaker.CircuitBreaker, expected_exception=BaseException),
 }
 async def failures(guard, times):
     for _ in range(times):
@@ -56,13 +60,17 @@ async def main(name):
     assert state() == "open"
     await asyncio.sleep(1.2)
     await hang_up(guard)
-    print(f"{first}, {state()}")
+    probed = state()
+    reached.clear()
+    await failures(guard, 3)
+    print(f"{first}, {probed}, {len(reached)} of 3")
 asyncio.run(main(sys.argv[1]))
 PY
 seen() { "$PY" "$WORK/breakers.py" "$1" || true; }
-echo "a breaker after 4 failures, a cancelled call and 1 failure; one that was open, after its probe was cancelled:"
-measured "circuitbreaker" "open, half_open" "closed, closed" "$(seen circuitbreaker)"
-measured "aiocircuitbreaker" "open, half_open" "closed, closed" "$(seen aiocircuitbreaker)"
-measured "aiobreaker" "open, half_open" "open, half_open" "$(seen aiobreaker)"
-measured "circuitbreaker, expected_exception=lambda kind, error: True" "open, open" "open, open" "$(seen base)"
+echo "a breaker after 4 failures, a cancelled call and 1 failure; one that was open, after its probe was cancelled; failing calls it lets through then:"
+measured "circuitbreaker" "open, half_open, 1 of 3" "closed, closed, 3 of 3" "$(seen circuitbreaker)"
+measured "aiocircuitbreaker" "open, half_open, 1 of 3" "closed, closed, 3 of 3" "$(seen aiocircuitbreaker)"
+measured "aiobreaker" "open, half_open, 1 of 3" "open, half_open, 1 of 3" "$(seen aiobreaker)"
+measured "circuitbreaker, expected_exception=lambda kind, error: True" "open, open, 0 of 3" "open, open, 0 of 3" "$(seen predicate)"
+measured "aiocircuitbreaker, expected_exception=BaseException" "open, open, 0 of 3" "open, open, 0 of 3" "$(seen base)"
 finish

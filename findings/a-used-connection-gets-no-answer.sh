@@ -34,15 +34,11 @@ async def main():
 asyncio.run(main())
 PY
 cat >"$WORK/ask.py" <<'PY'
-import http.client, sys, time
+import http.client, sys
 def connected(port):
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    for _ in range(200):
-        try:
-            client.connect()
-            return client
-        except OSError:
-            time.sleep(0.05)
+    client.connect()
+    return client
 def status(client, name):
     client.request("POST", f"/{name}", body=b"{}")
     try:
@@ -60,6 +56,7 @@ PY
 BEHIND="$(free_port)"
 python3 "$WORK/behind.py" "$BEHIND" >"$WORK/asked" 2>/dev/null &
 STARTED+=("$!")
+await_port "$BEHIND"
 start() {
   "$@" >/dev/null 2>&1 &
   STARTED+=("$!")
@@ -110,6 +107,7 @@ http {
 }
 CONF
 start "$ROOT/usr/sbin/nginx" -c "$WORK/nginx.conf" -e "$WORK/nginx.log"
+for port in "$HAPROXY" "$APACHE" "$NGINX"; do await_port "$port"; done
 asked() { python3 "$WORK/ask.py" "$1" || true; }
 echo "the server hangs up at the first request of the client's connection, at the second:"
 measured "haproxy" "502, 502" "502, closed" "$(asked "$HAPROXY")"

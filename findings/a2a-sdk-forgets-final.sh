@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A `final: true` of A2A 0.3 comes out of the official SDK as `final: false`, unless the state is one of four that are over.
+# A `final: true` of A2A 0.3 comes out of the official SDK as `final: false`, unless the task is over: completed, failed, canceled or rejected.
 #
 # A2A 1.0 has no `final`, so the SDK forgets it where it reads 0.3, and makes it up anew from the state where it writes 0.3. An agent
 # that asks back, `input-required, final: true`, has ended its turn; its client reads that more is to come, and then the stream ends.
-# What is said of `completed` is turned over as well: false becomes true.
+# In the four states that are over false becomes true.
 #
 # Version: a2a-sdk 1.3.0 (PyPI), its server with enable_v0_3_compat=True, its client to an agent of protocol 0.3.
 # Source:  a2a/compat/v0_3/conversions.py line 405, to_compat_task_status_update_event.
@@ -11,8 +11,8 @@
 #          cut one reports a failure, subscribes again or waits, where the agent has asked it something. The same for each agent that
 #          moves to the SDK of 1.0 and keeps its old clients.
 # Do:      as a client of 0.3, take input-required and auth-required for the end of the turn, whatever `final` says; as an agent
-#          of 0.3, end a turn in no state but those and the four.
-# Seen:    final: true with input-required, auth-required, working: false, with completed: true | false with completed: true
+#          of 0.3, end a turn in no state but those and the four that are over.
+# Seen:    final: true with input-required, auth-required, working: false | with completed, failed, canceled, rejected true and false alike: true
 . "$(dirname "$0")/lib.sh"
 python_packages 'a2a-sdk[http-server]==1.3.0'
 provider <<'PY'
@@ -23,7 +23,7 @@ def said(**result):
 def agent(state, final):
     opening = said(kind="task", id="t1", contextId="c1", status={"state": "submitted"})
     return sse(opening, said(kind="status-update", **IDS, status={"state": state}, final=final))
-STATES = ("input-required", "auth-required", "working", "completed")
+STATES = ("input-required", "auth-required", "working", "completed", "failed", "canceled", "rejected")
 ANSWERS = {f"{state}:{final}": agent(state, final) for state in STATES for final in (True, False)}
 PY
 # A relay: the SDK's server, which speaks 0.3 to its client, hands on what the SDK's client hears from an agent of 0.3.
@@ -76,13 +76,16 @@ async def main():
 
 asyncio.run(main())
 PY
-cases=(input-required:True auth-required:True working:True completed:True completed:False)
+over=(completed failed canceled rejected)
+cases=({input-required,auth-required,working}:True "${over[@]/%/:True}" "${over[@]/%/:False}")
 "$PY" "$WORK/relay.py" "${cases[@]}" >"$WORK/seen" 2>"$WORK/errors" || tail -3 "$WORK/errors" >&2
 seen() { sed -n "s/^$1 //p" "$WORK/seen"; }
 echo "what an agent of 0.3 says, and what a client of 0.3 reads behind the SDK:"
 measured "input-required, final: true" "input-required, final: true" "input-required, final: false" "$(seen input-required:True)"
 measured "auth-required, final: true" "auth-required, final: true" "auth-required, final: false" "$(seen auth-required:True)"
 measured "working, final: true" "working, final: true" "working, final: false" "$(seen working:True)"
-measured "completed, final: true" "completed, final: true" "completed, final: true" "$(seen completed:True)"
-measured "completed, final: false" "completed, final: false" "completed, final: true" "$(seen completed:False)"
+for state in "${over[@]}"; do
+  measured "$state, final: true" "$state, final: true" "$state, final: true" "$(seen "$state:True")"
+  measured "$state, final: false" "$state, final: false" "$state, final: true" "$(seen "$state:False")"
+done
 finish

@@ -6,8 +6,8 @@
 #
 # Version: agno 3.1.10, openai 3.57.0 (PyPI).
 # Source:  agno/agent/_run.py line 1285 (`run_error = create_run_error_event(run_response, error=str(e), …)`, and its like).
-# Hurts:   users of `for event in agent.run(…, stream=True): print(event.content)`: "Half an answerConnection error." is what the reader, the
-#          history and the next agent get; retries, fallbacks and alerts that wait for an exception never start.
+# Hurts:   users of `for event in agent.run(…, stream=True): print(event.content)`: "Half an answerConnection error." is what the reader gets,
+#          and an `except` around the loop sees nothing.
 # Do:      ask `output.status`, and of a stream each event's type (RunErrorEvent), before its content.
 # Seen:    503, plain: 'busy' RunStatus.error | streamed, contents put together: cut 'Half an answerConnection error.', error event
 #          'Half an answerover', 503 'busy'; nothing was raised | openai's own SDK raises in each case

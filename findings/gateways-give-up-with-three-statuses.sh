@@ -26,19 +26,15 @@ async def main():
 asyncio.run(main())
 PY
 cat >"$WORK/ask.py" <<'PY'
-import socket, sys, time
-for _ in range(200):
-    try:
-        client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
-        break
-    except OSError:
-        time.sleep(0.05)
+import socket, sys
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
 client.sendall(b"GET /%s HTTP/1.1\r\nhost: localhost\r\n\r\n" % sys.argv[2].encode())
 print(client.recv(65536).split()[1].decode())
 PY
 BEHIND="$(free_port)"
 python3 "$WORK/behind.py" "$BEHIND" 2>/dev/null &
 STARTED+=("$!")
+await_port "$BEHIND"
 start() {
   "$@" >/dev/null 2>&1 &
   STARTED+=("$!")
@@ -93,6 +89,7 @@ sub vcl_recv { return (pass); }
 CONF
 start "$ROOT/usr/sbin/varnishd" -F -j none -a "127.0.0.1:$VARNISH" -f "$WORK/front.vcl" -n "$WORK/varnish" -s malloc,8m \
   -p "vmod_path=$ROOT/usr/lib/x86_64-linux-gnu/varnish/vmods"
+for port in "$NGINX" "$HAPROXY" "$APACHE" "$VARNISH"; do await_port "$port"; done
 asked() { env -u LD_LIBRARY_PATH python3 "$WORK/ask.py" "$@" || true; }
 measured "nginx, silent server" "504" "504" "$(asked "$NGINX" silent)"
 measured "haproxy, silent server" "504" "504" "$(asked "$HAPROXY" silent)"

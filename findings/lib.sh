@@ -21,6 +21,8 @@ CHANGED=0
 STARTED=()
 export PYTHONPATH="$FINDINGS" PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore PYTHONUNBUFFERED=1
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# A client that obeys http_proxy would ask the machine's own proxy for loopback, and the finding measures that proxy.
+export NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost
 
 tidy() {
   local pid
@@ -90,6 +92,15 @@ await_file() {
   until [ -s "$1" ]; do
     tries=$((tries + 1))
     [ "$tries" -lt 200 ] || { echo "$1 never came: nothing was measured" >&2; exit 2; }
+    sleep 0.05
+  done
+}
+# await_port PORT: until somebody listens there. A server that never starts is nothing measured, and no changed behaviour.
+await_port() {
+  local tries=0
+  until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || { echo "nobody listens on port $1: nothing was measured" >&2; exit 2; }
     sleep 0.05
   done
 }

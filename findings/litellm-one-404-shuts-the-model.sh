@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# One request that a provider answers 404 shuts a model of LiteLLM's Router for everybody; 429, 500 and 503 do not.
+# A deployment that answers 404 once leaves LiteLLM's Router without its model, though it is the only one; after 429, 500 and 503 it stays.
 #
 # A deployment alone in its group is spared the cooldown when its server fails, as there is nobody else to go to. A 404 or a 401 takes it
-# out all the same, as a status that makes no sense to retry; the other statuses that are a caller's own do not. Of a group of two, two
-# such requests leave nobody. Whoever comes next gets a RouterRateLimitError of status 429.
+# out all the same, as a status that makes no sense to retry. Of a group of two, one such answer of each leaves nobody. Until
+# cooldown_time is over, five seconds unless it is set, each call gets a RouterRateLimitError of status 429.
 #
 # Version: litellm 1.110.2 (PyPI).
-# Source:  litellm/router_utils/cooldown_handlers.py, _is_cooldown_required (401, 402, 404, 408) and _should_cooldown_deployment (`elif
-#          litellm.should_retry(status_code=…) is False: return True`, without a look at the group's size).
-# Hurts:   operators of a proxy that many share: one user who asks with a file id that is gone, or for a feature the model lacks, where the
-#          provider says 404, and all others of the model get 429 for five seconds, which their SDKs wait out or give up at.
-# Do:      `disable_cooldowns: true` in the router's settings where each model has one deployment.
+# Source:  litellm/router_rust/core.py, _cooldown_set: the Router's core, in Rust, has decided by then. The same rule in Python:
+#          litellm/router_utils/cooldown_handlers.py, _is_cooldown_required (401, 402, 404, 408) and _should_cooldown_deployment (`elif
+#          litellm.should_retry(status_code=…) is False: return True`, without a look at the group's size). constants.py line 160: the 5 s.
+# Hurts:   programs on the Router: a server that says 404 once, as while its model is rolled out, or 401, as while a key is changed, is taken
+#          out where a 503 leaves it in, and the calls behind it fail as rate limits.
+# Do:      `disable_cooldowns=True` where each model has one deployment.
 # Seen:    one deployment, one answer of 404: next caller 429; 401: 429; 400, 403, 408, 422, 429, 500, 503: answered | two deployments, a 404
 #          from each: 429; a 500 from each: answered | disable_cooldowns, one deployment, 404: answered
 . "$(dirname "$0")/lib.sh"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# A request that LiteLLM refuses for its key's own limit takes one of the team's requests all the same: two eager users, and the others get 429.
+# A request that LiteLLM refuses for its key's own limit counts against the team's limit all the same: a team of 4 a minute is served 2.
 #
 # The counters of key and team go up together, then it is decided; what was refused is not taken back. The worker remembers that the key
 # is at its limit and stops its next requests before they are counted, so that it is the first refusal of each key and window (and, by the
-# source, worker). A retry at once, which SDKs send by themselves, is enough.
+# source, worker). The retries that SDKs send by themselves are such requests.
 #
 # Version: litellm 1.110.2 (PyPI).
-# Source:  litellm/proxy/hooks/parallel_request_limiter_v3.py, should_rate_limit: lines 1415 to 1419 ask the worker's own copy, 1424 counts
-#          all, 1437 refuses.
-# Hurts:   operators of keys with an rpm_limit below one of their team: refusals use up one request a minute of the
-#          team for each key, and users who have asked nothing yet are told that the team is at its limit.
+# Source:  litellm/proxy/hooks/parallel_request_limiter_v3.py, should_rate_limit: lines 1415 to 1419 ask the worker's own copy, 1424
+#          (with Redis) and 1431 to 1435 (without, as here) count all, 1437 to 1439 refuse.
+# Hurts:   operators who give keys an rpm_limit below that of their team: the team is told that it is at its limit while fewer requests ran
+#          than it allows, and what the provider has served does not explain it.
 # Do:      a team's limit with room for one refusal of each key (and worker).
 # Seen:    keys of 1, a team of 4 a minute; A B C D E: 200 200 200 200 429 | A A B B C D: 200 429 200 429 429 429, where 2 of 4 ran |
 #          A A A A B C D: 200 429 429 429 200 200 429

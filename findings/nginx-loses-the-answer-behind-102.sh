@@ -33,13 +33,8 @@ async def main():
 asyncio.run(main())
 PY
 cat >"$WORK/ask.py" <<'PY'
-import socket, sys, time
-for _ in range(200):
-    try:
-        client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
-        break
-    except OSError:
-        time.sleep(0.05)
+import socket, sys
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
 client.sendall(b"POST /%s HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}" % sys.argv[2].encode())
 read = b""
 while not read.endswith(b"whole") and (more := client.recv(65536)):
@@ -48,8 +43,9 @@ seen = [line.split()[1] for line in read.decode().split("\r\n") if line.startswi
 print(*seen, "whole" if read.endswith(b"whole") else "the end")
 PY
 BEHIND="$(free_port)"
-python3 "$WORK/behind.py" "$BEHIND" &
+python3 "$WORK/behind.py" "$BEHIND" 2>/dev/null &
 STARTED+=("$!")
+await_port "$BEHIND"
 NGINX="$(free_port)"
 cat >"$WORK/nginx.conf" <<CONF
 daemon off;
@@ -77,6 +73,7 @@ listen front
 CONF
 "$WORK/root/usr/sbin/haproxy" -db -f "$WORK/haproxy.cfg" >/dev/null 2>&1 &
 STARTED+=("$!")
+for port in "$HAPROXY" "$NGINX"; do await_port "$port"; done
 ask() { python3 "$WORK/ask.py" "$1" "$2"; }
 measured "direct, 102 and then the answer" "102 200 whole" "102 200 whole" "$(ask "$BEHIND" slow)"
 measured "haproxy" "102 200 whole" "102 200 whole" "$(ask "$HAPROXY" slow)"

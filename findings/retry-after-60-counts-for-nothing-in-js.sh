@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# `retry-after: 60` counts for nothing in JavaScript SDKs that many agents still carry; 59 is obeyed to the second.
+# `retry-after: 60` counts for nothing in older JavaScript SDKs of OpenAI and Anthropic; 59 is obeyed to the second.
 #
 # openai-node up to 6.20 at least and @anthropic-ai/sdk up to 0.71 at least take a delay for noise unless it is below 60 s, and
-# come back after half a second of their own. Later ones obey it. 60 is the very number that LiteLLM's proxy says of every full key:
-# the length of its window.
+# come back after half a second of their own. Later ones obey it, as the Python ones do (what they make of more is in
+# retry-after-of-an-hour.sh). 60 is the very number that LiteLLM's proxy says of every full key: the length of its window.
 #
 # Version: openai 6.20.0, @anthropic-ai/sdk 0.71.0 (npm); not openai 6.49.0, @anthropic-ai/sdk 1.14.0.
 # Source:  openai/client.mjs line 426 and @anthropic-ai/sdk/client.mjs line 400, retryRequest (`timeoutMillis < 60 * 1000`);

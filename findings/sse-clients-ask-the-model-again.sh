@@ -23,7 +23,8 @@ whole = sse(chat("A"), chat(None, "stop"), DONE)
 ANSWERS = {name: whole for name in ("requests", "aiohttp", "httpx", "client", "fetch")}
 PY
 cat >"$WORK/read.py" <<'PY'
-import asyncio, datetime, json, os, sys
+import asyncio, datetime, json, os, signal, sys
+signal.alarm(20)
 name = sys.argv[1]
 url, words = f"{os.environ['PROVIDER']}/{name}", []
 soon = datetime.timedelta(seconds=0.1)
@@ -60,6 +61,7 @@ cat >"$WORK/read.js" <<'JS'
 import { createEventSource } from "eventsource-client";
 import { fetchEventSource } from "@microsoft/fetch-event-source";
 Object.assign(globalThis, { window: globalThis, document: { hidden: false, addEventListener() {}, removeEventListener() {} } });
+setTimeout(() => process.exit(1), 20000);
 const name = process.env.NAME;
 const request = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" };
 const url = `${process.env.PROVIDER}/${name}`;
@@ -76,15 +78,13 @@ JS
 asked() {
   local words
   provider_log >/dev/null
-  words="$(timeout 20 "$@" || true)"
+  words="$("$@" || true)"
   echo "$(provider_log | grep -c request) $words"
 }
 in_node() { NAME="$1" node_run <"$WORK/read.js"; }
-export -f in_node node_run
-export WORK
 measured "requests-sse" "1 A" "3 AAA" "$(asked "$PY" "$WORK/read.py" requests)"
 measured "aiohttp-sse-client2" "1 A" "3 AAA" "$(asked "$PY" "$WORK/read.py" aiohttp)"
 measured "httpx-sse" "1 A" "1 A" "$(asked "$PY" "$WORK/read.py" httpx)"
-measured "eventsource-client" "1 A" "3 AAA" "$(asked bash -c 'in_node client')"
-measured "fetch-event-source" "1 A" "1 A" "$(asked bash -c 'in_node fetch')"
+measured "eventsource-client" "1 A" "3 AAA" "$(asked in_node client)"
+measured "fetch-event-source" "1 A" "1 A" "$(asked in_node fetch)"
 finish

@@ -9,7 +9,7 @@
 # Source:  strands/models/openai.py, stream (`content_stop` inside `if choice.finish_reason`, then `finish_reason or "end_turn"`);
 #          strands/event_loop/streaming.py, handle_content_block_stop (`except ValueError` around the arguments).
 # Hurts:   users whose provider, or a proxy before it, ends a stream early and in good form: the agent has answered nothing and ended well,
-#          no retry starts, the empty message goes out with each question behind it; and a tool does what nobody asked for.
+#          or a tool runs with its defaults.
 # Do:      an empty str(result) is a failure; no defaults in tools that change something.
 # Seen:    stops: callback 'Half an answer', result '' end_turn, history '' | length: MaxTokensReachedException, history 'Half an answer' |
 #          remove(path="/tmp/ol, stops: ran with its default; length: not run
