@@ -78,12 +78,25 @@ async def answered_behind_a_holder(
 ) -> None:
     """The only slot is held for so many seconds from the agent's first refusal on."""
     one, refusals = fresh_key(cap=1), Refusals()
-    async with patient.holding(one, 1):
+    async with patient.holding(one, 1) as run:
         asking = asyncio.create_task(ask(agent, one, patient.script(), refusals, WAITS))
-        await asyncio.wait_for(refusals.first.wait(), agent.seconds)
-        await asyncio.sleep(held)
-    assert end(await asking) is End.WHOLE
+        try:
+            await refused(asking, refusals, agent.seconds)
+            await asyncio.sleep(held)
+            await patient.provider.release(run)
+            assert end(await asking) is End.WHOLE
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
+
+
+async def refused(asking: asyncio.Task[Ran], refusals: Refusals, within: float) -> None:
+    """Until the agent is refused for the first time; one that ends before that fails with what it said."""
+    first = asyncio.create_task(refusals.first.wait())
+    await asyncio.wait({asking, first}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    first.cancel()
+    assert refusals.first.is_set(), asking.result() if asking.done() else f"not refused within {within:g} s"
 
 
 @pytest.mark.parametrize("agent", [CLAUDE], ids=str)
