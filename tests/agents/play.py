@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -56,9 +58,24 @@ async def ran(
             running = await asyncio.create_subprocess_exec(
                 *command, env=env, cwd=folder / "work", stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
             )
-            answer, beside = await running.communicate()
+            try:
+                answer, beside = await running.communicate()
+            finally:
+                await _end(running)
         assert running.returncode is not None
         return Ran(running.returncode, re.sub(agent.frame, "", answer.decode()), beside.decode())
+
+
+async def _end(running: asyncio.subprocess.Process) -> None:
+    """By Ctrl-C, at which the bridge ends the agent: that leads a session of its own, and would outlive a kill."""
+    if running.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        running.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(running.wait(), 10)
+        except asyncio.TimeoutError:
+            running.kill()
 
 
 def _always_fails(script: Script) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.agents.agents import CLAUDE, CODEX
 from tests.agents.bridge import OUT_OF_TIME, Refusals
-from tests.agents.cases import CASES, OWN_RULES, End, Rule
+from tests.agents.cases import CASES, ONCE_CUT, OWN_RULES, End, Rule
 from tests.harness.keys import fresh_key
 from tests.harness.provider.script import words
 from tests.harness.witness import gauge, settled
@@ -51,9 +51,9 @@ async def test_a_turn_ends_whole_or_in_words_and_leaves_no_slot(
     wanted, _, own = OWN_RULES.get((agent, case), Rule(case.end, ""))
     ended = end(await ask(agent, key, script), own or case.words)
     left = await settled(lambda: gauge(redis_server.client, key), 0)
-    # A cut may overtake the words before it (on 1.83.14's chat it does): of words that never came none is left to see.
-    unseen = End.WHOLE if wanted is End.BEHIND else wanted
-    assert (ended in (wanted, unseen), left) == (True, 0), ended
+    # Of words that a cut has overtaken none is left to see before the whole answer.
+    overtaken = case is ONCE_CUT and wanted is End.BEHIND and caller.proxy.setup.version.loses_words_before_a_cut
+    assert (ended in ((wanted, End.WHOLE) if overtaken else (wanted,)), left) == (True, 0), ended
     # A failure that reached nobody would prove nothing.
     tries = 2 if script.fail_first and wanted is not End.FAILED else 1
     assert (await caller.provider.counts(script.run)).total >= tries
@@ -78,12 +78,25 @@ async def answered_behind_a_holder(
 ) -> None:
     """The only slot is held for so many seconds from the agent's first refusal on."""
     one, refusals = fresh_key(cap=1), Refusals()
-    async with patient.holding(one, 1):
+    async with patient.holding(one, 1) as run:
         asking = asyncio.create_task(ask(agent, one, patient.script(), refusals, WAITS))
-        await asyncio.wait_for(refusals.first.wait(), agent.seconds)
-        await asyncio.sleep(held)
-    assert end(await asking) is End.WHOLE
+        try:
+            await refused(asking, refusals, agent.seconds)
+            await asyncio.sleep(held)
+            await patient.provider.release(run)
+            assert end(await asking) is End.WHOLE
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
+
+
+async def refused(asking: asyncio.Task[Ran], refusals: Refusals, within: float) -> None:
+    """Until the agent is refused for the first time; one that ends before that fails with what it said."""
+    first = asyncio.create_task(refusals.first.wait())
+    await asyncio.wait({asking, first}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    first.cancel()
+    assert refusals.first.is_set(), asking.result() if asking.done() else f"not refused within {within:g} s"
 
 
 @pytest.mark.parametrize("agent", [CLAUDE], ids=str)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,16 +51,21 @@ def guard(*args: str | Path, env: Mapping[str, str] | None = None, timeout: floa
         try:
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             raise
         return Finished(argv, code, out.read_text(), err.read_text())
+
+
+# What is imported ahead reads the environment once, for every test: none that the test which comes first has patched.
+_AT_COLLECTION = environ({"PYTHONPATH": str(_PACKAGE.parent)})
 
 
 @cache
 def _seedling() -> Seedling:
     folder = tempfile.TemporaryDirectory(prefix="commands-")
     atexit.register(folder.cleanup)
-    return Seedling(sys.executable, environ({"PYTHONPATH": str(_PACKAGE.parent)}), Path(folder.name), _AHEAD)
+    return Seedling(sys.executable, _AT_COLLECTION, Path(folder.name), _AHEAD)
 
 
 def asked(*args: str | Path, code: int = 0, env: Mapping[str, str] | None = None) -> Any:

@@ -102,6 +102,7 @@ def test_what_eighty_columns_show_of_a_key_and_of_its_slots_can_be_used_again(st
     [shown] = re.findall(r"^│ ([0-9a-f]+) *│", table, re.MULTILINE)
     assert name.startswith(shown)
     ids = [slot["slot"] for slot in asked("slots", shown, "--redis", store.url)["held"]]
+    assert len(ids) == 1
     assert [line for line in in_eighty_columns("slots", name, "--redis", store.url).splitlines() if line in ids] == ids
 
 
@@ -123,9 +124,12 @@ def test_watch_ends_well_when_nobody_reads_its_pipe_any_more(store: Store, how: 
     with subprocess.Popen(argv, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
-        watching.stdout.readline()
-        watching.stdout.close()
-        assert (watching.wait(30), watching.stderr.read()) == (0, "")
+        try:
+            watching.stdout.readline()
+            watching.stdout.close()
+            assert (watching.wait(30), watching.stderr.read()) == (0, "")
+        finally:
+            watching.kill()
 
 
 def test_watch_shows_what_changes_and_outlives_a_redis_that_is_away(tmp_path: Path) -> None:
@@ -232,22 +236,30 @@ def test_an_environment_that_means_no_redis_gets_one_message(environment: dict[s
     assert_one_clear_message(guard("status", env=environment), word, code=2)
 
 
+def caching(params: object) -> dict[str, object]:
+    return {"litellm_settings": {"cache": True, "cache_params": params}}
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "word", "doctors"),
     [
-        {"litellm_settings": "text"},
-        {"general_settings": ["text"]},
-        {"litellm_settings": {"cache": True, "cache_params": ["redis"]}},
-        {"litellm_settings": {"cache": True, "cache_params": {"host": "h", "port": ["6379"]}}},
-        {"litellm_settings": {"cache": True, "cache_params": {"redis_startup_nodes": [1]}}},
+        ({"litellm_settings": "text"}, "litellm_settings is ", 2),
+        ({"general_settings": ["text"]}, "general_settings is no block of settings", 1),
+        (caching(["redis"]), "cache_params is no block of settings", 1),
+        (caching({"host": "h", "port": ["6379"]}), "the port of Redis is no number", 1),
+        (caching({"redis_startup_nodes": [1]}), "startup_nodes is no list of nodes", 1),
     ],
     ids=str,
 )
-def test_a_config_that_means_no_redis_gets_one_message_and_no_traceback(wrong: object, tmp_path: Path) -> None:
+def test_a_config_that_means_no_redis_gets_one_message_and_no_traceback(
+    wrong: object, word: str, doctors: int, tmp_path: Path
+) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(wrong))
-    assert_one_clear_message(guard("status", "--config", config), code=2)
-    assert "Traceback" not in guard("doctor", "--patience", "0", "--config", config).stderr
+    assert_one_clear_message(guard("status", "--config", config), word, code=2)
+    done = guard("doctor", "--patience", "0", "--config", config)
+    assert (done.returncode, "Traceback" in done.stderr) == (doctors, False)
+    assert word in done.stdout + done.stderr
 
 
 def test_the_redis_of_a_config_and_of_the_environment_is_found_with_its_password(
@@ -260,16 +272,7 @@ def test_the_redis_of_a_config_and_of_the_environment_is_found_with_its_password
     port = str(server.port)
     params = {"type": "redis", "host": LOOPBACK, "port": "os.environ/PORT", "password": "os.environ/WORD"}
     config = tmp_path / "config.yaml"
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "litellm_settings": {
-                    "cache": True,
-                    "cache_params": {**params, "username": "operator", "namespace": "ours"},
-                }
-            }
-        )
-    )
+    config.write_text(yaml.safe_dump(caching({**params, "username": "operator", "namespace": "ours"})))
     shown = asked("status", "--config", config, env={"PORT": port, "WORD": "secret", "REDIS_URL": "redis://elsewhere"})
     assert [one["key"] for one in shown] == [name]
     hosts = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": port, "REDIS_USERNAME": "operator", "REDIS_PASSWORD": "secret"}

@@ -73,7 +73,7 @@ async def test_a_stream_is_whole(
     assert (counts.total, counts.answered, counts.hung_up, counts.peak) == (1, 1, 0, 1)
 
 
-@pytest.mark.parametrize("stall", ["headers", "0", "2"])
+@pytest.mark.parametrize("stall", ["headers", "0", "2", "end"])
 async def test_a_stall_lasts_until_it_is_released(
     ask: Callable[..., Any], control: Control, script: Script, stall: str
 ) -> None:
@@ -87,6 +87,19 @@ async def test_a_stall_lasts_until_it_is_released(
     assert not reading.done()
     await control.release(script.run)
     assert "[DONE]" in await reading
+
+
+async def test_a_body_that_is_held_before_its_end_has_its_last_event_out(
+    ask: Callable[..., Any], control: Control, script: Script
+) -> None:
+    async with ask(replace(script, stall="end")) as answer:
+        pieces, text = answer.aiter_text(), ""
+        while "[DONE]" not in text:
+            text += await asyncio.wait_for(anext(pieces), 10)
+        await control.wait(script.run, stalled=1, open=1, answered=0)
+        await control.release(script.run)
+        assert [piece async for piece in pieces] == []
+    assert (await control.wait(script.run, open=0)).answered == 1
 
 
 async def test_a_caller_who_hangs_up_is_noticed(ask: Callable[..., Any], control: Control, script: Script) -> None:

@@ -56,6 +56,12 @@ class Version:
         return self.at_least(1, 94)
 
     @property
+    def loses_words_before_a_cut(self) -> bool:
+        """Older releases drop what has come and was not read yet when the connection breaks: newer ones hand it on
+        (llms/custom_httpx/aiohttp_transport.py `_unread_payload`; 1.109.1 has it, 1.108.7 not)."""
+        return not self.at_least(1, 109)
+
+    @property
     def hooks_genai(self) -> bool:
         """Older releases call no hook on Gemini's native routes (proxy/google_endpoints/endpoints.py)."""
         return self.at_least(1, 84)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from litellm_cancel_guard.lease.graft import State
 from tests.harness.keys import fresh_key
 from tests.harness.routes import ROUTES
 from tests.harness.witness import wait_until
@@ -32,6 +33,13 @@ async def scraped(http: httpx.AsyncClient, proxy: Proxy) -> dict[str, float]:
     answer = await http.get(f"{proxy.url}/metrics", follow_redirects=True)
     assert answer.status_code == 200, answer.text
     return {f"{name}{labels}": float(number) for name, labels, number in SAMPLE.findall(answer.text)}
+
+
+def grafts(seen: dict[str, float], *states: State) -> list[str]:
+    """The grafts that a worker says to be in one of these states."""
+    wanted = "|".join(re.escape(state.value) for state in states)
+    labels = re.compile(rf'^litellm_cancel_guard_in_force{{graft="([^"]+)",state="(?:{wanted})"}}$')
+    return [graft[1] for name, workers in seen.items() if workers and (graft := labels.match(name))]
 
 
 @pytest.mark.timeout(240)
@@ -68,9 +76,8 @@ async def test_a_proxys_metrics_tell_what_was_held_refused_and_given_back(
     assert seen[f'{prefix}line_total{{outcome="served"}}'] == 1
     assert seen[f'{prefix}terminal_errors_total{{route="chat",status="429"}}'] == 1
     assert [seen[prefix + name] for name in ("degraded", "faults_total", "leases_reclaimed_total")] == [0, 0, 0]
-    states = re.compile(r'in_force{graft="(.+)",state="(?:stands aside|taken out)"}')
-    aside = [graft[1] for name, workers in seen.items() if workers and (graft := states.search(name))]
-    assert aside == [], "an operator is alarmed where nothing is lost"
+    assert grafts(seen, State.STANDS_ASIDE, State.TAKEN_OUT) == [], "an operator is alarmed where nothing is lost"
+    assert grafts(seen, State.IN_FORCE) != [], "nothing is said of any graft"
     lines = [line for line in proxy.text().splitlines() if "gave back the slot" in line]
     assert len(lines) >= 1
     assert f"key {key.name[:8]}, route acompletion" in lines[0]

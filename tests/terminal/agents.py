@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 # The a2a-sdk that LiteLLM's `extra-proxy` asks for (1.109 - 1.110), and what litellm[proxy] lacks of its own needs.
+# Installed without a look at what each needs of the others, they fit only in the versions that were seen to.
 _PACKAGES = (
-    *("a2a-sdk==1.3.0", "aiologic", "culsans", "google-api-core", "google-auth", "googleapis-common-protos"),
-    *("json-rpc", "proto-plus", "protobuf>=5.29.5,<8", "pyasn1", "pyasn1-modules", "wrapt"),
+    *("a2a-sdk==1.3.0", "aiologic==0.17.1", "culsans==0.11.0", "google-api-core==2.44.0", "google-auth==2.63.0"),
+    *("googleapis-common-protos==1.76.0", "json-rpc==1.15.0", "proto-plus==1.29.0", "protobuf==7.36.2"),
+    *("pyasn1==0.6.5", "pyasn1-modules==0.4.2", "wrapt==2.5.2"),
 )
 NAMES = tuple(path.removeprefix("/") for path in PATHS)
 # An agent that is a model behind LiteLLM's own bridge.
@@ -79,6 +82,20 @@ def events(text: str) -> list[Json]:
     return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
 
 
+def told(text: str) -> tuple[str, str]:
+    """The agent's words, and its last event's: the state of its task, or that it is a message; in either dialect."""
+    said = [_unwrapped(event["result"]) for event in events(text)]
+    parts = [part for one in said for part in one.get("artifact", one).get("parts", [])]
+    last = str(said[-1]["status"]["state"]) if "status" in said[-1] else "message" if "messageId" in said[-1] else ""
+    return "".join(part["text"] for part in parts), last.removeprefix("TASK_STATE_").replace("_", "-").lower()
+
+
+def _unwrapped(result: Json) -> Json:
+    """An event of 0.3 names its kind within, and one of 1.0 is wrapped in it."""
+    said: Json = result if "kind" in result else next(iter(result.values()))
+    return said
+
+
 @dataclass
 class Seen:
     """What a program saw of an agent."""
@@ -101,6 +118,11 @@ async def ask(caller: Caller, name: str, key: Key, script: Script, *, stream: bo
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, complaint = await asyncio.wait_for(process.communicate(), 60)
+    try:
+        out, complaint = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
     assert process.returncode == 0, complaint.decode()
     return Seen(**json.loads(out.decode().splitlines()[-1]))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.harness.redis_server import RedisServer
 
 pytestmark = pytest.mark.more
-CAP = 4
+CAP, CHUNKS = 4, 4
 CUT_OFF = "The provider's stream ended before it was complete."
 UNANSWERED = "The provider closed the connection before it had answered."
 # What an agent does, and what a client is told: the words, and the status that they mean.
@@ -40,12 +40,18 @@ FAILED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an error": ({"error_step": 2}, "scripted 429", "503"),
     "an error first": ({"error_step": 0}, "scripted 429", "503"),
 }
-WHOLE = ("", "message", "asks_back", "has_failed")
+# How an agent ends, and what is read of it: its words, and its last event.
+WHOLE = {
+    "": (words(CHUNKS), "completed"),
+    "message": (f"{words(CHUNKS)}over", "message"),
+    "asks_back": (words(CHUNKS), "input-required"),
+    "has_failed": (words(CHUNKS), "failed"),
+}
 
 
 @pytest.fixture
 def proxy(proxies: Proxies, setup: Setup) -> Proxy:
-    """A proxy with agents; LiteLLM takes this a2a-sdk from 1.10x on."""
+    """A proxy with agents; LiteLLM takes this a2a-sdk from 1.109 on."""
     if not setup.version.at_least(1, 109):
         pytest.skip("this LiteLLM asks agents by an older a2a-sdk")
     return proxies.shared(replace(setup, libraries=agents.libraries(), settings=agents.settings(setup.provider)))
@@ -77,8 +83,9 @@ async def test_a_whole_stream_is_the_agents_own(
     caller: Caller, redis_server: RedisServer, name: str, shape: str
 ) -> None:
     one = fresh_key(cap=1)
-    answer = await caller.plain(agents.route(name), one, replace(caller.script(), shape=shape))
+    answer = await caller.plain(agents.route(name), one, replace(caller.script(), chunks=CHUNKS, shape=shape))
 
+    assert agents.told(answer.text) == WHOLE[shape]
     assert [event for event in agents.events(answer.text) if "result" not in event] == []
     assert (answer.status, answer.broken_off) == (200, False)
     assert await settled(lambda: gauge(redis_server.client, one), 0) == 0
@@ -101,7 +108,7 @@ async def test_the_official_sdk_raises_at_what_failed_and_at_nothing_else(caller
     whole = await agents.ask(caller, name, key, caller.script())
 
     assert seen == dict.fromkeys(seen, ("InternalError", True))
-    assert (whole.raised, whole.text) == ("", words(4))
+    assert (whole.raised, whole.text) == ("", words(CHUNKS))
 
 
 async def test_a_plain_answer_whose_body_breaks_is_an_error_and_its_slot_is_back(
@@ -132,13 +139,15 @@ async def test_its_slot_is_held_while_it_streams_and_free_when_its_client_is_gon
 async def test_its_slot_is_free_when_its_last_event_is_out(
     caller: Caller, redis_server: RedisServer, name: str
 ) -> None:
-    one, script = fresh_key(cap=1), replace(caller.script(), chunks=1, gap=1.5)
+    one, script = fresh_key(cap=1), replace(caller.script(), chunks=1, stall="end")
     async with caller.opened(agents.route(name), one, script, stream=False) as stream:
         await asyncio.wait_for(stream.read_until("completed" if name == "agent03" else "TASK_STATE_COMPLETED"), 10)
         left = await settled(lambda: gauge(redis_server.client, one), 0)
-        still_open = (await caller.provider.counts(script.run)).open
+        held = (await caller.provider.counts(script.run)).stalled
+        await caller.provider.release(script.run)
+        await asyncio.wait_for(stream.read_rest(), 10)
 
-    assert (left, still_open) == (0, 1)
+    assert (left, held) == (0, 1)
     assert [(await caller.plain(agents.route(name), one)).status for _ in range(20)] == [200] * 20
 
 

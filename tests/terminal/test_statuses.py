@@ -186,6 +186,14 @@ HALF = [
     for route in PATHS
     for model in ("openai", "hosted_vllm", "anthropic", "gemini", "ollama_chat", "cohere", "converse", "claude")
 ]
+# Up to 1.93 half a body goes to LiteLLM's parser of that provider's answers, and the error is in that parser's
+# words; Converse's says 422 (seen on 1.83.14).
+_PARSED = ("gemini", "ollama_chat", "cohere", "converse")
+WORDED_BY_A_PARSER = {
+    "chat": (*_PARSED, "openai", "anthropic", "claude"),
+    "messages": _PARSED,
+    "responses": (*_PARSED, "anthropic", "claude"),
+}
 
 
 @pytest.mark.timeout(120)
@@ -212,8 +220,14 @@ async def test_an_answer_whose_body_breaks_off_is_an_error(refusing_proxy: Proxy
     wrong = [
         f"{cell}: {answer.status_code} {answer.text[:200]}"
         for (cell, _), answer in zip(asked, answers, strict=True)
-        if answer.status_code < (500 if tells else 400)
-        or not message(answer.text)
-        or (tells and any(inside in answer.text for inside in INSIDES))
+        if not _is_an_error(cell, answer, tells=tells)
     ]
     assert not wrong, f"{len(wrong)} of {len(asked)}:\n" + "\n".join(wrong)
+
+
+def _is_an_error(cell: Cell, answer: httpx.Response, *, tells: bool) -> bool:
+    model = cell.model.removesuffix("-half")
+    parsed = not tells and model in WORDED_BY_A_PARSER[cell.route]
+    failed = answer.status_code >= 500 or (parsed and model == "converse" and answer.status_code == 422)
+    clean = parsed or not any(inside in answer.text for inside in INSIDES)
+    return failed and clean and message(answer.text) != ""

@@ -26,7 +26,8 @@ class Script:
     `calls_unknown_tool`."""
 
     stall: str = ""
-    """Hold the answer until it is released: before the `headers`, or at this step."""
+    """Hold the answer until it is released: before the `headers`, at this step, or a stream before its body's `end`,
+    when its last event is out."""
     delay: float = 0.0
     """Seconds before anything is answered."""
     gap: float = 0.0

@@ -185,6 +185,8 @@ class _Act:
                 return response
             await response.write(self._frame(step))
             await asyncio.sleep(self._script.gap)
+        if self._script.stalls("end"):
+            await self._run.stall()
         self.done = True
         await response.write_eof()
         return response
