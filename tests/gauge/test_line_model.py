@@ -6,9 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-import redis.asyncio as aioredis
-
 import pytest
+import redis.asyncio as aioredis
 
 from litellm_cancel_guard.gauge import line
 from litellm_cancel_guard.gauge.local import LocalGauge
