@@ -14,8 +14,14 @@ _OVER = frozenset({"completed", "canceled", "cancelled", "failed", "rejected", "
 # the SDK's own server ends its stream there (a2a-sdk 1.3, server/events/event_consumer.py).
 _WAITS = frozenset({"input-required", "auth-required", "unknown", "unspecified"})
 _PREFIX = "TASK_STATE_"
-_KINDS = frozenset({"task", "message", "status-update", "artifact-update"})
-_ENVELOPES = ("task", "message", "statusUpdate", "artifactUpdate")
+# The envelopes of 1.0, by the kinds of 0.3.
+_ENVELOPES = {
+    "task": "task",
+    "message": "message",
+    "statusUpdate": "status-update",
+    "artifactUpdate": "artifact-update",
+}
+_KINDS = frozenset(_ENVELOPES.values())
 # How a client asks for an answer that does not wait for the task's end (0.3, 1.0); it asks for that, or is told, later.
 _LATER = ("pushNotificationConfig", "taskPushNotificationConfig")
 
@@ -25,14 +31,13 @@ def state_of(event: Any) -> str | None:
 
     A `message` is a whole answer, an `error` ends a call, and `final` is said of a status whatever its state (0.3).
     """
-    holder = getattr(event, "root", event)
-    if _field(holder, "error") is not None:
+    if _said(event, "error") is not None:
         return "error"
-    result = _field(holder, "result")
-    kind = _kind_of(result)
-    if kind == "message":
+    result = _said(event, "result")
+    if _kind_of(result) == "message":
         return "message"
-    update = result if _is_bare(result) else _field(result, "statusUpdate") or _field(result, "task")
+    is_bare = _field(result, "status") is not None
+    update = result if is_bare else _field(result, "statusUpdate") or _field(result, "task")
     if _field(update, "final") is True:
         return "final"
     state = _field(_field(update, "status"), "state")
@@ -42,13 +47,12 @@ def state_of(event: Any) -> str | None:
 
 def is_understood(event: Any) -> bool:
     """Tell whether *event* is one of a JSON-RPC call, of a kind that is known."""
-    holder = getattr(event, "root", event)
-    return _field(holder, "error") is not None or _kind_of(_field(holder, "result")) is not None
+    return _said(event, "error") is not None or _kind_of(_said(event, "result")) is not None
 
 
 def is_task(event: Any) -> bool:
     """Tell whether *event* is a task itself, and no news of one."""
-    return _kind_of(_field(getattr(event, "root", event), "result")) == "task"
+    return _kind_of(_said(event, "result")) == "task"
 
 
 def goes_on_behind(params: Any) -> bool:
@@ -66,10 +70,10 @@ def _kind_of(result: Any) -> str | None:
     """Return the kind of a call's *result*; servers of 0.2 and before leave the word out (a2a-sdk 1.3, the same)."""
     kind = _field(result, "kind")
     if kind is not None:
-        return kind if kind in _KINDS else None
-    for name in _ENVELOPES:
-        if _field(result, name) is not None:
-            return {"statusUpdate": "status-update", "artifactUpdate": "artifact-update"}.get(name, name)
+        return kind if isinstance(kind, str) and kind in _KINDS else None
+    for envelope, inside in _ENVELOPES.items():
+        if _field(result, envelope) is not None:
+            return inside
     if _field(result, "messageId") is not None:
         return "message"
     if _field(result, "artifact") is not None:
@@ -79,14 +83,9 @@ def _kind_of(result: Any) -> str | None:
     return None
 
 
-def _is_bare(result: Any) -> bool:
-    """Tell whether *result* is the task, or the news of it, without an envelope."""
-    return _field(result, "status") is not None
-
-
 def call_of(event: Any) -> Any:
     """Return the id of the call that *event* belongs to."""
-    return _field(getattr(event, "root", event), "id")
+    return _said(event, "id")
 
 
 def may_end(state: str) -> bool:
@@ -97,6 +96,10 @@ def may_end(state: str) -> bool:
 def last_agent_event(event: Any) -> bool:
     """Tell whether *event* ends its stream."""
     return state_of(event) in _OVER
+
+
+def _said(event: Any, name: str) -> Any:
+    return _field(getattr(event, "root", event), name)
 
 
 def _field(holder: Any, name: str) -> Any:

@@ -232,7 +232,11 @@ def test_a_client_that_asks_for_the_end_later_is_known_by_its_call(configuration
 
 
 @pytest.mark.parametrize(
-    "event", [None, "text", {}, {"result": None}, {"result": 7}, {"result": {"kind": "of later"}}, object()]
+    "event",
+    [
+        *(None, "text", {}, object()),
+        *({"result": None}, {"result": 7}, {"result": {"kind": "of later"}}, {"result": {"kind": []}}),
+    ],
 )
 def test_what_is_no_event_of_an_agents_tells_no_cut(event: Any) -> None:
     reading = reading_of(Protocol.A2A)
