@@ -93,7 +93,7 @@ class Presence:
             # Written behind its removal, by a Redis that is slow, the record of an ended worker would be there again.
             await asyncio.wait({self._writing}, timeout=float(self._settings().redis_timeout))
         if self._notice is not None:
-            # At once: a Redis that is away holds the server's end up no longer than before.
+            # At once: of a Redis that is away the server's end waits for one timeout, and for what was being written.
             counting = self._notice.count(self._tally.taken())
             await asyncio.gather(counting, self._notice.remove(self.record().worker))
 

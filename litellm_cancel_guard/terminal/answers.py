@@ -42,11 +42,11 @@ def note(error: Exception, request_data: Mapping[str, Any]) -> None:
     failure = before_anything(failure_of(error))
     told_as = meanings.number_of(getattr(error, "status_code", None)) or FIRST_SERVER_ERROR
     responses = protocol_of(seen.route, None) is Protocol.RESPONSES
-    if _is_noted(failure, told_as) and (streams or broke):
+    noted = _is_noted(failure, told_as) and (streams or broke)
+    if noted:
         seen.answer, seen.told_as = failure, told_as
+    if noted or (responses and failure.status == RATE_LIMITED):
         seen.retry_after = sighting.delay_before(failure, responses=responses)
-    elif responses and failure.status == RATE_LIMITED:
-        seen.retry_after = sighting.delay_before(failure, responses=True)
 
 
 def _is_noted(failure: Failure, told_as: int) -> bool:

@@ -10,7 +10,7 @@ from litellm_cancel_guard.terminal.failure import Failure, chain_of, failure_in,
 from litellm_cancel_guard.terminal.meanings import BROKEN_OFF
 
 # a2a-sdk 1.3, utils/errors.py: its client makes a class of the agent's code, and LiteLLM answers -32603 to whatever was
-# raised. The status is the one that the SDK's own server gives it over HTTP; what it is of an internal one words tell.
+# raised. The status is the one that the SDK's own server gives it over HTTP; an internal one has none of its own.
 _CODES = {
     "TaskNotFoundError": (-32001, 404),
     "TaskNotCancelableError": (-32002, 400),
