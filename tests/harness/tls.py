@@ -1,9 +1,9 @@
-"""TLS on the proxy's own side: a certificate for it, and clients that ask for none."""
+"""TLS: a certificate for a server on loopback, LiteLLM's options for it, and clients that take any."""
 
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trustme
 
@@ -14,13 +14,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Files(NamedTuple):
+    """What a server shows, its key, and the authority that vouches for it."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+def issued(folder: Path) -> Files:
+    """Write them for a server on loopback."""
+    files = Files(*(folder / f"{name}.pem" for name in Files._fields))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(files.authority))
+    certificate = authority.issue_cert(LOOPBACK)
+    certificate.cert_chain_pems[0].write_to_path(str(files.certificate))
+    certificate.private_key_pem.write_to_path(str(files.key))
+    return files
+
+
 def arguments(folder: Path) -> tuple[str, ...]:
     """Options of LiteLLM's command line, with which any of its servers speaks TLS."""
-    issued = trustme.CA().issue_cert(LOOPBACK)
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    issued.cert_chain_pems[0].write_to_path(str(certificate))
-    issued.private_key_pem.write_to_path(str(key))
-    return "--ssl_certfile_path", str(certificate), "--ssl_keyfile_path", str(key)
+    files = issued(folder)
+    return "--ssl_certfile_path", str(files.certificate), "--ssl_keyfile_path", str(files.key)
 
 
 def of(setup_arguments: Sequence[str]) -> bool:

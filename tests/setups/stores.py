@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import redis
-import trustme
 
+from tests.harness import tls
 from tests.harness.process import LOOPBACK, Process, free_port
 from tests.harness.redis_server import require_redis_server
 
@@ -22,15 +22,11 @@ class Secured:
     """Speaks TLS alone; one user may use it, by password, and only under the namespace `ours`."""
 
     def __init__(self, folder: Path) -> None:
-        self.port, self.authority = free_port(), folder / "authority.pem"
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(self.authority))
-        certificate = authority.issue_cert(LOOPBACK)
-        certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
-        certificate.cert_chain_pems[0].write_to_path(str(folder / "certificate.pem"))
+        files = tls.issued(folder)
+        self.port, self.authority = free_port(), files.authority
         argv = [require_redis_server(), "--port", "0", "--tls-port", str(self.port), "--bind", LOOPBACK, "--save", ""]
-        argv += ["--tls-cert-file", "certificate.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file"]
-        argv += [str(self.authority), "--tls-auth-clients", "no"]
+        argv += ["--tls-cert-file", str(files.certificate), "--tls-key-file", str(files.key)]
+        argv += ["--tls-ca-cert-file", str(files.authority), "--tls-auth-clients", "no"]
         # Up to 1.90, and since 1.110, LiteLLM's limiter leaves the namespace out.
         may = [f">{PASSWORD}", "~ours:*", "~{api_key:*", "~cancel_guard:*", "&*", "+@all", "-@admin", "-@dangerous"]
         argv += ["--user", USER, "on", *may, "+info", "--user", "default", "off"]
