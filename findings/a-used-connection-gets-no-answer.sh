@@ -57,10 +57,6 @@ BEHIND="$(free_port)"
 python3 "$WORK/behind.py" "$BEHIND" >"$WORK/asked" 2>/dev/null &
 STARTED+=("$!")
 await_port "$BEHIND"
-start() {
-  "$@" >/dev/null 2>&1 &
-  STARTED+=("$!")
-}
 ROOT="$WORK/root"
 HAPROXY="$(free_port)"
 cat >"$WORK/haproxy.cfg" <<CONF

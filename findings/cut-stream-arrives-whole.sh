@@ -19,14 +19,8 @@ ANSWERS = {"cut": sse(chat("Half an ans"), cut=True)}
 PY
 BACK="${PROVIDER##*:}"
 front() {
-  "$@" >/dev/null 2>&1 &
-  STARTED+=("$!")
-  local tries=0
-  until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 200 ] || { echo "$1 did not start: nothing was measured" >&2; exit 2; }
-    sleep 0.05
-  done
+  start "$@"
+  await_port "$PORT"
   python3 "$FINDINGS/proxies.py" ending "$PORT"
 }
 measured "direct" "cut" "cut" "$(python3 "$FINDINGS/proxies.py" ending "$BACK")"

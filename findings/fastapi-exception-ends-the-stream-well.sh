@@ -53,7 +53,7 @@ for _ in range(600):
 for name in ("starlette", "sse_starlette", "fastapi"):
     print(name, *sorted({ask(name) for _ in range(5)}))
 PY
-PORT="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+PORT="$(free_port)"
 (cd "$WORK" && exec "$PY" -m uvicorn fails:app --port "$PORT" --log-level critical >/dev/null 2>&1) &
 STARTED+=("$!")
 python3 "$WORK/ask.py" "$PORT" >"$WORK/seen"

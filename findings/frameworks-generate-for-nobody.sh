@@ -99,7 +99,7 @@ for port in sys.argv[1:]:
     client.close()
 PY
 PORTS=()
-start() {
+serve() {
   local name="$1" port
   port="$(free_port)"
   case "$name" in
@@ -113,7 +113,7 @@ start() {
 }
 outcome() { cat "$WORK/$1.outcome" 2>/dev/null || echo "left suspended"; }
 APPS=(starlette quart sanic falcon_sse falcon_stream blacksheep robyn)
-for name in "${APPS[@]}"; do start "$name"; done
+for name in "${APPS[@]}"; do serve "$name"; done
 "$PY" "$WORK/leave.py" "${PORTS[@]}"
 sleep 6
 echo "the client has left after the first of 12 chunks; the generator:"

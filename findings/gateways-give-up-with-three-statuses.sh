@@ -35,10 +35,6 @@ BEHIND="$(free_port)"
 python3 "$WORK/behind.py" "$BEHIND" 2>/dev/null &
 STARTED+=("$!")
 await_port "$BEHIND"
-start() {
-  "$@" >/dev/null 2>&1 &
-  STARTED+=("$!")
-}
 ROOT="$WORK/root"
 NGINX="$(free_port)"
 cat >"$WORK/nginx.conf" <<CONF

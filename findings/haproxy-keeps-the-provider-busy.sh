@@ -35,14 +35,8 @@ frontend clients
 backend provider
  server provider 127.0.0.1:$BACK
 CONF
-  "$WORK/root/usr/sbin/haproxy" -db -f "$WORK/haproxy.cfg" >/dev/null 2>&1 &
-  STARTED+=("$!")
-  local tries=0
-  until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 200 ] || { echo "haproxy did not start: nothing was measured" >&2; exit 2; }
-    sleep 0.05
-  done
+  start "$WORK/root/usr/sbin/haproxy" -db -f "$WORK/haproxy.cfg"
+  await_port "$PORT"
 }
 noticed() { python3 "$FINDINGS/proxies.py" noticed "$@"; }
 measured "direct, in mid-stream" "yes" "yes" "$(noticed "$BACK" pauses 'data: ')"

@@ -69,15 +69,10 @@ time.sleep(2)
 print("yes" if told.exists() else "no")
 PY
 export WORK
-PORT="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+PORT="$(free_port)"
 (cd "$WORK" && exec "$PY" -m hypercorn -b "127.0.0.1:$PORT" streams:app >/dev/null 2>&1) &
 STARTED+=("$!")
-tries=0
-until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
-  tries=$((tries + 1))
-  [ "$tries" -lt 200 ] || { echo "hypercorn did not start: nothing was measured" >&2; exit 2; }
-  sleep 0.05
-done
+await_port "$PORT"
 told() { "$PY" "$WORK/leave.py" "$1" "http://127.0.0.1:$PORT/" "$2" "$3" || true; }
 measured "HTTP/2 by hand, the stream is reset" "yes" "yes" "$("$PY" "$WORK/reset.py" "$PORT" || true)"
 for module in httpx httpx2; do

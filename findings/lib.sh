@@ -104,6 +104,11 @@ await_port() {
     sleep 0.05
   done
 }
+# start COMMAND...: in the background, without a word, and ended with the finding.
+start() {
+  "$@" >/dev/null 2>&1 &
+  STARTED+=("$!")
+}
 # free_port: one of loopback that nobody listens on.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 

@@ -58,8 +58,7 @@ http {
   server { listen 127.0.0.1:$NGINX; proxy_read_timeout 2s; location / { proxy_pass http://127.0.0.1:$BEHIND; } }
 }
 CONF
-"$WORK/root/usr/sbin/nginx" -c "$WORK/nginx.conf" -e "$WORK/nginx.log" >/dev/null 2>&1 &
-STARTED+=("$!")
+start "$WORK/root/usr/sbin/nginx" -c "$WORK/nginx.conf" -e "$WORK/nginx.log"
 HAPROXY="$(free_port)"
 cat >"$WORK/haproxy.cfg" <<CONF
 defaults
@@ -71,8 +70,7 @@ listen front
   bind 127.0.0.1:$HAPROXY
   server s1 127.0.0.1:$BEHIND
 CONF
-"$WORK/root/usr/sbin/haproxy" -db -f "$WORK/haproxy.cfg" >/dev/null 2>&1 &
-STARTED+=("$!")
+start "$WORK/root/usr/sbin/haproxy" -db -f "$WORK/haproxy.cfg"
 for port in "$HAPROXY" "$NGINX"; do await_port "$port"; done
 ask() { python3 "$WORK/ask.py" "$1" "$2"; }
 measured "direct, 102 and then the answer" "102 200 whole" "102 200 whole" "$(ask "$BEHIND" slow)"
